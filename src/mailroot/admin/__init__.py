@@ -1,0 +1,1 @@
+"""Faces: the operations that an administrator has, each one a typed function."""

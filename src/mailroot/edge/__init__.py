@@ -1,0 +1,1 @@
+"""Hands: sockets, files, databases, names and clocks. Foreign exceptions end here (`mailroot.mail.faults`)."""

@@ -1,0 +1,1 @@
+"""Words: the frozen values that every ring speaks of. Nothing here knows a socket, a file or a clock."""

@@ -1,0 +1,67 @@
+"""What every queue store is, and what it guarantees; `tests/contract` holds each one to it.
+
+G1 an entry never exists without its complete content. G2 what `commit` returned survives a power cut. G3 a recipient
+leaves an entry only by `settle` or `remove`. G4 there is at most one valid lease on a recipient. G5 a settlement and
+its reports are one transaction. G6 is kept by `recovery` with the failures that the store counts.
+"""
+
+from collections.abc import Awaitable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from mailroot.queue.entry import Lease, Listed, QueueEntry, SealedDraft, Settlement
+
+
+class QueueStore(Protocol):
+    """A durable queue. Every method may raise `Unavailable`; `DiskFull` and `StoreFailed` are kinds of it."""
+
+    def commit(self, draft: SealedDraft) -> Awaitable[QueueEntry | None]:
+        """Make the message durable and ours.
+
+        When the result is there, the message survives a power cut. None: its claim was committed before, so nothing
+        was done. Calls that overlap share one transaction and one sync. After `StoreFailed` the message's fate is
+        unknown: answer 451; the client's repetition may double it, never lose it. With `draft.lease` the entry's
+        recipients are leased to the caller until it settles or releases them or the process ends.
+        """
+
+    def claim(self, now: datetime, limit: int) -> Awaitable[Sequence[Lease]]:
+        """Lease up to `limit` recipients that are due and not leased, the longest due first, grouped by entry."""
+
+    def settle(self, settlement: Settlement) -> Awaitable[Sequence[QueueEntry]]:
+        """Apply a settlement, durably; the leases of the recipients that it names end with it.
+
+        Returns the entries of its reports, each leased to the caller where its draft asks for it.
+        """
+
+    def release(self, key: str, numbers: Sequence[int], due: datetime) -> Awaitable[None]:
+        """Give leases back unused; the recipients are due again at `due`. No attempt is counted."""
+
+    def next_due(self) -> Awaitable[datetime | None]:
+        """When the earliest recipient that is not leased is due; None where all are leased or none waits."""
+
+    def failed(self, key: str) -> Awaitable[int]:
+        """Count one more failure of the work on this entry, durably, and return their number (guarantee G6)."""
+
+    def page(self, after: str, limit: int) -> Awaitable[Sequence[Listed]]:
+        """Waiting recipients in the order of their entries, from the one after the cursor `after` ("" : the first).
+
+        The cursor of a row is "key/recipient_number".
+        """
+
+    def entry(self, key: str) -> Awaitable[QueueEntry | None]:
+        """The entry with all its waiting recipients; None where there is none."""
+
+    def retry(self, key: str, now: datetime) -> Awaitable[int]:
+        """Make the entry's unleased recipients due now; how many there were."""
+
+    def remove(self, key: str) -> Awaitable[int]:
+        """Remove the entry's unleased recipients, and the entry once it has none; how many were removed."""
+
+    def depth(self) -> Awaitable[int]:
+        """How many recipients wait, leased ones included."""
+
+    def forget(self, claims: Sequence[str]) -> Awaitable[None]:
+        """Drop the memory of claims whose sources are durably gone and so cannot be committed again."""
+
+    def close(self) -> Awaitable[None]:
+        """Finish what was begun and close. Leases that are still held are void: their recipients are due again."""

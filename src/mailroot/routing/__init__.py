@@ -1,0 +1,1 @@
+"""Rules: which domain is ours, and which way a recipient goes. Pure."""

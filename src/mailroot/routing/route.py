@@ -1,0 +1,53 @@
+"""Routes: the next hop of a recipient, with its demands.
+
+Not responsible for the names and addresses of hosts (`routing.exchangers`) or for carrying (`service`).
+"""
+
+from dataclasses import dataclass
+
+from mailroot.mail.status import Status
+from mailroot.settings.domains import SmartHost
+from mailroot.settings.virtualserver import OutboundSecurity
+
+
+@dataclass(frozen=True, slots=True)
+class DropRoute:
+    """Into a Drop folder. `domain` is the local default domain; `folder` its Drop folder, absolute."""
+
+    domain: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class RelayRoute:
+    """To another SMTP server.
+
+    `domain` is the recipients' domain, as it is compared; "[192.0.2.1]" for a literal. `smart_hosts` are tried in their
+    order; without any, the domain's exchangers are asked for (RFC 5321 section 5.1). With `direct_first`, the exchangers
+    come first and the smart hosts only if none could be reached. `port` is the port of exchangers and of smart hosts
+    that name none.
+    """
+
+    domain: str
+    smart_hosts: tuple[SmartHost, ...]
+    direct_first: bool
+    port: int
+    use_helo: bool
+    security: OutboundSecurity
+
+    @property
+    def destination(self) -> str:
+        """What deliveries share connections, limits and the memory of failures by, and what operators read."""
+        if self.smart_hosts and not self.direct_first:
+            return ",".join(str(host) for host in self.smart_hosts)
+        return self.domain
+
+
+@dataclass(frozen=True, slots=True)
+class NoRoute:
+    """Nowhere: the recipients have this status at once."""
+
+    status: Status
+
+
+Route = DropRoute | RelayRoute | NoRoute

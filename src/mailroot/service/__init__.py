@@ -1,0 +1,1 @@
+"""Life: listeners, sessions, workers and the supervisor; the only orchestration."""

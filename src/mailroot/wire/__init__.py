@@ -1,0 +1,1 @@
+"""Tongues: the syntax and the state machines of SMTP, without I/O."""
