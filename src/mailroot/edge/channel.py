@@ -52,18 +52,18 @@ class WorkerLine:
 
     def __init__(self, ends: ChannelEnds) -> None:
         self._ends = ends
-        self._reader: asyncio.StreamReader | None = None
+        self._connected = asyncio.Event()
         self._writer: asyncio.StreamWriter | None = None
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._number = 0
 
     async def run(self) -> None:
         """Take answers until the worker is gone."""
-        self._ends.ours.setblocking(False)
-        self._reader, self._writer = await asyncio.open_connection(sock=self._ends.ours, limit=_LONGEST)
+        reader, self._writer = await asyncio.open_unix_connection(sock=self._ends.ours, limit=_LONGEST)
+        self._connected.set()
         try:
             while True:
-                answer = json.loads(await _frame(self._reader))
+                answer = json.loads(await _frame(reader))
                 asked = self._asked.pop(answer["number"], None)
                 if asked is not None and not asked.done():
                     asked.set_result(answer["result"])
@@ -72,6 +72,7 @@ class WorkerLine:
 
     async def ask(self, operation: str, *arguments: object, sockets: tuple[socket.socket, ...] = ()) -> Any:
         """The worker's answer. Raises `ConnectionLost` where the worker ends before it."""
+        await self._connected.wait()
         if self._writer is None or self._writer.is_closing():
             raise ConnectionLost("the worker is not connected")
         self._number += 1
@@ -96,8 +97,7 @@ async def serve_line(
     ends: ChannelEnds, answer: Callable[[str, tuple[Any, ...], list[socket.socket]], Awaitable[object]]
 ) -> None:
     """The worker's side: answer each message, side by side; ends when the supervisor is gone."""
-    ends.theirs.setblocking(False)
-    reader, writer = await asyncio.open_connection(sock=ends.theirs, limit=_LONGEST)
+    reader, writer = await asyncio.open_unix_connection(sock=ends.theirs, limit=_LONGEST)
     tasks: set[asyncio.Task[None]] = set()
 
     async def respond(number: int, operation: str, arguments: tuple[Any, ...], taken: list[socket.socket]) -> None:

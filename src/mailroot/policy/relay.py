@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from mailroot.policy.access import listed
 from mailroot.policy.client import Client
-from mailroot.settings.virtualserver import ListMode, Relay
+from mailroot.settings.access import ListMode, Relay
 
 
 @dataclass(frozen=True, slots=True)

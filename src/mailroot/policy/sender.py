@@ -4,7 +4,7 @@ from mailroot.mail.address import Mailbox
 from mailroot.mail.reply import REPLIES
 from mailroot.policy.client import Client
 from mailroot.policy.verdict import Accept, Refuse, Verdict
-from mailroot.settings.virtualserver import Access
+from mailroot.settings.access import Access
 
 
 def may_send(client: Client, access: Access) -> Verdict:

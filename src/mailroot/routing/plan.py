@@ -7,7 +7,7 @@ from mailroot.mail.status import Disposition, Status
 from mailroot.routing.domains import DomainTable
 from mailroot.routing.route import DropRoute, NoRoute, RelayRoute, Route
 from mailroot.settings.domains import Domain, DomainType
-from mailroot.settings.virtualserver import Delivery, VirtualServer
+from mailroot.settings.virtualserver import VirtualServer
 
 _MOST_REMEMBERED = 10_000
 
@@ -57,11 +57,11 @@ class Plan:
         return DropRoute(self._domains.default, folder)
 
     def _relay(self, name: str, domain: Domain | None) -> RelayRoute:
-        delivery: Delivery = self._server.delivery
-        hosts = (delivery.smart_host,) if delivery.smart_host else ()
+        delivery = self._server.delivery
+        hosts = delivery.smart_host
         direct_first = bool(hosts) and delivery.direct_first
         if domain is not None and domain.route:
-            hosts, direct_first = (domain.route,), False
+            hosts, direct_first = domain.route, False
         security = domain.security if domain is not None and domain.security else delivery.security
         return RelayRoute(
             domain=domain_key(name),

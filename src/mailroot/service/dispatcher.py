@@ -6,10 +6,10 @@ committed is delivered from memory. Only a settlement takes a recipient out of t
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
-from mailroot.mail.events import EVENTS, Emit
+from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import StoreFailed, Unavailable
 from mailroot.mail.message import Content
 from mailroot.mail.status import Disposition, Status
@@ -17,11 +17,10 @@ from mailroot.queue.entry import Pending, QueueEntry, Settlement
 from mailroot.queue.recovery import hopeless, suspect
 from mailroot.queue.settle import Settled, settle
 from mailroot.queue.store import QueueStore
-from mailroot.routing.route import DropRoute, NoRoute, RelayRoute
-from mailroot.service.badmail import Badmail
+from mailroot.routing.route import DropRoute, RelayRoute
 from mailroot.service.delivery import Carrier, Delivery
+from mailroot.service.ends import Ends
 from mailroot.service.remote import RemoteCarrier
-from mailroot.service.reports import Reporter
 from mailroot.service.rules import Rules
 
 _MOST_ENTRIES = 4_000
@@ -44,7 +43,7 @@ class Carriers:
 class Dispatcher:
     """Works through one store of one virtual server. `rules` gives those in force at each attempt."""
 
-    def __init__(self, store: QueueStore, rules: Callable[[], Rules], carriers: Carriers, ends: "Ends") -> None:
+    def __init__(self, store: QueueStore, rules: Callable[[], Rules], carriers: Carriers, ends: Ends) -> None:
         self._store = store
         self._rules = rules
         self._carriers = carriers
@@ -118,17 +117,13 @@ class Dispatcher:
     # -- one entry
 
     async def _life(self, entry: QueueEntry) -> None:
-        """All deliveries of an entry, side by side; a mistake in our program ends in the queue, never in a loss."""
+        """All deliveries of an entry, side by side."""
         try:
             if suspect(entry):
                 async with self._alone:
                     await self._on_probation(entry)
             else:
                 await self._deliver_all(entry)
-        except StoreFailed as fault:
-            self._ends.store_failed(fault)
-        except Exception as mistake:  # the task supervisor of an entry (design: errors)
-            await self._after_mistake(entry, mistake)
         finally:
             self._entries -= 1
             self._bytes -= entry.content.size
@@ -138,11 +133,18 @@ class Dispatcher:
     async def _deliver_all(self, entry: QueueEntry) -> None:
         deliveries = self._deliveries(entry)
         if len(deliveries) == 1:
-            await self._deliver(deliveries[0])
-            return
-        async with asyncio.TaskGroup() as group:
-            for delivery in deliveries:
-                group.create_task(self._deliver(delivery))
+            await self._guarded(deliveries[0])
+        else:
+            await asyncio.gather(*(self._guarded(delivery) for delivery in deliveries))
+
+    async def _guarded(self, delivery: Delivery) -> None:
+        """A delivery whose mistakes end in the queue, never in a loss."""
+        try:
+            await self._deliver(delivery)
+        except StoreFailed as fault:
+            self._ends.store_failed(fault)
+        except Exception as mistake:  # the task supervisor of a delivery (design: errors)
+            await self._after_mistake(delivery, mistake)
 
     def _deliveries(self, entry: QueueEntry) -> list[Delivery]:
         pending = entry.pending
@@ -223,27 +225,31 @@ class Dispatcher:
 
     async def _on_probation(self, entry: QueueEntry) -> None:
         """A suspect is worked on alone, and its failure is counted before the try: a crash cannot hide it."""
-        failures = await self._store.failed(entry.key)
-        if hopeless(failures):
-            await self._set_aside(entry, f"Working on it made the service fail {failures} times.")
-            return
-        await self._deliver_all(entry)
+        entry = replace(entry, failures=await self._store.failed(entry.key))
+        if hopeless(entry):
+            await self._set_aside(entry, f"Working on it made the service fail {entry.failures - 1} times.")
+        else:
+            await self._deliver_all(entry)
 
-    async def _after_mistake(self, entry: QueueEntry, mistake: BaseException) -> None:
+    async def _after_mistake(self, delivery: Delivery, mistake: Exception) -> None:
+        entry = delivery.entry
         self._emit(EVENTS.task_failed, server=self._rules().key, task=f"entry {entry.key}", cause=repr(mistake))
-        failures = await self._store.failed(entry.key)
-        if hopeless(failures):
-            await self._set_aside(entry, f"Working on it made the service fail {failures} times: {mistake!r}")
+        entry = replace(entry, failures=await self._store.failed(entry.key), pending=delivery.pending)
+        if hopeless(entry):
+            await self._set_aside(entry, f"Working on it made the service fail {entry.failures} times: {mistake!r}")
             return
         numbers = [one.number for one in entry.pending]
         await self._store.release(entry.key, numbers, self._now() + _AFTER_MISTAKE)
 
     async def _set_aside(self, entry: QueueEntry, cause: str) -> None:
-        status = Status(Disposition.FAILED, "5.3.0", cause)
-        await self._ends.badmail_entry(self._rules(), entry, entry.pending, status)
+        await self._ends.set_aside(self._rules(), entry, cause)
         await self._settled(Settlement(entry.key, tuple(one.number for one in entry.pending)))
 
     # -- the end
+
+    def resume(self) -> None:
+        """Begin again after a stop."""
+        self._stopping = False
 
     async def stop(self, patience: float) -> None:
         """Begin nothing more; let what is under way end for `patience` seconds, then leave it to the queue."""
@@ -255,14 +261,3 @@ class Dispatcher:
             task.cancel()
         if self._work:
             await asyncio.wait(self._work, timeout=1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """Where a message's life can end beside its delivery: a report to its sender, or Badmail."""
-
-    reporter: Reporter
-    badmail: Badmail
-    emit: Emit
-    now: Callable[[], datetime]
-    store_failed: Callable[[StoreFailed], None]

@@ -80,7 +80,7 @@ class Session(asyncio.Protocol):
             transport.abort()
             return
         self.address = peer[0]
-        self._engine, self._answers, greeting = self._sessions.open(self, transport.get_extra_info("sockname"))
+        self._engine, self._answers, greeting = self._sessions.open(self)
         self._engine.greet(greeting)
         self._flush()
 
@@ -124,6 +124,11 @@ class Session(asyncio.Protocol):
             self._transport.abort()
         else:
             self.end(REPLIES.idle_too_long(fqdn=self._answers.fqdn), "timed out")
+
+    @property
+    def committing(self) -> bool:
+        """Whether the client waits for our store: its own time stands still."""
+        return self._waiting is not None
 
     @property
     def busy(self) -> bool:
