@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from mailroot.mail.dates import arrival_time, mail_date
+from mailroot.mail.dates import both_dates
 
 # A Message-ID that is longer is shortened where it is shown (replies, events); the message keeps it whole.
 MESSAGE_ID_SHOWN = 250
@@ -29,14 +29,18 @@ _SHORT_FILLER = 9
 _HEADER_END = re.compile(rb"\n(?![!-9;-~]+:|[ \t])")
 _FIELD = re.compile(rb"[!-9;-~]+:")
 
-# The fields that matter here, by line; the value only of Message-ID. `findall` gives (name, message_id).
+# By line, after the line break before it: the fields that matter here (Message-ID with its value); and b"" where the
+# line break is a bare LF, or the line is neither a field nor a continuation. Their initials tell the fields apart.
 _NOTABLE = re.compile(
-    rb"\n(?:([Dd](?i:ate)|[Ff](?i:rom)|[Rr](?i:eceived)|[Aa](?i:uthentication-results)):"
-    rb"|[Mm](?i:essage-id):([^\r\n]*(?:\r\n[ \t][^\r\n]*)*))"
+    rb"\n(?:(?<!\r\n)"
+    rb"|([Dd](?i:ate):|[Ff](?i:rom):|[Rr](?i:eceived):|[Aa](?i:uthentication-results):"
+    rb"|[Mm](?i:essage-id):[^\r\n]*(?:\r\n[ \t][^\r\n]*)*)"
+    rb"|(?![!-9;-~]+:|[ \t]))"
 )
 # What other programs might read as a field although it is none: space before the name, or before the colon.
 _DISGUISED = re.compile(rb"[ \t]+[!-9;-~]+[ \t]*:|[!-9;-~]+(?:\r\n)?[ \t]+:")
 _AUTHENTICATION_RESULTS = re.compile(rb"(?i:(?<=\n)Authentication-Results):((?:[^\r\n]*\r\n)(?:[ \t][^\r\n]*\r\n)*)")
+_EMPTY_MESSAGE_ID = re.compile(rb"(?im:^Message-ID:[ \t]*\r\n(?:[ \t]+\r\n)*)")
 _COMMENT = re.compile(rb"\([^()]*\)")
 _ARRIVAL = re.compile(rb"\nX-OriginalArrivalTime:", re.IGNORECASE)
 
@@ -44,22 +48,22 @@ _ARRIVAL = re.compile(rb"\nX-OriginalArrivalTime:", re.IGNORECASE)
 _UNSAFE_NAME = re.compile(r"[^!#-'*+\-./0-9:=?A-Z\[\]^_`a-z{|}~]")
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderFacts:
+class HeaderFacts(NamedTuple):
     """What a header block contains.
 
     `message_id` is the value of the first Message-ID field without surrounding blanks, unfolded and not longer than
-    `MESSAGE_ID_SHOWN`; None where there is none. `received` counts Received fields (RFC 5321 section 6.3). `problem`
-    is a sentence for the client where the block could be read in two ways; "" where it is sound.
+    `MESSAGE_ID_SHOWN`; None where there is none. `received` counts Received fields (RFC 5321 section 6.3).
+    `eight_bit` tells of octets above 127. `problem` is a sentence for the client where the block could be read in two
+    ways; "" where it is sound.
     """
 
     has_date: bool
     has_from: bool
     message_id: str | None
     received: int
+    authentication_results: bool
     eight_bit: bool
-    problem: str = ""
-    authentication_results: bool = False
+    problem: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,52 +133,85 @@ def _end_before_first_line(data: bytes, whole: bool) -> int:
 
 def examine(head: bytes) -> HeaderFacts:
     """The facts of a header block, as `header_end` cuts it."""
-    found = _NOTABLE.findall(b"\n" + head)
-    names = [name.lower() for name, _ in found]
+    return _facts(head, _notable(head))
+
+
+def _notable(head: bytes) -> list[bytes]:
+    return _NOTABLE.findall(b"\r\n" + head.removesuffix(b"\r\n")) if head else []
+
+
+def _facts(head: bytes, notable: list[bytes]) -> HeaderFacts:
+    initials = b"".join([field[:1] or b"?" for field in notable]).lower()
+    named = initials.find(b"m")
+    message_id = _shown(notable[named]) if named >= 0 else ""
     return HeaderFacts(
-        has_date=b"date" in names,
-        has_from=b"from" in names,
-        message_id=_shown(found[names.index(b"")][1]) if b"" in names else None,
-        received=names.count(b"received"),
-        eight_bit=not head.isascii(),
-        problem=_problem(head),
-        authentication_results=b"authentication-results" in names,
+        b"d" in initials,
+        b"f" in initials,
+        message_id or None,
+        initials.count(b"r"),
+        b"a" in initials,
+        not head.isascii(),
+        _problem(head, notable),
     )
 
 
-def _problem(head: bytes) -> str:
+def _problem(head: bytes, notable: list[bytes]) -> str:
     if b"\0" in head:
         return "NUL is not allowed in the header"
-    lines = head.count(b"\r\n")
-    if head.count(b"\n") != lines or head.count(b"\r") != lines:
+    # With every LF after a CR, more CRs than LFs means a bare one.
+    if b"" in notable or head.count(b"\r") != head.count(b"\n"):
         return "Bare CR or LF is not allowed in the header"
     return ""
 
 
-def _shown(message_id: bytes) -> str:
-    text = b"".join(message_id.split(b"\r\n")).strip().decode(errors="replace")
-    return text[:MESSAGE_ID_SHOWN]
+def _shown(field: bytes) -> str:
+    value = field[len("message-id:") :]
+    text = value.replace(b"\r\n", b"").strip().decode(errors="replace")
+    return _printable(text)[:MESSAGE_ID_SHOWN]
 
 
 def stamp(data: bytes, trace: Trace, made: Made) -> Stamped:
-    """The header block with the fields that Mailroot adds: Received before it; what is missing and the arrival after it.
+    """The header block with Mailroot's fields: Received before it; what is missing, and the arrival, after it.
 
     `data` is a whole content, or at least its beginning up to where `header_end` finds the end. Fields that are there
-    are kept as they are, but for Authentication-Results in our own name, which nobody else may write (RFC 8601
-    section 5): it is renamed.
+    are kept as they are, with two exceptions: a Message-ID without a value is replaced; Authentication-Results in our
+    own name, which nobody else may write (RFC 8601 section 5), is renamed.
     """
-    end = header_end(data)
-    head = data[:end]
-    facts = examine(head)
-    problem = facts.problem or _disguise(data, end)
+    head, notable = _cut(data)
+    end = len(head)
+    facts = _facts(head, notable)
     message_id = facts.message_id or new_message_id(trace.fqdn, made.filler, made.counter)
+    problem = facts.problem or _disguise(data, end)
     if problem:
         return Stamped(b"", end, message_id, facts.received, facts.eight_bit, problem)
     if facts.authentication_results:
         head = _without_forged_results(head, trace.fqdn)
-    added = _received(trace, made.at), head, _line_end(head), _missing(facts, message_id, trace, made)
+    if not facts.message_id:
+        head = _EMPTY_MESSAGE_ID.sub(b"", head)
+    date, arrival = both_dates(made.at)
+    line_end = b"" if not head or head.endswith(b"\r\n") else b"\r\n"
+    added = _missing(facts, message_id, date, made.sender or f"postmaster@{trace.fqdn}")
     separator = b"" if data.startswith(b"\r\n", end) else b"\r\n"
-    return Stamped(b"".join((*added, separator)), end, message_id, facts.received, facts.eight_bit, "")
+    stamped = b"%b\r\n\t %b\r\n%b%b%bX-OriginalArrivalTime: %b\r\n%b" % (
+        _received_from(trace),
+        date.encode(),
+        head,
+        line_end,
+        added,
+        arrival.encode(),
+        separator,
+    )
+    return Stamped(stamped, end, message_id, facts.received, facts.eight_bit, "")
+
+
+def _cut(data: bytes) -> tuple[bytes, list[bytes]]:
+    """The header block and its notable fields, in one pass where the first empty line is its end, as nearly always."""
+    head = data[: data.find(b"\r\n\r\n") + 2]
+    notable = _notable(head)
+    if len(head) < 4 or head[0] in b" \t" or b"" in notable:
+        head = data[: header_end(data)]
+        notable = _notable(head)
+    return head, notable
 
 
 def _disguise(data: bytes, end: int) -> str:
@@ -182,14 +219,6 @@ def _disguise(data: bytes, end: int) -> str:
     if data.startswith(b"\r\n", end) or _DISGUISED.match(data, end) is None:
         return ""
     return "Space before the name or the colon of a header field"
-
-
-def _line_end(head: bytes) -> bytes:
-    return b"" if not head or head.endswith(b"\r\n") else b"\r\n"
-
-
-def _received(trace: Trace, at: datetime) -> bytes:
-    return b"%b\r\n\t %b\r\n" % (_received_from(trace), mail_date(at).encode())
 
 
 @functools.lru_cache(maxsize=1024)
@@ -205,24 +234,20 @@ def _received_from(trace: Trace) -> bytes:
     return f"Received: from {client} by {fqdn}{channel} with Mailroot SMTPSVC({trace.version});".encode()
 
 
-def _missing(facts: HeaderFacts, message_id: str, trace: Trace, made: Made) -> bytes:
-    lines = ""
-    if not facts.message_id:
-        lines = f"Message-ID: {message_id}\r\n"
-    if not facts.has_date:
-        lines += f"Date: {mail_date(made.at)}\r\n"
-    if not facts.has_from:
-        lines += f"From: {_author(made.sender, trace.fqdn)}\r\n"
-    return f"{lines}X-OriginalArrivalTime: {arrival_time(made.at)}\r\n".encode()
+def _missing(facts: HeaderFacts, message_id: str, date: str, author: str) -> bytes:
+    """The fields that every message has and this one lacks.
 
-
-def _author(sender: str, fqdn: str) -> str:
-    """Who wrote a message that does not say so: its sender; the postmaster for the null one.
-
-    RFC 5322 section 3.6.2 wants a mailbox, so `<>` cannot stand there; and what has the null sender was made by a mail
-    system, for which its postmaster answers.
+    RFC 5322 section 3.6.2 wants a mailbox in From, so `<>` cannot stand there. What has the null sender was made by a
+    mail system, for which its postmaster answers.
     """
-    return _printable(sender) if sender else f"postmaster@{fqdn}"
+    if facts.message_id and facts.has_date and facts.has_from:
+        return b""
+    lines = "" if facts.message_id else f"Message-ID: {message_id}\r\n"
+    if not facts.has_date:
+        lines += f"Date: {date}\r\n"
+    if not facts.has_from:
+        lines += f"From: {_printable(author)}\r\n"
+    return lines.encode()
 
 
 def _printable(text: str) -> str:
