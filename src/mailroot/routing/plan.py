@@ -64,7 +64,7 @@ class Plan:
             hosts, direct_first = domain.route, False
         security = domain.security if domain is not None and domain.security else delivery.security
         return RelayRoute(
-            domain=domain_key(name),
+            domain=domain_key(name) if direct_first or not hosts else "",
             smart_hosts=hosts,
             direct_first=direct_first,
             port=delivery.port,
