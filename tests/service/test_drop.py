@@ -163,7 +163,7 @@ async def test_M08_a_full_quota_delays_and_says_mailbox_full(tmp_path):
 FAULTS = [(errno.ENOSPC, "4.3.1"), (errno.EDQUOT, "4.3.1"), (errno.EACCES, "4.3.5"), (errno.EIO, "4.3.0")]
 
 
-@pytest.mark.parametrize("call", ["open", "writev", "fsync", "rename"])
+@pytest.mark.parametrize("call", ["open", "writev", "fsync", "link"])
 @pytest.mark.parametrize(("number", "code"), FAULTS)
 async def test_M08_a_failing_step_delays_and_leaves_nothing(carrier, tmp_path, monkeypatch, call, number, code):
     await carrier.prepare([str(tmp_path)])
@@ -178,3 +178,31 @@ async def test_M08_a_failing_step_delays_and_leaves_nothing(carrier, tmp_path, m
     assert str(tmp_path) in outcome[0].reason
     assert list(tmp_path.iterdir()) == []
     assert (await carrier.carry(delivery(tmp_path)))[0].disposition is Disposition.DELIVERED
+
+
+async def test_a_file_system_without_nameless_files_is_served_too(carrier, tmp_path, monkeypatch):
+    monkeypatch.setattr("mailroot.edge.folder._file_system", lambda _device: "nfs4")
+    await asyncio.gather(*(carrier.carry(delivery(tmp_path, key=f"k{n}")) for n in range(20)))
+    assert len(mail_in(tmp_path)) == len(list(tmp_path.iterdir())) == 20
+
+
+async def test_a_failed_sync_of_a_group_delivers_nothing_and_leaves_nothing(carrier, tmp_path, monkeypatch):
+    def fail(*_args):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as broken:
+        broken.setattr("mailroot.edge.folder.Folder.sync_file_system", fail)
+        outcomes = await asyncio.gather(*(carrier.carry(delivery(tmp_path, key=f"k{n}")) for n in range(20)))
+    assert {outcome[0].code for outcome in outcomes} == {"4.3.0"}
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_failed_sync_of_the_names_takes_them_back(carrier, tmp_path, monkeypatch):
+    def fail(*_args):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as broken:
+        broken.setattr("mailroot.edge.folder.Folder.sync", fail)
+        outcome = await carrier.carry(delivery(tmp_path))
+    assert outcome[0].disposition is Disposition.DELAYED
+    assert list(tmp_path.iterdir()) == []

