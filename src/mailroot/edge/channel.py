@@ -5,16 +5,21 @@ account, so what it sends is JSON and nothing else. Listening sockets travel on 
 """
 
 import asyncio
+import copyreg
 import json
 import pickle
 import socket
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from mailroot.edge.listening import hand_over, take_over
 from mailroot.mail.faults import ConnectionLost
+
+# Settings hold read-only mappings, which pickle does not know.
+copyreg.pickle(MappingProxyType, lambda mapping: (MappingProxyType, (dict(mapping),)))
 
 _LENGTH = struct.Struct("!I")
 _LONGEST = 64 * 1024 * 1024

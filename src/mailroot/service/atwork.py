@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mailroot.queue.store import QueueStore
-from mailroot.service.dispatcher import Dispatcher
+from mailroot.service.badmail import Badmail
+from mailroot.service.dispatcher import Carriers, Dispatcher
 from mailroot.service.pickup import PickupRole
 from mailroot.service.remote import RemoteCarrier
-from mailroot.service.badmail import Badmail
-from mailroot.service.drop import DropCarrier
 from mailroot.service.rules import Rules
 from mailroot.service.sessions import Sessions
 
@@ -38,8 +37,7 @@ class Parts:
     current: Current
     sessions: Sessions
     shards: list[Shard]
-    drop: DropCarrier
-    remote: RemoteCarrier
+    carriers: Carriers
     badmail: Badmail
     pickup: Callable[[], PickupRole] | None
 
@@ -102,14 +100,16 @@ class ServerAtWork:
 
     async def close(self) -> None:
         """Close what `stop` left open."""
-        await self.parts.remote.close()
-        await self.parts.drop.close()
+        await self.parts.carriers.remote.close()
+        await self.parts.carriers.drop.close()
         for shard in self.parts.shards:
             await shard.store.close()
 
-    def apply(self, rules: Rules) -> None:
-        """Put new rules in force; sessions that are open keep theirs."""
+    async def apply(self, rules: Rules, remote: RemoteCarrier) -> None:
+        """Put new rules in force; sessions that are open keep theirs, and so do deliveries under way."""
         self.parts.current.rules = rules
+        former, self.parts.carriers.remote = self.parts.carriers.remote, remote
+        await former.close()
         for shard in self.parts.shards:
             shard.dispatcher.wake()
 

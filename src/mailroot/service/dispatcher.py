@@ -18,7 +18,8 @@ from mailroot.queue.recovery import hopeless, suspect
 from mailroot.queue.settle import Settled, settle
 from mailroot.queue.store import QueueStore
 from mailroot.routing.route import DropRoute, RelayRoute
-from mailroot.service.delivery import Carrier, Delivery
+from mailroot.service.delivery import Delivery
+from mailroot.service.drop import DropCarrier
 from mailroot.service.ends import Ends
 from mailroot.service.remote import RemoteCarrier
 from mailroot.service.rules import Rules
@@ -32,11 +33,11 @@ _SURPLUS_WAIT = timedelta(seconds=20)
 _AFTER_MISTAKE = timedelta(minutes=5)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Carriers:
-    """What takes deliveries on, by the kind of their route."""
+    """What takes deliveries on, by the kind of their route. A reload replaces `remote`."""
 
-    drop: Carrier
+    drop: DropCarrier
     remote: RemoteCarrier
 
 
@@ -177,7 +178,7 @@ class Dispatcher:
         entry, rules, now = delivery.entry, self._rules(), self._now()
         retry = rules.local_retry if isinstance(delivery.route, DropRoute) else rules.remote_retry
         settled = settle(entry, delivery.pending, outcome, now, retry)
-        drafts = await self._ends.report(rules, entry, settled)
+        drafts = await self._ends.report(rules, entry, settled, entry.arrived + retry.expiration)
         served = tuple(one.number for one, _ in settled.final)
         await self._settled(Settlement(entry.key, served, settled.deferred, drafts))
         self._tell(rules, entry, settled)

@@ -8,28 +8,27 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from mailroot.edge.contentfiles import ContentFiles, ContentWriter
+from mailroot.edge.contentfiles import ROW_LIMIT, ContentFile, ContentFolder
 from mailroot.mail.faults import Unavailable
-from mailroot.mail.header import Made, Stamped, Trace, header_end, stamp
+from mailroot.mail.header import Made, Stamped, Trace, stamp
 from mailroot.mail.message import BytesContent, Content
 
-IN_MEMORY = 128 * 1024  # design, section 4: larger messages are files
 _MOST_WAITING = 1024 * 1024
 
 
 class Draft:
     """The content of one transaction.
 
-    `stamp_facts` are what the header is completed with. The header is completed once the whole message is here or the
+    `trace` and `made` are what the header is completed with. The header is completed once the whole message is here or the
     draft becomes a file: `stamped` is None before that.
     """
 
     __slots__ = ("_cleared", "_failure", "_files", "_made", "_pieces", "_pool", "_trace", "_writer", "_writing", "size", "stamped")
 
-    def __init__(self, trace: Trace, made: Made, files: ContentFiles, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, trace: Trace, made: Made, files: ContentFolder, pool: ThreadPoolExecutor) -> None:
         self._trace, self._made, self._files, self._pool = trace, made, files, pool
         self._pieces: list[bytes] = []
-        self._writer: ContentWriter | None = None
+        self._writer: ContentFile | None = None
         self._writing: asyncio.Future[None] | None = None
         self._failure: Exception | None = None
         self._cleared: Callable[[], None] | None = None
@@ -42,7 +41,7 @@ class Draft:
         self.size += len(piece)
         if self._writer is not None:
             self._write_on()
-        elif self.size > IN_MEMORY:
+        elif self.size > ROW_LIMIT:
             self._become_file()
 
     @property
@@ -82,9 +81,8 @@ class Draft:
             self._writer = None
 
     def _with_header(self, start: bytes) -> bytes:
-        end = header_end(start)
-        self.stamped = stamp(start[:end], self._trace, self._made)
-        return self.stamped.head + start[end:]
+        self.stamped = stamp(start, self._trace, self._made)
+        return self.stamped.head + start[self.stamped.body_at :]
 
     def _become_file(self) -> None:
         start = self._with_header(b"".join(self._pieces))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailroot import __version__
-from mailroot.edge.contentfiles import ContentFiles
+from mailroot.edge.contentfiles import ContentFolder
 from mailroot.mail.address import Mailbox
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import StoreFailed
@@ -31,7 +31,7 @@ class Intake:
 
     key: str
     store: QueueStore
-    files: ContentFiles
+    files: ContentFolder
     dispatcher: Dispatcher
     emit: Emit
     now: Callable[[], datetime]
@@ -40,7 +40,7 @@ class Intake:
     store_failed: Callable[[StoreFailed], None]
     filler: str
     pool: ThreadPoolExecutor
-    counter: int = 0
+    count: Callable[[], int]
 
     def draft(self, rules: Rules, origin: Origin, sender: Mailbox | None) -> Draft:
         """An empty draft of a message that is about to come in."""
@@ -49,8 +49,7 @@ class Intake:
 
     def made(self, sender: Mailbox | None) -> Made:
         """What comes with one message's header."""
-        self.counter += 1
-        return Made(self.local_now(), "" if sender is None else str(sender), self.filler, self.counter)
+        return Made(self.local_now(), "" if sender is None else str(sender), self.filler, self.count())
 
     def room(self, content: Content) -> bool:
         """Whether a message of this size can be delivered from memory at once; otherwise it waits in the queue."""

@@ -23,7 +23,7 @@ class Reloaded:
 async def put_in_force(state: State, wanted: Settings) -> Reloaded | Problems:
     """Put new settings in force without dropping a session; a fault anywhere leaves everything as it was."""
     changes = difference(state.settings, wanted)
-    settings = replace(_without_restarts(state.settings, wanted), revision=state.settings.revision + 1)
+    settings = _without_restarts(state.settings, wanted)
     opened: list[socket.socket] = []
     try:
         listeners = {key: _rebound(state, settings, key, opened) for key in state.listeners}

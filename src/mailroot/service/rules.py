@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from mailroot.mail.address import Mailbox
 from mailroot.policy.recipient import Place
-from mailroot.queue.settle import RetryPlan
+from mailroot.queue.schedule import RetryPlan
 from mailroot.routing.domains import DomainTable
 from mailroot.routing.plan import Plan
 from mailroot.settings.virtualserver import Delivery, VirtualServer

@@ -15,7 +15,7 @@ from mailroot.edge.process import become
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.mail.faults import Fault
 from mailroot.service.inquiry import QUEUE_INQUIRIES, session_rows
-from mailroot.service.world import World, new_world
+from mailroot.service.world import World
 from mailroot.settings.service import Settings
 
 FAILED = 75  # EX_TEMPFAIL: the supervisor starts another worker, which recovers the shard
@@ -61,11 +61,11 @@ class Worker:
     def __init__(self, birth: Birth) -> None:
         self._birth = birth
         self.over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._world: World = new_world(birth.number, birth.settings, birth.counts, self._fail)
+        self._world: World = World(birth.number, birth.settings, birth.counts, self._fail)
 
     async def open(self) -> None:
         """Open the queue, begin to work, and say so."""
-        await self._world.open(self._birth.settings)
+        await self._world.open()
         for key, sockets in self._birth.sockets.items():
             server = self._world.servers[key]
             await server.start([one.dup() for one in sockets])

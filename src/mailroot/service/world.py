@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import os
 import secrets
 import string
 from collections.abc import Callable, Mapping
@@ -12,12 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mailroot.edge.dns import Resolver
-from mailroot.edge.folder import permissions
+from mailroot.edge.folder import Permissions, permissions
 from mailroot.edge.logs import Log, event_log
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.sqlitequeue import SqliteQueue
+from mailroot.mail.address import Mailbox
 from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import StoreFailed
+from mailroot.routing.route import DropRoute
 from mailroot.service.atwork import Current, Parts, ServerAtWork, Shard
 from mailroot.service.badmail import Badmail
 from mailroot.service.dispatcher import Carriers, Dispatcher
@@ -29,6 +30,7 @@ from mailroot.service.reports import Identity, Naming, Reporting, StormCap
 from mailroot.service.rules import Rules, rules_of
 from mailroot.service.sessions import SessionCount, Sessions
 from mailroot.service.slots import SharedLimit, sessions_slot
+from mailroot.settings.domains import DomainType
 from mailroot.settings.service import Settings
 from mailroot.settings.virtualserver import VirtualServer
 
@@ -196,3 +198,35 @@ class World:
 
     def _badmail_folder(self, settings: VirtualServer) -> Path:
         return Path(settings.messages.badmail or f"{settings.home}/Badmail")
+
+
+def _drop_permissions(settings: VirtualServer) -> Permissions:
+    return permissions(settings.drop.owner, settings.drop.group, settings.drop.mode)
+
+
+def _drop_folders(rules: Rules) -> list[str]:
+    """Every Drop folder of a virtual server."""
+    local = (name for name, domain in rules.settings.domains.items() if domain.type is not DomainType.REMOTE)
+    routes = (rules.plan.route(name) for name in local)
+    return sorted({route.folder for route in routes if isinstance(route, DropRoute)})
+
+
+def _quotas(current: Current) -> Callable[[str], int]:
+    """The quota of a folder: ten times the message size limit where a domain asks for one (facts 1.7)."""
+
+    def quota(folder: str) -> int:
+        rules = current.rules
+        limit = rules.settings.messages.size_limit
+        asked = any(
+            domain.drop_quota and rules.plan.route(name) == DropRoute(rules.domains.default, folder)
+            for name, domain in rules.settings.domains.items()
+            if domain.type is not DomainType.REMOTE
+        )
+        return 10 * limit if asked else 0
+
+    return quota
+
+
+def _mailbox(text: str) -> Mailbox | None:
+    local, at, domain = text.rpartition("@")
+    return Mailbox(local, domain) if at else None

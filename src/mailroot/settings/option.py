@@ -58,6 +58,6 @@ def declaration(field: "dataclasses.Field[Any]") -> Option | None:
 
 
 def strict(kind: type[_T]) -> type[_T]:
-    """Let the parser refuse names that the class does not declare, and values of another type."""
-    kind.__pydantic_config__ = {"extra": "forbid", "strict": True}  # type: ignore[attr-defined]
+    """Let the parser refuse names that the class does not declare."""
+    kind.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]
     return kind

@@ -5,6 +5,7 @@ A `Spelling` stands in the `Annotated` type of an option. `parse` turns what TOM
 """
 
 import enum
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -165,3 +166,14 @@ Size = Annotated[int, SIZE]
 Count = Annotated[int, count()]
 Port = Annotated[int, count(1, 65535)]
 Duration = Annotated[timedelta, duration()]
+
+
+def toml_text(value: object) -> str:
+    """A value as TOML writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(toml_text(item) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{name} = {toml_text(item)}' for name, item in value.items())} }}"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
