@@ -132,7 +132,7 @@ class ContentFolder:
         """Make the names of all adopted files durable."""
         sync_folder(self.entries)
 
-    def keys(self) -> list[str]:
+    def entry_keys(self) -> list[str]:
         """The keys that files exist for."""
         return [path.stem for path in self.entries.iterdir() if path.suffix == ".msg"]
 

@@ -4,6 +4,7 @@ The log is carried over into the database before the first new transaction. So a
 may show pages that are not on the disk, what is built upon is synced again, and nothing new depends on it.
 """
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from pathlib import Path
 
 import apsw
 
-from mailroot.edge.contentfiles import ContentFolder
+from mailroot.edge.contentfiles import ContentFolder, remove
 from mailroot.edge.diskreserve import DiskReserve
 from mailroot.edge.durable import sync_folder, translated
 from mailroot.edge.queries import queries
 from mailroot.edge.shardlock import ShardLock
+from mailroot.edge.sqliterows import number_of
 from mailroot.edge.sqlitetables import Tables
 from mailroot.mail.faults import DiskFull, Misconfigured, Unavailable
 from mailroot.queue.recovery import SUSPECT_AFTER
@@ -62,11 +64,7 @@ class Opened:
 
     def close(self) -> None:
         """Let everything go, without a word to the database."""
-        try:
-            self.connection.close(force=True)
-        except apsw.Error:
-            # A connection that failed is of no use to anybody; its lock must go.
-            pass
+        _abandon(self.connection)
         self.reserve.close()
         self.lock.release()
 
@@ -78,22 +76,31 @@ def open_shard(shard: Shard, folder: ContentFolder) -> Opened:
     `Unavailable` where it cannot be opened now.
     """
     folder.make()
-    lock = ShardLock(shard.database.with_suffix(".lock"))
-    try:
+    with contextlib.ExitStack() as undo:
+        lock = ShardLock(shard.database.with_suffix(".lock"))
+        undo.callback(lock.release)
         with translated(f"opening the queue {shard.database}"):
             reserve = DiskReserve(shard.database.with_suffix(".reserve"))
-        connection = apsw.Connection(str(shard.database), vfs=shard.vfs)
-        tables = _prepare(connection, shard, folder)
-        with translated("putting the queue in order"):
+            undo.callback(reserve.close)
             sync_folder(shard.database.parent)
-            found = Recovered(_recover(connection, tables, shard), tables.sweep())
-    except apsw.Error as fault:
-        lock.release()
-        raise _translated(fault, shard.database) from fault
-    except BaseException:
-        lock.release()
-        raise
-    return Opened(connection, tables, reserve, lock, found)
+        try:
+            connection = apsw.Connection(str(shard.database), vfs=shard.vfs)
+            undo.callback(_abandon, connection)
+            tables = _prepare(connection, shard, folder)
+            recovered = _recover(connection, tables, shard)
+        except apsw.Error as fault:
+            raise _translated(fault, shard.database) from fault
+        with translated("sweeping the queue's folders"):
+            found = Recovered(recovered, _sweep(tables, folder))
+            sync_folder(shard.database.parent)
+        undo.pop_all()
+        return Opened(connection, tables, reserve, lock, found)
+
+
+def _abandon(connection: apsw.Connection) -> None:
+    """Close a connection without a word to the database; one that failed is of no use, but its locks must go."""
+    with contextlib.suppress(apsw.Error):
+        connection.close(force=True)
 
 
 def _prepare(connection: apsw.Connection, shard: Shard, folder: ContentFolder) -> Tables:
@@ -120,9 +127,19 @@ def _run(connection: apsw.Connection, name: str) -> None:
 
 def _recover(connection: apsw.Connection, tables: Tables, shard: Shard) -> int:
     connection.execute("BEGIN IMMEDIATE")
-    recovered = tables.recover(shard.now(), SUSPECT_AFTER)
+    connection.execute(_SQL["count_void_leases"], {"suspect": SUSPECT_AFTER})
+    recovered = tables.void_leases(shard.now())
     connection.execute("COMMIT")
+    tables.reload()
     return recovered
+
+
+def _sweep(tables: Tables, folder: ContentFolder) -> int:
+    """Remove contents that no entry has, and drafts of the process before; how many there were."""
+    numbers = {number_of(tables.tag, key): key for key in folder.entry_keys()}
+    known = tables.expect_files(numbers)
+    orphans = [folder.entry_file(key) for number, key in numbers.items() if number not in known]
+    return sum(remove(path) for path in orphans) + folder.sweep_drafts()
 
 
 def _translated(fault: apsw.Error, database: Path) -> Unavailable | Misconfigured:

@@ -11,8 +11,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from mailroot.edge.contentfiles import ContentFile, ContentFolder
+from mailroot.edge.sqlitelisting import page
 from mailroot.edge.sqliteopen import Opened, Recovered, Shard, open_shard
 from mailroot.edge.sqliterows import draft_row
 from mailroot.edge.sqlitetables import Tables
@@ -100,7 +102,7 @@ class SqliteQueue:
 
     def page(self, after: str, limit: int) -> Awaitable[Sequence[Listed]]:
         """See `QueueStore.page`."""
-        return self._call(lambda tables: tables.page(after, limit))
+        return self._call(lambda tables: page(tables.connection, tables.tag, after, limit))
 
     def entry(self, key: str) -> Awaitable[QueueEntry | None]:
         """See `QueueStore.entry`."""
@@ -126,5 +128,5 @@ class SqliteQueue:
         """See `QueueStore.close`."""
         await self._writer.end()
 
-    def _call(self, call: Callable[[Tables], object]) -> "asyncio.Future[object]":
+    def _call(self, call: Callable[[Tables], object]) -> "asyncio.Future[Any]":
         return self._writer.submit(Request(self._loop.create_future(), call=call))

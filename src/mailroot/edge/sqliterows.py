@@ -30,7 +30,7 @@ _TAG_DIGITS = 8
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-class Damaged(Exception):
+class Damaged(Exception):  # noqa: N818 - named for what it says, as the faults are
     """An entry does not read as it was written. The text says what differs."""
 
 
@@ -169,9 +169,7 @@ def read_status(words: str | None) -> Status | None:
 def fresh_entry(key: str, draft: SealedDraft, content: Content) -> QueueEntry:
     """The entry that a draft has become, from the draft's own objects."""
     due = draft.arrived
-    pending = tuple(
-        [Pending(number, recipient, due) for number, recipient in enumerate(draft.envelope.recipients)]
-    )
+    pending = tuple([Pending(number, recipient, due) for number, recipient in enumerate(draft.envelope.recipients)])
     return QueueEntry(key, draft.envelope, content, draft.origin, due, draft.message_id, pending)
 
 
@@ -181,8 +179,10 @@ RecipientRow = tuple[int, int, int, int, str | None]
 EntryRow = tuple[int, int, int, bytes, bytes | None, int]
 
 
-def read_entry(key: str, row: EntryRow, recipients: list[RecipientRow], file: Path) -> QueueEntry:
+def read_entry(key: str, row: EntryRow | None, recipients: list[RecipientRow], file: Path) -> QueueEntry:
     """The entry of these rows, checked against its checksum; `file` is where a large content is. Raises `Damaged`."""
+    if row is None:
+        raise Damaged("its message is missing")
     _, checksum, size, words, content, failures = row
     if checksum != _checksum(words, content) or (content is not None and len(content) != size):
         raise Damaged("its checksum does not fit")

@@ -7,9 +7,7 @@ for each of them.
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
 from json import dumps
-from operator import itemgetter
 from pathlib import Path
 
 import apsw
@@ -31,12 +29,10 @@ from mailroot.edge.sqliterows import (
     moment,
     number_of,
     read_entry,
-    read_status,
-    read_words,
     status_words,
 )
 from mailroot.mail.message import Content
-from mailroot.queue.entry import Listed, Pending, QueueEntry, Settlement
+from mailroot.queue.entry import Pending, QueueEntry, Settlement
 
 _SQL = queries("queue.sql")
 _RESERVED_AT_ONCE = 4096
@@ -56,7 +52,7 @@ class Tables:
 
     def __init__(self, connection: apsw.Connection, folder: ContentFolder, aside: Aside) -> None:
         """`aside` is told the key of each entry that is set aside because it is damaged, and the cause."""
-        self._connection = connection
+        self.connection = connection
         self._run = connection.execute
         self._folder = folder
         self._aside = aside
@@ -72,13 +68,13 @@ class Tables:
         for entry_file, draft_file in self._adopted:
             entry_file.rename(draft_file)
         self._adopted.clear()
-        self._tag, self._reserved = self._row("read_store")
+        self.tag, self._reserved = self._row("read_store")
         (self.depth,) = self._row("count_recipients")
         self._troubled = {number for (number,) in self._run(_SQL["troubled"])}
         self._gone_files.clear()
 
-    def _row(self, query: str, bindings: object = None) -> tuple[int, ...]:
-        return next(iter(self._run(_SQL[query], bindings)))  # type: ignore[arg-type]
+    def _row(self, query: str) -> tuple[int, ...]:
+        return next(iter(self._run(_SQL[query])))
 
     def expect_waits_of(self, longest: timedelta) -> None:
         """Take a due further ahead than this, or than any that is set from now on, for a clock that jumped back."""
@@ -97,7 +93,7 @@ class Tables:
 
     def key(self, number: int) -> str:
         """The key of the entry with this number."""
-        return key_of(self._tag, number)
+        return key_of(self.tag, number)
 
     def known_claims(self, claims: Sequence[str]) -> set[str]:
         """Those claims that were committed before."""
@@ -123,14 +119,15 @@ class Tables:
     def insert(self, rows: Sequence[DraftRow], first: int, contents: Sequence[Content]) -> list[QueueEntry]:
         """Put drafts in as the entries numbered from `first`; `contents` are what the entries hold."""
         values: list[object] = []
-        leased, waiting = array("q"), {}
+        leased = array("q")
+        waiting: dict[int, array[int]] = {}
         entries = []
         for number, (row, content) in enumerate(zip(rows, contents, strict=True), first):
             draft = row.draft
             values += (number, row.checksum, content.size, row.words, row.content)
             places = leased if draft.lease else waiting.setdefault(microseconds(draft.arrived), array("q"))
             places.extend(range(number << NUMBER_BITS, (number << NUMBER_BITS) + len(draft.envelope.recipients)))
-            entries.append(fresh_entry(key_of(self._tag, number), draft, content))
+            entries.append(fresh_entry(key_of(self.tag, number), draft, content))
             if row.content is None:
                 self._file_numbers.add(number)
         self._insert_entries(values)
@@ -148,7 +145,7 @@ class Tables:
         while left:
             while size > left:
                 size //= 2
-            self._run(_INSERTS[size], values[begin : begin + size * 5])  # type: ignore[arg-type]
+            self._run(_INSERTS[size], values[begin : begin + size * 5])
             begin += size * 5
             left -= size
 
@@ -165,7 +162,7 @@ class Tables:
         served = array("q")
         deferred: list[tuple[object, ...]] = []
         for settlement in settlements:
-            number = number_of(self._tag, settlement.key)
+            number = number_of(self.tag, settlement.key)
             numbers.append(number)
             served.extend([(number << NUMBER_BITS) + recipient for recipient in settlement.served])
             if settlement.deferred:
@@ -191,14 +188,14 @@ class Tables:
 
     def _delete(self, places: "array[int]", numbers: "array[int]") -> None:
         self._run(_SQL["delete_recipients"], {"places": apsw.carray(places)})
-        self.depth -= self._connection.changes()
+        self.depth -= self.connection.changes()
         self._delete_entries(numbers)
 
     def _delete_entries(self, numbers: "array[int]") -> None:
         self._run(_SQL["delete_entries"], {"entries": apsw.carray(numbers)})
         if self._file_numbers:
             files = self._file_numbers.intersection(numbers)
-            self._gone_files += files.difference(self.file_entries(files))
+            self._gone_files += files.difference(self._entries_with_files(files))
 
     def _clear_failures(self, numbers: "array[int]") -> None:
         if self._troubled and not self._troubled.isdisjoint(numbers):
@@ -214,8 +211,7 @@ class Tables:
             self._file_numbers.discard(number)
         self._gone_files.clear()
 
-    def file_entries(self, numbers: Iterable[int]) -> set[int]:
-        """Those of these entries that exist and whose contents are files."""
+    def _entries_with_files(self, numbers: Iterable[int]) -> set[int]:
         wanted = array("q", numbers)
         if not wanted:
             return set()
@@ -243,14 +239,15 @@ class Tables:
         return self._read(chosen, grouped)
 
     def _rows(self, query: str, bindings: dict[str, int]) -> list[RecipientRow]:
-        return list(self._run(_SQL[query], bindings))  # type: ignore[arg-type]
+        return list(self._run(_SQL[query], bindings))
 
     def _within_memory(self, numbers: Iterable[int]) -> list[int]:
         numbers = list(numbers)
         if not numbers:
             return []
         sizes = dict(self._run(_SQL["sizes"], {"entries": _numbers(numbers)}))
-        total, chosen = 0, []
+        total = 0
+        chosen: list[int] = []
         for number in numbers:
             total += sizes.get(number, 0)
             if chosen and total > _CLAIM_BYTES:
@@ -271,10 +268,8 @@ class Tables:
         for number in numbers:
             key = self.key(number)
             try:
-                if number not in rows:
-                    raise Damaged("its message is missing")
                 waiting = sorted(recipients[number])
-                entries.append(read_entry(key, rows[number], waiting, self._folder.entry_file(key)))
+                entries.append(read_entry(key, rows.get(number), waiting, self._folder.entry_file(key)))
             except Damaged as fault:
                 self._set_due(SET_ASIDE, [row[0] for row in recipients[number]])
                 self._aside(key, str(fault))
@@ -282,7 +277,7 @@ class Tables:
 
     def release(self, key: str, numbers: Sequence[int], due: datetime, now: datetime) -> None:
         """Give leases back unused."""
-        number = number_of(self._tag, key)
+        number = number_of(self.tag, key)
         if number and numbers:
             self.expect_waits_of(due - now)
             places = _numbers((number << NUMBER_BITS) + recipient for recipient in numbers)
@@ -290,7 +285,7 @@ class Tables:
 
     def failed(self, key: str) -> int:
         """Count one more failure of the work on an entry."""
-        number = number_of(self._tag, key)
+        number = number_of(self.tag, key)
         counts = list(self._run(_SQL["count_failure"], {"entry": number}))
         if not counts:
             return 0
@@ -309,7 +304,7 @@ class Tables:
 
     def entry(self, key: str) -> QueueEntry | None:
         """The entry with all its waiting recipients."""
-        number = number_of(self._tag, key)
+        number = number_of(self.tag, key)
         rows = self._rows("recipients_of", self._places(number))
         found = self._read([number], {number: rows}) if rows else []
         return found[0] if found else None
@@ -318,55 +313,17 @@ class Tables:
     def _places(number: int) -> dict[str, int]:
         return {"first": number << NUMBER_BITS, "end": (number << NUMBER_BITS) + NUMBERS - 1}
 
-    def page(self, after: str, limit: int) -> list[Listed]:
-        """Waiting recipients from the one after the cursor."""
-        key, _, recipient = after.partition("/")
-        place = (number_of(self._tag, key) << NUMBER_BITS) + (int(recipient) if recipient.isdecimal() else 0)
-        rows = list(self._run(_SQL["page"], {"after": place if after else -1, "limit": limit}))
-        listed: list[Listed] = []
-        for number, group in groupby(rows, lambda row: row[0] >> NUMBER_BITS):
-            listed += self._listed(number, list(group))
-        return listed
-
-    def _listed(self, number: int, rows: list[tuple[int, int, int, str | None]]) -> Iterable[Listed]:
-        found = list(self._run(_SQL["read_words"], {"entries": _numbers([number])}))
-        key = self.key(number)
-        try:
-            _, size, kept = found[0]
-            words = read_words(kept)
-            recipients = words.envelope.recipients
-            return [
-                Listed(
-                    key=key,
-                    sender=words.envelope.sender_text,
-                    recipient=str(recipients[place % NUMBERS].address),
-                    size=size,
-                    arrived=words.arrived,
-                    due=moment(due) if due < LEASED else None,
-                    attempts=attempts,
-                    last=_last_text(due, last),
-                    message_id=words.message_id,
-                    recipient_number=place % NUMBERS,
-                )
-                for place, due, attempts, last in rows
-            ]
-        except (Damaged, IndexError) as fault:
-            return [
-                Listed(key, "", "", 0, moment(0), last=f"damaged: {fault}", recipient_number=place % NUMBERS)
-                for place in map(itemgetter(0), rows)
-            ]
-
     def retry(self, key: str, now: datetime) -> int:
         """Make an entry's unleased recipients due now."""
-        number = number_of(self._tag, key)
+        number = number_of(self.tag, key)
         self._run(_SQL["retry"], {"now": microseconds(now), **self._places(number)})
-        return self._connection.changes()
+        return self.connection.changes()
 
     def remove(self, key: str) -> int:
         """Remove an entry's unleased recipients."""
-        number = number_of(self._tag, key)
+        number = number_of(self.tag, key)
         self._run(_SQL["remove"], self._places(number))
-        removed = self._connection.changes()
+        removed = self.connection.changes()
         self.depth -= removed
         self._delete_entries(array("q", [number]))
         self._clear_failures(array("q", [number]))
@@ -377,36 +334,20 @@ class Tables:
         if claims:
             self._run(_SQL["forget_claims"], {"claims": apsw.carray(tuple(claims))})
 
-    # --- at open --------------------------------------------------------------------------------------------------
-
-    def recover(self, now: datetime, suspect_after: int) -> int:
-        """Void the leases of the process that held the shard before; how many there were."""
-        self._run(_SQL["count_void_leases"], {"suspect": suspect_after})
-        recovered = self.void_leases(now)
-        self.reload()
-        return recovered
+    # --- at open -----------------------------------------------------------------------------------------------------
 
     def void_leases(self, now: datetime) -> int:
         """End all leases: their recipients are due now; how many there were."""
         self._run(_SQL["void_leases"], {"now": microseconds(now)})
-        return self._connection.changes()
+        return self.connection.changes()
 
-    def sweep(self) -> int:
-        """Remove contents that no entry has, and drafts of the process before; how many there were."""
-        numbers = {number_of(self._tag, key): key for key in self._folder.keys()}
-        self._file_numbers = self.file_entries(numbers)
-        orphans = [key for number, key in numbers.items() if number not in self._file_numbers]
-        return sum(remove(self._folder.entry_file(key)) for key in orphans) + self._folder.sweep_drafts()
+    def expect_files(self, numbers: Iterable[int]) -> set[int]:
+        """Of these numbers, which have files, take those whose entries exist; the others are orphans."""
+        self._file_numbers = self._entries_with_files(numbers)
+        return self._file_numbers
 
 
 _INSERTS = {
     size: _SQL["insert_entries"].replace(_ENTRY_VALUES, ", ".join([_ENTRY_VALUES] * size))
     for size in (1 << power for power in range(_MOST_VALUES.bit_length()))
 }
-
-
-def _last_text(due: int, last: str | None) -> str:
-    if due == SET_ASIDE:
-        return "set aside: the entry is damaged"
-    status = read_status(last)
-    return "" if status is None else status.reply or status.reason or status.code

@@ -90,7 +90,8 @@ class Writer:
     def _run(self, opening: Callable[[], Opened], opened: "Future[None]") -> None:
         try:
             self._opened = opening()
-        except BaseException as fault:  # noqa: BLE001 - carried to the one who opens
+        except BaseException as fault:
+            # Whatever it is, the one who waits for the opening must hear it.
             self._tell(_tell_fault, opened, fault)
             return
         self._connection, self._tables = self._opened.connection, self._opened.tables
@@ -178,7 +179,8 @@ class Writer:
         except Fault:
             self._undo()
             raise
-        except Exception as fault:  # noqa: BLE001 - a mistake in the program must not leave callers waiting
+        except Exception as fault:
+            # A mistake in the program: it must not leave callers waiting.
             self._undo()
             for request in group:
                 request.fault = fault
