@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mailroot.cli import screen
-from mailroot.edge.control import NoService, ask
+from mailroot.edge.control import NoService, ask, control_path
 from mailroot.edge.settingsfile import SettingsFile
 from mailroot.settings.keys import get, set_value, written
 from mailroot.settings.problem import Problems
@@ -21,7 +21,7 @@ def serve(arguments: argparse.Namespace, file: SettingsFile) -> int:
         return _refuse(settings, arguments)
     if file.quick_start:
         print(first_steps(settings), flush=True)
-    return run(settings, file.load)
+    return run(settings, file.load, control_path(file.path))
 
 
 def first_steps(settings: Settings) -> str:
