@@ -184,3 +184,9 @@ def test_J09_the_memory_of_senders_is_bounded(monkeypatch: pytest.MonkeyPatch) -
         cap.admit(sender, NOW)
     assert len(cap._windows) == 3
     assert cap.admit("h", NOW) == 1
+
+
+def test_another_programs_bounce_detector_finds_the_failed_recipient() -> None:
+    bounce = pytest.importorskip("flufl.bounce")
+    message = message_from_bytes(text_of(told(final((pending(), FAILED)))))
+    assert bounce.all_failures(message) == (set(), {b"r0@example.net"})
