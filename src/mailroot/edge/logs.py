@@ -6,12 +6,14 @@ told by an `events_lost` line as soon as writing works again; mail never waits f
 """
 
 import contextlib
+import functools
 import os
 import threading
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from json.encoder import encode_basestring_ascii
+from math import floor
 from pathlib import Path
 from typing import Protocol
 
@@ -25,7 +27,6 @@ TEXT_LIMIT = 2_000
 INTERVAL = 0.4
 
 _MODE = 0o640
-_TO_MILLISECONDS = len("2026-11-22T12:00:00.123")
 _Waiting = tuple[datetime, EventRow, dict[str, object]]
 
 
@@ -158,10 +159,15 @@ def _line(origin: str, at: datetime, row: EventRow, fields: dict[str, object]) -
         else f',"{name}":{value if type(value) is int else _value(value)}'
         for name, value in fields.items()
     ]
-    time = at.isoformat(timespec="milliseconds")[:_TO_MILLISECONDS]
-    lead = f'{{"time":"{time}Z","event":"{row.name}","severity":"{row.severity.value}"'
+    time = f"{_second(floor(at.timestamp()))}.{at.microsecond // 1000:03d}Z"
+    lead = f'{{"time":"{time}","event":"{row.name}","severity":"{row.severity.value}"'
     # The one control character that JSON lets stand.
     return "".join((lead, origin, *written, "}\n")).replace("\x7f", "\\u007f")
+
+
+@functools.lru_cache(maxsize=4)
+def _second(timestamp: int) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _value(value: object) -> str:  # noqa: PLR0911 (a table by type, the commonest first)
