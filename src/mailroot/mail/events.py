@@ -93,6 +93,9 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     EventRow(
         "not_reported", _N, ("server", "entry", "message_id", "recipient", "cause"), "A report was not made, and why."
     ),
+    EventRow(
+        "report_storm", _W, ("server", "sender"), "A sender has had the most reports of a minute; more are not made."
+    ),
     EventRow("badmail", _W, ("server", "entry", "message_id", "name", "cause"), "A message was put into Badmail."),
     EventRow("badmail_removed", _N, ("server", "name", "cause"), "Badmail's retention limit removed a message."),
     EventRow("pickup_refused", _W, ("server", "name", "cause"), "A Pickup file could not be taken."),
