@@ -20,7 +20,12 @@ def leaves(content):
 def multipart(*parts, kind="mixed", boundary="b1"):
     body = b"".join(b"--%b\r\n%b\r\n" % (boundary.encode(), part) for part in parts)
     head = f'MIME-Version: 1.0\r\nContent-Type: multipart/{kind};\r\n\tboundary="{boundary}"\r\n'
-    return head.encode() + b"Content-Transfer-Encoding: 8bit\r\n\r\npreamble\r\n" + body + b"--%b--\r\n" % boundary.encode()
+    return (
+        head.encode()
+        + b"Content-Transfer-Encoding: 8bit\r\n\r\npreamble\r\n"
+        + body
+        + b"--%b--\r\n" % boundary.encode()
+    )
 
 
 def part(kind, body, encoding="8bit"):

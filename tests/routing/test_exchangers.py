@@ -106,7 +106,9 @@ def test_L10_a_forbidden_address_leaves_the_others():
 
 
 def test_F24_a_listener_of_ours_is_never_a_next_hop():
-    bound = Surroundings("here.example", lambda _: False, lambda address, port: (address, port) == ("8.8.8.8", 25), True)
+    bound = Surroundings(
+        "here.example", lambda _: False, lambda address, port: (address, port) == ("8.8.8.8", 25), True
+    )
     assert choose([(10, "a")], {"a": at("8.8.8.8")}, bound).code == "5.4.6"
     assert smart_host_of("[8.8.8.8]", at("8.8.8.8"), bound, 25).code == "5.4.6"
     assert smart_host_of("[8.8.8.8]", at("8.8.8.8"), bound, 26) == (Host("[8.8.8.8]", "8.8.8.8", 26),)
