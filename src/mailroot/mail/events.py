@@ -2,7 +2,6 @@
 
 import enum
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Protocol
 
 
@@ -109,4 +108,15 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     EventRow("events_lost", _E, ("count",), "Events could not be written and were counted instead."),
 )
 
-EVENTS = SimpleNamespace(**{row.name: row for row in EVENT_ROWS})
+
+class _Events:
+    """The rows by name: `EVENTS.accepted`."""
+
+    def __init__(self) -> None:
+        self.__dict__.update({row.name: row for row in EVENT_ROWS})
+
+    def __getattr__(self, name: str) -> EventRow:
+        raise AttributeError(f"the table has no event {name!r}")
+
+
+EVENTS = _Events()
