@@ -10,9 +10,9 @@ from mailroot.wire.body import first_bare_newline, has_bare_newline, normalized
 from mailroot.wire.events import BodyFailed, BodyPiece, Event, Fault
 from mailroot.wire.profile import ServerProfile
 
-SESSION_TOO_LARGE = REPLIES.session_too_large()
-_MESSAGE_TOO_LARGE = REPLIES.message_too_large()
-_BARE_NEWLINE = REPLIES.bare_newline()
+SESSION_TOO_LARGE: Reply = REPLIES.session_too_large()
+_MESSAGE_TOO_LARGE: Reply = REPLIES.message_too_large()
+_BARE_NEWLINE: Reply = REPLIES.bare_newline()
 _NO_LIMIT = 1 << 62
 
 
