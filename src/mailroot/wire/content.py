@@ -9,7 +9,7 @@ from mailroot.wire import commands
 from mailroot.wire.body import ChunkReader, DotReader
 from mailroot.wire.commands import Chunk
 from mailroot.wire.dialogue import Dialogue, Transaction
-from mailroot.wire.events import BodyEnd
+from mailroot.wire.events import BodyEnd, Fault
 from mailroot.wire.incoming import SESSION_TOO_LARGE, Incoming
 from mailroot.wire.table import IN_CONTENT, Row, State
 
@@ -120,10 +120,12 @@ def _incoming(dialogue: Dialogue) -> Incoming:
 
 def _end(dialogue: Dialogue, incoming: Incoming) -> None:
     """The content is complete: the caller answers, unless the engine has refused it."""
-    if incoming.failure is None:
-        dialogue.ask(BodyEnd(incoming.size, incoming.bare_newlines), END_OF_CONTENT)
-    else:
+    if incoming.failure is not None:
         _end_transaction(dialogue, incoming.failure)
+        return
+    if incoming.bare_newlines:
+        dialogue.events.append(Fault("bare-newline", "bare CR or LF in the content was made CRLF"))
+    dialogue.ask(BodyEnd(incoming.size, incoming.bare_newlines), END_OF_CONTENT)
 
 
 def _answered(dialogue: Dialogue, reply: Reply) -> None:

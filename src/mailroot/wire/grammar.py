@@ -65,6 +65,8 @@ def parse_path(text: str) -> Path | Reply:
         local, at, domain = plain.rpartition("@")
         if not at:
             local, domain = domain, ""
+        elif not domain:
+            return _INVALID
     else:
         return Path(None, text[found.end() :]) if found[0] == "<>" else _INVALID
     mailbox = _mailbox(local, domain, quoted is not None)
