@@ -111,6 +111,7 @@ class ContentFolder:
             for folder in (self.entries, self.drafts):
                 folder.mkdir(parents=True, exist_ok=True)
                 sync_folder(folder.parent)
+            sync_folder(self.entries.parent.parent)
 
     def create(self) -> ContentFile:
         """A new draft's content."""
