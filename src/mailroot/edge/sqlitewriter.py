@@ -243,7 +243,7 @@ class Writer:
         if self._failed is not None or not (idle or self._log_pages >= _WAL_PAGES):
             return
         try:
-            if idle and (self._log_pages or not self._reserve.there):
+            if idle:
                 self._give_back(keep=_FREE_PAGES if self._reserve.there else 0)
             if self._log_pages:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
