@@ -34,7 +34,9 @@ def file(tmp_path: Path) -> Path:
 
 def test_without_a_service_the_command_says_how_to_start_one(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--config", str(file), "status"]) == 1
-    said = capsys.readouterr().err
+    assert main(["--config", str(file), "queue", "list"]) == 1
+    out, said = capsys.readouterr()
+    assert out == ""
     assert f"No service runs for {file} (no socket at {file.parent}/.mailroot.toml.control)" in said
     assert f"start it with ./mailroot serve --config {file}" in said
 
