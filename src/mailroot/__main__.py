@@ -1,8 +1,7 @@
-"""Runs the command line: `python -m mailroot`."""
+"""`python -m mailroot` is the command line."""
 
 import sys
 
 from mailroot.cli.main import main
 
-if __name__ == "__main__":
-    sys.exit(main())
+sys.exit(main())
