@@ -36,15 +36,15 @@ class _File(apsw.VFSFile):
         self._faults = faults
         super().__init__("", name, flags)
 
-    def xSync(self, flags: int) -> None:  # noqa: N802
+    def xSync(self, flags: int) -> None:
         self._faults.step("sync")
         super().xSync(flags)
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+    def xWrite(self, data: bytes, offset: int) -> None:
         self._faults.step("write")
         super().xWrite(data, offset)
 
-    def xTruncate(self, size: int) -> None:  # noqa: N802
+    def xTruncate(self, size: int) -> None:
         self._faults.step("truncate")
         super().xTruncate(size)
 
@@ -54,7 +54,7 @@ class _Files(apsw.VFS):
         self._faults = faults
         super().__init__(name, "")
 
-    def xOpen(self, name: object, flags: list[int]) -> _File:  # noqa: N802
+    def xOpen(self, name: object, flags: list[int]) -> _File:
         return _File(self._faults, name, flags)
 
 

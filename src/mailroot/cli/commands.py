@@ -1,10 +1,11 @@
 """Commands about the settings file, and the one that starts the service."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from mailroot.cli import screen
-from mailroot.edge.control import NoService, ask
+from mailroot.edge.control import NoService, ask, control_path
 from mailroot.edge.settingsfile import SettingsFile
 from mailroot.settings.keys import get, set_value, written
 from mailroot.settings.problem import Problems
@@ -21,24 +22,26 @@ def serve(arguments: argparse.Namespace, file: SettingsFile) -> int:
         return _refuse(settings, arguments)
     if file.quick_start:
         print(first_steps(settings), flush=True)
-    return run(settings, file.load)
+    return run(settings, file.load, control_path(file.path))
 
 
 def first_steps(settings: Settings) -> str:
-    """What the quick start says: where things are, and how to send a first message."""
+    """What the quick start says: where things are, and how to send a first message. The lines can be pasted."""
     server = next(iter(settings.servers.values()))
     name = next(iter(server.domains))
     binding = server.general.bindings[0]
     sender, recipient = f"app@{name}", f"you@{name}"
-    home = Path(server.home)
     message = r"Subject: First message\r\n\r\nHello.\r\n"
+    envelope = f'"{sender}", ["{recipient}"], "{message}"'
+    smtp = f'import smtplib; smtplib.SMTP("{binding.address}", {binding.port}).sendmail({envelope})'
+    pickup = shlex.quote(str(Path(server.home, "Pickup", "first.eml")))
     return f"""\
 No settings file is here, so this is the quick start: mail is taken from this machine on {binding}.
 Send a first message by SMTP:
-  python3 -c 'import smtplib; smtplib.SMTP("{binding.address}", {binding.port}).sendmail("{sender}", ["{recipient}"], "{message}")'
+  python3 -c '{smtp}'
 or by the Pickup folder:
-  printf 'x-sender: {sender}\\r\\nx-receiver: {recipient}\\r\\n{message}' > {home / "Pickup" / "first.eml"}
-It is then in {home / "Drop"}. To keep settings: mailroot set servers.default.messages.size_limit 25MB
+  printf 'x-sender: {sender}\\r\\nx-receiver: {recipient}\\r\\n{message}' > {pickup}
+It is then in {Path(server.home, "Drop")}. To keep settings of your own: mailroot set KEY VALUE (docs/settings.md)
 """
 
 

@@ -56,16 +56,19 @@ def _die_with(parent: int) -> None:
 
 
 def _close_all_but(keep: set[int]) -> None:
+    """Close every other descriptor. An empty range is left out: `os.closerange(0, 0)` closes everything."""
     first = 0
-    for number in sorted(keep):
-        os.closerange(first, number)
+    for number in [*sorted(keep), _beyond_open()]:
+        if first < number:
+            os.closerange(first, number)
         first = number + 1
-    os.closerange(first, _open_limit())
 
 
-def _open_limit() -> int:
-    numbers = [int(name) for name in os.listdir("/proc/self/fd")] if os.path.isdir("/proc/self/fd") else []
-    return max(numbers, default=_HIGHEST_DESCRIPTOR) + 1
+def _beyond_open() -> int:
+    try:
+        return max(int(name) for name in os.listdir("/proc/self/fd")) + 1
+    except OSError:
+        return _HIGHEST_DESCRIPTOR
 
 
 def account_of(name: str) -> tuple[int, int]:

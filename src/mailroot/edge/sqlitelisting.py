@@ -27,7 +27,7 @@ _SQL = queries("queue.sql")
 _Row = tuple[int, int, int, str | None]
 
 
-def page(connection: apsw.Connection, tag: int, after: str, limit: int) -> list[Listed]:
+def page(connection: apsw.Connection, tag: str, after: str, limit: int) -> list[Listed]:
     """Waiting recipients from the one after the cursor, "key/recipient_number"; "" begins."""
     key, _, recipient = after.partition("/")
     place = (number_of(tag, key) << NUMBER_BITS) + (int(recipient) if recipient.isdecimal() else 0)

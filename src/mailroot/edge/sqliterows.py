@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailroot.edge.contentfiles import FileContent
 from mailroot.mail.address import Mailbox
@@ -27,15 +27,14 @@ _MICROSECOND = timedelta(microseconds=1)
 _ID_DIGITS = 10
 _TAG_DIGITS = 8
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 class Damaged(Exception):  # noqa: N818 - named for what it says, as the faults are
     """An entry does not read as it was written. The text says what differs."""
 
 
-@dataclass(frozen=True, slots=True)
-class DraftRow:
+class DraftRow(NamedTuple):
     """A draft, prepared for its row. `content` is None where the content is the draft's file."""
 
     draft: SealedDraft
@@ -54,14 +53,19 @@ def moment(kept: int) -> datetime:
     return _EPOCH + kept * _MICROSECOND
 
 
-def key_of(tag: int, number: int) -> str:
+def tag_text(tag: int) -> str:
+    """What the keys of a store begin with."""
+    return f"{tag:0{_TAG_DIGITS}x}"
+
+
+def key_of(tag: str, number: int) -> str:
     """The key of an entry: the store's tag, then the entry's number; keys of one store sort in order of commit."""
-    return f"{tag:0{_TAG_DIGITS}x}{number:0{_ID_DIGITS}x}"
+    return f"{tag}{number:010x}"
 
 
-def number_of(tag: int, key: str) -> int:
+def number_of(tag: str, key: str) -> int:
     """The number of the entry with this key; 0, which no entry has, for a key of another store or of none."""
-    if len(key) != _TAG_DIGITS + _ID_DIGITS or key[:_TAG_DIGITS] != f"{tag:0{_TAG_DIGITS}x}":
+    if len(key) != _TAG_DIGITS + _ID_DIGITS or not key.startswith(tag):
         return 0
     try:
         return int(key[_TAG_DIGITS:], 16)
@@ -87,27 +91,27 @@ def _checksum(words: bytes, content: bytes | None) -> int:
 
 
 def _words(draft: SealedDraft, file_checksum: int | None) -> list[object]:
-    envelope, origin = draft.envelope, draft.origin
-    sender = envelope.sender
-    return [
-        None if sender is None else (sender.local, sender.domain),
-        [_recipient_words(recipient) for recipient in envelope.recipients],
+    # Flat, because that is encoded in half the time of nested lists.
+    envelope, origin, sender = draft.envelope, draft.origin, draft.envelope.sender
+    words: list[object] = [
+        None if sender is None else sender.local,
+        "" if sender is None else sender.domain,
         envelope.body.value,
         envelope.smtputf8,
         None if envelope.ret is None else envelope.ret.value,
         envelope.envid,
-        (origin.source, origin.hello, origin.address, origin.session),
+        origin.source,
+        origin.hello,
+        origin.address,
+        origin.session,
         microseconds(draft.arrived),
         draft.message_id,
         file_checksum,
     ]
-
-
-def _recipient_words(recipient: Recipient) -> tuple[object, ...]:
-    address, notify = recipient.address, recipient.notify
-    if notify is None and recipient.orcpt is None:
-        return (address.local, address.domain)
-    return (address.local, address.domain, None if notify is None else notify.value, recipient.orcpt)
+    for recipient in envelope.recipients:
+        address, notify = recipient.address, recipient.notify
+        words += (address.local, address.domain, None if notify is None else notify.value, recipient.orcpt)
+    return words
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,20 +133,21 @@ def read_words(words: bytes) -> Words:
         raise Damaged(f"its envelope cannot be read: {fault}") from fault
 
 
-def _decoded(row: list[Any]) -> Words:
-    sender, recipients, body, smtputf8, ret, envid, origin, arrived, message_id, file_checksum = row
+def _decoded(words: list[Any]) -> Words:
+    local, domain, body, smtputf8, ret, envid, *rest = words
+    source, hello, address, session, arrived, message_id, file_checksum, *recipients = rest
     envelope = Envelope(
-        None if sender is None else Mailbox(*sender),
-        tuple(_recipient(*recipient) for recipient in recipients),
+        None if local is None else Mailbox(local, domain),
+        tuple(map(_recipient, *(recipients[column::4] for column in range(4)))),
         Body(body),
         smtputf8,
         None if ret is None else Return(ret),
         envid,
     )
-    return Words(envelope, Origin(*origin), moment(arrived), message_id, file_checksum)
+    return Words(envelope, Origin(source, hello, address, session), moment(arrived), message_id, file_checksum)
 
 
-def _recipient(local: str, domain: str, notify: int | None = None, orcpt: str | None = None) -> Recipient:
+def _recipient(local: str, domain: str, notify: int | None, orcpt: str | None) -> Recipient:
     return Recipient(Mailbox(local, domain), None if notify is None else Notify(notify), orcpt)
 
 

@@ -30,6 +30,7 @@ from mailroot.edge.sqliterows import (
     number_of,
     read_entry,
     status_words,
+    tag_text,
 )
 from mailroot.mail.message import Content
 from mailroot.queue.entry import Pending, QueueEntry, Settlement
@@ -68,7 +69,8 @@ class Tables:
         for entry_file, draft_file in self._adopted:
             entry_file.rename(draft_file)
         self._adopted.clear()
-        self.tag, self._reserved = self._row("read_store")
+        tag, self._reserved = self._row("read_store")
+        self.tag = tag_text(tag)
         (self.depth,) = self._row("count_recipients")
         self._troubled = {number for (number,) in self._run(_SQL["troubled"])}
         self._gone_files.clear()

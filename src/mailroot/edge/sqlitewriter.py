@@ -8,7 +8,7 @@ import queue
 import threading
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -37,9 +37,8 @@ class Request:
     rows: Sequence[DraftRow] = ()
     settlement: Settlement | None = None
     call: Callable[[Tables], object] | None = None
-    result: object = None
+    result: Any = None
     fault: BaseException | None = None
-    entries: list[QueueEntry] = field(default_factory=list)
 
     @property
     def commits(self) -> bool:
@@ -122,7 +121,8 @@ class Writer:
             request = self._waiting.get(timeout=_IDLE_SECONDS)
             while request is not None:
                 group.append(request)
-                size += sum(len(row.content) for row in request.rows if row.content is not None)
+                for row in request.rows:
+                    size += len(row.content or b"")
                 if len(group) >= _GROUP or size >= _GROUP_BYTES:
                     return group, True
                 request = self._waiting.get_nowait()
@@ -188,25 +188,21 @@ class Writer:
     def _transact(self, group: list[Request]) -> None:
         run = self._connection.execute
         run("BEGIN IMMEDIATE")
-        self._insert([request for request in group if request.rows])
-        settling = [request for request in group if request.settlement is not None]
-        if settling:
-            settlements = [request.settlement for request in settling if request.settlement is not None]
+        self._insert(group)
+        settlements = [request.settlement for request in group if request.settlement is not None]
+        if settlements:
             self._tables.settle(settlements, self._now())
-            for request in settling:
-                request.result = request.entries
         for request in group:
             if request.call is not None:
                 request.result = request.call(self._tables)
         run("COMMIT")
 
-    def _insert(self, requests: list[Request]) -> None:
+    def _insert(self, group: list[Request]) -> None:
         rows: list[DraftRow] = []
         owners: list[Request] = []
-        known = self._known_claims(requests)
-        for request in requests:
-            request.entries = []
-            request.result = None
+        known = self._known_claims(group)
+        for request in group:
+            request.result = None if request.settlement is None else []
             for row in request.rows:
                 if row.draft.claim is not None:
                     if row.draft.claim in known:
@@ -219,11 +215,13 @@ class Writer:
         first = self._tables.reserve(len(rows))
         contents = self._tables.adopt(rows, first)
         for request, entry in zip(owners, self._tables.insert(rows, first, contents), strict=True):
-            request.entries.append(entry)
-            request.result = entry
+            if request.settlement is None:
+                request.result = entry
+            else:
+                request.result.append(entry)
 
-    def _known_claims(self, requests: list[Request]) -> set[str]:
-        claims = [row.draft.claim for request in requests for row in request.rows if row.draft.claim is not None]
+    def _known_claims(self, group: list[Request]) -> set[str]:
+        claims = [row.draft.claim for request in group for row in request.rows if row.draft.claim is not None]
         return self._tables.known_claims(claims) if claims else set()
 
     def _undo(self) -> None:

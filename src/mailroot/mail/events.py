@@ -2,7 +2,6 @@
 
 import enum
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Protocol
 
 
@@ -93,6 +92,9 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     EventRow(
         "not_reported", _N, ("server", "entry", "message_id", "recipient", "cause"), "A report was not made, and why."
     ),
+    EventRow(
+        "report_storm", _W, ("server", "sender"), "A sender has had the most reports of a minute; more are not made."
+    ),
     EventRow("badmail", _W, ("server", "entry", "message_id", "name", "cause"), "A message was put into Badmail."),
     EventRow("badmail_removed", _N, ("server", "name", "cause"), "Badmail's retention limit removed a message."),
     EventRow("pickup_refused", _W, ("server", "name", "cause"), "A Pickup file could not be taken."),
@@ -106,4 +108,15 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     EventRow("events_lost", _E, ("count",), "Events could not be written and were counted instead."),
 )
 
-EVENTS = SimpleNamespace(**{row.name: row for row in EVENT_ROWS})
+
+class _Events:
+    """The rows by name: `EVENTS.accepted`."""
+
+    def __init__(self) -> None:
+        self.__dict__.update({row.name: row for row in EVENT_ROWS})
+
+    def __getattr__(self, name: str) -> EventRow:
+        raise AttributeError(f"the table has no event {name!r}")
+
+
+EVENTS = _Events()

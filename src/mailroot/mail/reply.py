@@ -4,7 +4,6 @@ Wordings follow the predecessor where its public documents or logs show them; th
 """
 
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,4 +117,15 @@ REPLY_ROWS: dict[str, ReplyRow] = {
     "store_unavailable": ReplyRow(451, "4.3.0", "Queue not available, try again later", "RFC 5321 4.2.3"),
 }
 
-REPLIES = SimpleNamespace(**REPLY_ROWS)
+
+class _Replies:
+    """The rows by name: `REPLIES.ok()`."""
+
+    def __init__(self) -> None:
+        self.__dict__.update(REPLY_ROWS)
+
+    def __getattr__(self, name: str) -> ReplyRow:
+        raise AttributeError(f"the table has no reply {name!r}")
+
+
+REPLIES = _Replies()

@@ -17,13 +17,13 @@ from mailroot.policy.loop import may_hop
 from mailroot.policy.recipient import may_receive, stamped_recipient
 from mailroot.policy.relay import RelayRight, relay_right
 from mailroot.policy.sender import may_send, stamped_sender
-from mailroot.policy.verdict import Accept, Refuse
+from mailroot.policy.verdict import Refuse
 from mailroot.queue.entry import Origin, QueueEntry, SealedDraft
 from mailroot.routing.route import DropRoute
 from mailroot.service.draft import Draft
 from mailroot.service.intake import Intake
 from mailroot.service.rules import Rules
-from mailroot.wire import server as wire
+from mailroot.wire import events as wire
 
 Commit = asyncio.Future[QueueEntry | None]
 
@@ -167,7 +167,7 @@ class Answers:
         if stamped.problem:
             return self._refused(REPLIES.bad_content(reason=stamped.problem), stamped.problem)
         verdict = may_hop(stamped.hops, self._rules.settings.delivery.hop_count)
-        return None if isinstance(verdict, Accept) else self._refused(verdict.reply, verdict.cause)
+        return self._refused(verdict.reply, verdict.cause) if isinstance(verdict, Refuse) else None
 
     def _sealed(self, draft: Draft, content: Any) -> SealedDraft:
         mail = self._mail

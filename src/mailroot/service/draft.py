@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from mailroot.edge.contentfiles import ROW_LIMIT, ContentFile, ContentFolder
+from mailroot.edge.contentfiles import ROW_LIMIT, ContentFile
 from mailroot.mail.faults import Unavailable
 from mailroot.mail.header import Made, Stamped, Trace, stamp
 from mailroot.mail.message import BytesContent, Content
@@ -23,10 +23,10 @@ class Draft:
     draft becomes a file: `stamped` is None before that.
     """
 
-    __slots__ = ("_cleared", "_failure", "_files", "_made", "_pieces", "_pool", "_trace", "_writer", "_writing", "size", "stamped")
+    __slots__ = ("_cleared", "_create", "_failure", "_made", "_pieces", "_pool", "_trace", "_writer", "_writing", "size", "stamped")
 
-    def __init__(self, trace: Trace, made: Made, files: ContentFolder, pool: ThreadPoolExecutor) -> None:
-        self._trace, self._made, self._files, self._pool = trace, made, files, pool
+    def __init__(self, trace: Trace, made: Made, create: Callable[[], ContentFile], pool: ThreadPoolExecutor) -> None:
+        self._trace, self._made, self._create, self._pool = trace, made, create, pool
         self._pieces: list[bytes] = []
         self._writer: ContentFile | None = None
         self._writing: asyncio.Future[None] | None = None
@@ -87,7 +87,7 @@ class Draft:
     def _become_file(self) -> None:
         start = self._with_header(b"".join(self._pieces))
         self._pieces[:] = [start]
-        self._writer = self._files.create()
+        self._writer = self._create()
         self._write_on()
 
     def _write_on(self) -> None:

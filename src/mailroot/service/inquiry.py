@@ -1,5 +1,6 @@
 """What operators ask a worker: rows of sessions and of the queue, in values that JSON can hold."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from mailroot.mail.events import EVENTS
@@ -122,4 +123,9 @@ def _moment(moment: datetime | None) -> str:
     return moment.isoformat(timespec="seconds") if moment else ""
 
 
-QUEUE_INQUIRIES = {"queue.page": page, "queue.show": show, "queue.retry": retry, "queue.remove": remove}
+QUEUE_INQUIRIES: dict[str, Callable[..., Awaitable[object]]] = {
+    "queue.page": page,
+    "queue.show": show,
+    "queue.retry": retry,
+    "queue.remove": remove,
+}

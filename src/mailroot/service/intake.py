@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailroot import __version__
-from mailroot.edge.contentfiles import ContentFolder
+from mailroot.edge.contentfiles import ContentFile
 from mailroot.mail.address import Mailbox
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import StoreFailed
@@ -31,7 +31,7 @@ class Intake:
 
     key: str
     store: QueueStore
-    files: ContentFolder
+    create_content: Callable[[], ContentFile]
     dispatcher: Dispatcher
     emit: Emit
     now: Callable[[], datetime]
@@ -45,7 +45,7 @@ class Intake:
     def draft(self, rules: Rules, origin: Origin, sender: Mailbox | None) -> Draft:
         """An empty draft of a message that is about to come in."""
         trace = Trace(rules.fqdn, __version__, origin.hello, origin.address)
-        return Draft(trace, self.made(sender), self.files, self.pool)
+        return Draft(trace, self.made(sender), self.create_content, self.pool)
 
     def made(self, sender: Mailbox | None) -> Made:
         """What comes with one message's header."""

@@ -26,6 +26,7 @@ _STALE_LINES = 5
 _BACKLOG = 500
 # Beyond so many, destinations without work are forgotten.
 _DESTINATIONS = 10_000
+_UNFIT = Status(Disposition.FAILED, "5.6.7", "The address needs SMTPUTF8, which the server does not offer.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,10 @@ class RemoteCarrier:
         parcel = await prepare(envelope, entry.content, offer, self._means.settings.messages.size_limit)
         if isinstance(parcel, Status):
             return Outcome(dict.fromkeys((each.number for each in waiting), parcel))
-        recipients = [(each.number, each.recipient) for each in waiting]
+        recipients = [(each.number, each.recipient) for each in waiting if offer.smtputf8 or _plain(each)]
+        unfit = {each.number: _UNFIT for each in waiting if not (offer.smtputf8 or _plain(each))}
+        if not recipients:
+            return Outcome(unfit)
         mail = Mail(envelope, recipients, parcel.body, parcel.content.size)
         outcome = await line.transact(mail, parcel.content)
         self._means.emit(
@@ -140,7 +144,13 @@ class RemoteCarrier:
             remote=line.host.name,
             recipients=len(recipients),
         )
+        outcome.statuses.update(unfit)
         return outcome
+
+
+def _plain(pending: Pending) -> bool:
+    """Whether a server without SMTPUTF8 can be told of the recipient; a domain always has its A-labels."""
+    return pending.recipient.address.local.isascii()
 
 
 def _barrier(route: RelayRoute) -> Status | None:

@@ -6,7 +6,7 @@ Not responsible for any decision (`service.answers`), for syntax (`wire.server`)
 
 import asyncio
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.service.answers import Answers
@@ -32,12 +32,9 @@ class Session(asyncio.Protocol):
         "_waiting",
         "address",
         "deadline",
-        "hello",
         "ident",
-        "messages",
         "reason",
         "since",
-        "state",
     )
 
     _engine: ServerEngine
@@ -71,7 +68,7 @@ class Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client, or refuse it."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's are none by name
         self._transport = transport
         transport.set_write_buffer_limits(high=_MOST_UNREAD)
         peer = transport.get_extra_info("peername")

@@ -147,6 +147,7 @@ class Sessions:
 
 def _profile(rules: Rules, address: str) -> ServerProfile:
     general, messages = rules.settings.general, rules.settings.messages
+    patience = general.connection_timeout.total_seconds()
     return ServerProfile(
         fqdn=rules.fqdn,
         client_address=address,
@@ -156,6 +157,7 @@ def _profile(rules: Rules, address: str) -> ServerProfile:
         recipient_limit=messages.recipient_limit,
         error_limit=general.error_limit,
         reject_bare_newline=messages.bare_newline is BareNewline.REJECT,
-        idle_timeout=general.connection_timeout.total_seconds(),
+        command_timeout=patience,
+        body_timeout=patience,
     )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from mailroot import __version__
 from mailroot.edge.channel import WorkerLine, open_channel
 from mailroot.edge.listening import bound_port, listen, lock_home, shown
-from mailroot.edge.logs import EventLog
+from mailroot.edge.logs import open_log
 from mailroot.edge.process import account_of, fork_child, reap
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.mail.events import EVENTS
@@ -25,6 +25,7 @@ from mailroot.service.reload import Reloaded, put_in_force
 from mailroot.service.slots import slots_for
 from mailroot.service.state import AFTER, State, WorkerAtWork
 from mailroot.service.worker import Birth, run_worker
+from mailroot.service.world import utc_now
 from mailroot.settings.change import Problems
 from mailroot.settings.service import Settings
 from mailroot.settings.virtualserver import Start, VirtualServer
@@ -56,7 +57,7 @@ class Supervisor:
         self._control_path = control
         workers = settings.service.workers or os.cpu_count() or 1
         self.state = State(settings, SharedCounts(workers, slots_for(settings)), workers)
-        self.emit = EventLog(settings.service.events, worker="supervisor")
+        self.emit = open_log(settings.service.events, utc_now, "supervisor")
         self._ending: asyncio.Event
         self._restarts: set[asyncio.Task[None]] = set()
         self._reloading: asyncio.Lock
@@ -98,7 +99,9 @@ class Supervisor:
         if account and os.geteuid() == 0:
             user, group = account_of(account)
             os.chown(server.home, user, group)
-            self.emit.give_to(user, group)
+            if self.state.settings.service.events:
+                os.makedirs(self.state.settings.service.events, exist_ok=True)
+                os.chown(self.state.settings.service.events, user, group)
 
     def _announce(self) -> None:
         for key, server in self.state.settings.servers.items():
@@ -113,7 +116,7 @@ class Supervisor:
         for listener in (one for sockets in self.state.listeners.values() for one in sockets):
             listener.close()
         patience = self.state.settings.service.shutdown_timeout.total_seconds() + _END_MARGIN
-        for worker in self.state.running.values():
+        for worker in list(self.state.running.values()):
             with contextlib.suppress(ConnectionLost):
                 await asyncio.wait_for(worker.line.ask("shutdown"), 1.0)
         gone = [worker.gone for worker in self.state.running.values()]

@@ -6,7 +6,7 @@ Started by a fork of the supervisor, it inherits settings, listening sockets and
 import asyncio
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,8 +50,9 @@ async def _work(birth: Birth) -> int:
     except Fault as fault:
         print(f"worker {birth.number}: {fault}", file=sys.stderr)
         return FAILED
-    line = asyncio.ensure_future(serve_line(birth.ends, worker.answer))
-    await asyncio.wait([line, worker.over], return_when=asyncio.FIRST_COMPLETED)
+    line = asyncio.create_task(serve_line(birth.ends, worker.answer))
+    line.add_done_callback(lambda _: worker.end(0))  # without its supervisor a worker ends
+    await worker.over
     return await worker.close()
 
 
@@ -143,9 +144,13 @@ class Worker:
 
     async def shutdown(self) -> dict[str, object]:
         """End in good order; the answer comes before the end."""
-        if not self.over.done():
-            self.over.set_result(0)
+        self.end(0)
         return {}
+
+    def end(self, code: int) -> None:
+        """Begin to end; the first call decides the exit code."""
+        if not self.over.done():
+            self.over.set_result(code)
 
     async def close(self) -> int:
         """End all roles within the time that settings give."""
@@ -158,12 +163,12 @@ class Worker:
 
     def _fail(self, _cause: str) -> None:
         """The queue cannot be trusted any more: another process recovers it."""
-        if not self.over.done():
-            self.over.set_result(FAILED)
+        self.end(FAILED)
 
 
-_WITH_SOCKETS = {"start": Worker.start, "rebind": Worker.rebind}
-_OPERATIONS = {
+_Operation = Callable[..., Awaitable[object]]
+_WITH_SOCKETS: dict[str, _Operation] = {"start": Worker.start, "rebind": Worker.rebind}
+_OPERATIONS: dict[str, _Operation] = {
     "ready": Worker.ready,
     "pause": Worker.pause,
     "resume": Worker.resume,

@@ -4,15 +4,16 @@ import asyncio
 import itertools
 import secrets
 import string
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mailroot.edge.dns import Resolver
+from mailroot.edge.dns import DnsResolver
 from mailroot.edge.folder import Permissions, permissions
-from mailroot.edge.logs import Log, event_log
+from mailroot.edge.logs import Log, open_log
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.sqlitequeue import SqliteQueue
 from mailroot.mail.address import Mailbox
@@ -72,7 +73,7 @@ class World:
         self._run = Run(
             number=number,
             counts=counts,
-            emit=event_log(settings.service.events, utc_now, f"w{number}"),
+            emit=open_log(settings.service.events, utc_now, f"w{number}"),
             pool=ThreadPoolExecutor(8, "files"),
             filler="".join(secrets.choice(_ALPHABET) for _ in range(19)),
             run=secrets.token_hex(8).upper(),
@@ -150,7 +151,7 @@ class World:
         return Intake(
             key=key,
             store=store,
-            files=store.contents,
+            create_content=store.create_content,
             dispatcher=shard.dispatcher,
             emit=self.emit,
             now=self.now,
@@ -164,7 +165,7 @@ class World:
 
     def _remote(self, rules: Rules) -> RemoteCarrier:
         settings = rules.settings
-        resolver = Resolver([(server.address, server.port) for server in settings.delivery.dns])
+        resolver = DnsResolver([(server.address, server.port) for server in settings.delivery.dns], time.monotonic)
         bindings = [
             (binding.address, binding.port)
             for server in self._settings.servers.values()

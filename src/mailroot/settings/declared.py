@@ -38,8 +38,8 @@ class Declared:
 
     @property
     def key(self) -> str:
-        """The key as people read it."""
-        return key_text(self.parts)
+        """The key with "*" for names."""
+        return ".".join(self.parts)
 
     def text(self, value: object) -> Any:
         """The value as the file writes it; a secret is never shown."""
@@ -50,7 +50,7 @@ class Declared:
 
 def key_text(parts: Parts) -> str:
     """The dotted key of these parts."""
-    return ".".join(part if part == ANY or _BARE.fullmatch(part) else json.dumps(part) for part in parts)
+    return ".".join(part if _BARE.fullmatch(part) else json.dumps(part, ensure_ascii=False) for part in parts)
 
 
 def key_parts(key: str) -> Parts:
@@ -61,7 +61,8 @@ def key_parts(key: str) -> Parts:
         found = _PART.match(key, place)
         if found is None:
             raise ValueError(f'{key}: not a key; one such as servers.default.domains."example.com".relay is wanted')
-        parts.append(next(group for group in found.groups() if group is not None))
+        quoted, literal, bare = found.groups()
+        parts.append(json.loads(f'"{quoted}"') if quoted is not None else bare or literal)
         if found.end() == len(key):
             return tuple(parts)
         if key[found.end()] != ".":

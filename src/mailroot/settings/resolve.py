@@ -4,7 +4,6 @@ import dataclasses
 import os.path
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TypeVar
 
 from mailroot.mail.address import domain_key
@@ -23,8 +22,9 @@ _Holder = TypeVar("_Holder", OutboundSecurity, LdapRouting)
 class Facts:
     """What settings rest on besides their text; `edge.settingsfile` finds it out.
 
-    `folder` is the settings file's, absolute, `file` its name in there. `host` is the machine's full name and `addresses` are its own. `read`
-    gives the first line of a file and raises `Fault` where it cannot. `revision` is that of the settings to be made.
+    `folder` is the settings file's, absolute, and `file` its name in there. `host` is the machine's full name and
+    `addresses` are its own. `read` gives the first line of a file and raises `Fault` where it cannot. `revision` is
+    that of the settings to be made.
     """
 
     folder: str
@@ -48,7 +48,7 @@ def resolve(settings: Settings, facts: Facts) -> Settings:
             events=service.events and _under(facts.folder, service.events),
         ),
         admin=settings.admin,
-        servers=MappingProxyType({key: _server(server, facts) for key, server in servers.items()}),
+        servers={key: _server(server, facts) for key, server in servers.items()},
         revision=facts.revision,
         folder=facts.folder,
         file=facts.file,
@@ -76,7 +76,7 @@ def _server(server: VirtualServer, facts: Facts) -> VirtualServer:
         access=access,
         messages=dataclasses.replace(messages, badmail=badmail),
         delivery=dataclasses.replace(server.delivery, fqdn=server.delivery.fqdn or facts.host),
-        domains=MappingProxyType(_domains(server, home, facts)),
+        domains=_domains(server, home, facts),
     )
 
 
@@ -112,10 +112,10 @@ def with_secrets(settings: Settings, facts: Facts) -> tuple[Settings, tuple[Prob
         servers[key] = dataclasses.replace(
             server,
             delivery=dataclasses.replace(server.delivery, security=security),
-            domains=MappingProxyType(domains),
+            domains=domains,
             ldap_routing=_secret(server.ldap_routing, (*here, "ldap_routing"), facts, problems),
         )
-    return dataclasses.replace(settings, servers=MappingProxyType(servers)), tuple(problems)
+    return dataclasses.replace(settings, servers=servers), tuple(problems)
 
 
 def _secret(holder: _Holder, parts: tuple[str, ...], facts: Facts, problems: list[Problem]) -> _Holder:

@@ -63,13 +63,20 @@ def mail_line(offer: Offer, mail: Mail) -> bytes:
         words.append(f"SIZE={mail.size}")
     if offer.eight_bit and mail.body is not Body.SEVEN_BIT:
         words.append(f"BODY={mail.body.value}")
-    if offer.smtputf8 and envelope.smtputf8:
+    if offer.smtputf8 and _is_international(mail):
         words.append("SMTPUTF8")
     if offer.dsn and envelope.ret is not None:
         words.append(f"RET={envelope.ret.value}")
     if offer.dsn and envelope.envid is not None:
         words.append(f"ENVID={envelope.envid}")
     return _line(words)
+
+
+def _is_international(mail: Mail) -> bool:
+    envelope = mail.envelope
+    if envelope.smtputf8 or (envelope.sender is not None and not envelope.sender.ascii):
+        return True
+    return not all(recipient.address.ascii for _, recipient in mail.recipients)
 
 
 def recipient_line(offer: Offer, recipient: Recipient) -> bytes:
