@@ -1,0 +1,200 @@
+"""The workloads: each runs on every server in turn, round by round, so that what else the machine does hits all."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.load import IdleSessions, Load, Sink, send
+from bench.servers import Mailroot, Postfix, Server, free_port
+
+ARRIVAL_LIMIT = 900.0
+DEEP_LIMIT = 1800.0
+IDLE_LIMIT = 60.0
+RELAYED = "user@relay.example"
+
+
+@dataclass(slots=True)
+class Figures:
+    """What one server showed in one workload: one entry a round, by the name of the figure."""
+
+    server: str
+    rounds: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, name: str, value: float) -> None:
+        """Note one round's value."""
+        self.rounds.setdefault(name, []).append(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all workloads share: the folder, the servers' classes, and how much is asked."""
+
+    folder: Path
+    kinds: tuple[type[Server], ...]
+    rounds: int
+    messages: int
+    idle: int
+    deep: int
+
+    @contextmanager
+    def servers(self, relay_port: int) -> Iterator[list[Server]]:
+        """Yield new servers that are not started; end them and remove their files afterwards."""
+        made: list[Server] = []
+        try:
+            for kind in self.kinds:
+                made.append(kind(self.folder / kind.name, relay_port))
+            yield made
+        finally:
+            for server in made:
+                server.close()
+                shutil.rmtree(server.folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A name for --only, a sentence for the report, and what runs."""
+
+    name: str
+    title: str
+    run: Callable[[Bench], list[Figures]]
+
+
+def to_drop(bench: Bench, load: Load) -> list[Figures]:
+    """Measure from the first connection until every message is a file in the folder."""
+    with bench.servers(free_port()) as servers:
+        return _rounds(bench, servers, load, lambda server: server.delivered())
+
+
+def to_sink(bench: Bench, load: Load) -> list[Figures]:
+    """Measure from the first connection until the next server has taken every message."""
+    port = free_port()
+    sink = Sink(port)
+    try:
+        with bench.servers(port) as servers:
+            return _rounds(bench, servers, load, lambda server: sink.messages)  # noqa: ARG005
+    finally:
+        sink.close()
+
+
+def _rounds(bench: Bench, servers: list[Server], load: Load, arrived: Callable[[Server], int]) -> list[Figures]:
+    figures = [Figures(server.name) for server in servers]
+    warm = Load(max(load.messages // 10, load.sessions), load.sessions, load.size, load.persistent, load.recipient)
+    for server in servers:
+        server.start()
+        _round(server, warm, arrived)
+    for _ in range(bench.rounds):
+        for server, shown in zip(servers, figures, strict=True):
+            seconds, cpu = _round(server, load, arrived)
+            shown.add("msg/s", load.messages / seconds)
+            shown.add("us CPU/msg", cpu * 1e6 / load.messages)
+            shown.add("PSS MB", server.account.memory() / 1e6)
+    return figures
+
+
+def _round(server: Server, load: Load, arrived: Callable[[Server], int]) -> tuple[float, float]:
+    """Return the seconds until all had arrived, and the seconds of CPU until the server was quiet again."""
+    server.clear()
+    os.sync()  # what was written before is not written during the round
+    server.account.wait_until_quiet(30)
+    wanted, cpu, began = arrived(server) + load.messages, server.account.cpu(), time.monotonic()
+    send(load, server.port)
+    seconds = _wait_for(server, wanted, arrived) - began
+    server.account.wait_until_quiet(30)
+    return seconds, server.account.cpu() - cpu
+
+
+def _wait_for(server: Server, wanted: int, arrived: Callable[[Server], int]) -> float:
+    end = time.monotonic() + ARRIVAL_LIMIT
+    while True:
+        asked = time.monotonic()
+        missing = wanted - arrived(server)
+        answered = time.monotonic()
+        if missing <= 0:
+            return answered
+        if answered > end:
+            raise SystemExit(f"{server.name}: {missing} messages did not arrive in {ARRIVAL_LIMIT:.0f} s")
+        time.sleep(max(0.005, 5 * (answered - asked)))  # counting takes at most a sixth of a core
+
+
+def first_banner(bench: Bench) -> list[Figures]:
+    """Measure from the start of the command to the first banner, with an empty queue."""
+    with bench.servers(free_port()) as servers:
+        figures = [Figures(server.name) for server in servers]
+        for _ in range(bench.rounds):
+            for server, shown in zip(servers, figures, strict=True):
+                shown.add("s to banner", server.start())
+                server.account.wait_until_quiet(10)
+                shown.add("PSS MB", server.account.memory() / 1e6)
+                server.stop()
+        return figures
+
+
+def idle_sessions(bench: Bench) -> list[Figures]:
+    """Measure the memory while many clients are connected, have said EHLO and are silent."""
+    with bench.servers(free_port()) as servers:
+        return [_idle(server, bench.idle) for server in servers]
+
+
+def _idle(server: Server, wanted: int) -> Figures:
+    shown = Figures(server.name)
+    server.start()
+    if isinstance(server, Postfix):
+        wanted = min(wanted, server.session_limit)
+    sessions = IdleSessions(server.port, wanted, IDLE_LIMIT)
+    try:
+        server.account.wait_until_quiet(10)
+        memory = server.account.memory()
+        shown.add("sessions", sessions.answered)
+        shown.add("PSS MB", memory / 1e6)
+        shown.add("KB/session", memory / 1e3 / max(sessions.answered, 1))
+    finally:
+        sessions.close()
+        server.stop()
+    return shown
+
+
+def deep_queue(bench: Bench) -> list[Figures]:
+    """Measure a restart while the queue is full of messages for a host that refuses connections."""
+    load = Load(bench.deep, size=1024, persistent=True, recipient=RELAYED)
+    with bench.servers(free_port()) as servers:
+        return [_deep(server, load) for server in servers]
+
+
+def _deep(server: Server, load: Load) -> Figures:
+    shown = Figures(server.name)
+    server.start()
+    send(load, server.port)
+    server.account.wait_until_quiet(DEEP_LIMIT)
+    server.stop()
+    os.sync()
+    shown.add("s to banner", server.start())
+    server.account.wait_until_quiet(30)
+    shown.add("PSS MB", server.account.memory() / 1e6)
+    server.stop()
+    return shown
+
+
+def workloads(bench: Bench) -> list[Workload]:
+    """Return all workloads, in the order of the report."""
+    one = Load(bench.messages)
+    many = Load(bench.messages * 2, persistent=True)
+    relay = Load(bench.messages, recipient=RELAYED)
+    alone = Load(bench.messages // 5, sessions=1, persistent=True)
+    large = Load(max(bench.messages // 20, 20), sessions=10, size=1_000_000)
+    return [
+        Workload("drop-one", f"accept to Drop, one message a connection: {one}", lambda b: to_drop(b, one)),
+        Workload("drop-many", f"accept to Drop, many messages a connection: {many}", lambda b: to_drop(b, many)),
+        Workload("relay", f"relay to smtp-sink, one message a connection: {relay}", lambda b: to_sink(b, relay)),
+        Workload("sequential", f"accept to Drop, one client alone: {alone}", lambda b: to_drop(b, alone)),
+        Workload("large", f"accept to Drop, large messages: {large}", lambda b: to_drop(b, large)),
+        Workload("idle", f"{bench.idle:,} idle sessions (Postfix: its process limit)", idle_sessions),
+        Workload("banner", "start with an empty queue", first_banner),
+        Workload("deep", f"restart with {bench.deep:,} deferred messages", deep_queue),
+    ]
+
+
+KINDS: tuple[type[Server], ...] = (Mailroot, Postfix)
