@@ -1,4 +1,4 @@
-"""Address lists of header fields (RFC 5322 section 3.4): mailboxes, groups, comments, routes; display names are dropped.
+"""Address lists of header fields (RFC 5322 section 3.4): mailboxes, groups, comments, routes; names are dropped.
 
 Lenient where programs are sloppy (quotes inside a display name, ";" between addresses), strict about the mailbox
 itself. Bounded: nothing recurses, and each character is looked at once.

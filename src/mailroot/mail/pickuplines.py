@@ -28,7 +28,7 @@ class LineEnds:
         self._last = b""
 
     def feed(self, piece: bytes) -> bytes:
-        """The normalised form of what is decided by now. The first piece has at least 3 octets, or is the whole file."""
+        """The normalised form of what is decided by now. The first piece has 3 octets or more, if the file has."""
         if not self._begun:
             self._begun = True
             piece = piece.removeprefix(BOM)
