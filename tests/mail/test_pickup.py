@@ -187,7 +187,15 @@ def test_malformed_addresses_are_found(text):
 
 
 def test_hostile_lists_end_in_time():
-    for text in ("(" * 100_000, '"' * 100_000, "<" * 100_000, ":" * 100_000, "," * 100_000, "[" * 100_000, '"\\' * 50_000):
+    for text in (
+        "(" * 100_000,
+        '"' * 100_000,
+        "<" * 100_000,
+        ":" * 100_000,
+        "," * 100_000,
+        "[" * 100_000,
+        '"\\' * 50_000,
+    ):
         listed(text)
         single(text)
 
