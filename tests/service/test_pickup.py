@@ -98,7 +98,7 @@ class Site:
 
     @property
     def left(self) -> list[Path]:
-        return [path for path in (self.home / "SortTemp").rglob("*.eml")]
+        return list((self.home / "SortTemp").rglob("*.eml"))
 
     def causes(self) -> list[str]:
         return [fields["cause"] for name, fields in self.events if name == "pickup_refused"]
@@ -127,7 +127,7 @@ async def test_a_file_is_taken_without_its_envelope_lines(site):
 
 async def test_a_file_that_comes_later_is_noticed(site):
     async with site.running():
-        await until(lambda: (site.home / "pickup.lock").exists())
+        await until((site.home / "pickup.lock").exists)
         (site.home / "new").write_bytes(MESSAGE)
         (site.home / "new").rename(site.pickup / "new.eml")
         await until(lambda: site.store.forgotten)
@@ -297,7 +297,7 @@ async def test_only_one_of_several_workers_takes_files(site):
     first, second = Site(site.home), Site(site.home)
     first.rules = second.rules = PickupRules(Dots.AUTO)
     async with first.running():
-        await until(lambda: (site.home / "pickup.lock").exists())
+        await until((site.home / "pickup.lock").exists)
         async with second.running():
             for number in range(50):
                 (site.pickup / f"{number}").write_bytes(MESSAGE)
