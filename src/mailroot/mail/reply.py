@@ -4,7 +4,6 @@ Wordings follow the predecessor where its public documents or logs show them; th
 """
 
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +27,8 @@ class Reply:
     def encode(self) -> bytes:
         """The reply as it goes over the wire; UTF-8 only where its text is not ASCII (RFC 6531 section 3.7.4)."""
         lead = f"{self.enhanced} " if self.enhanced else ""
+        if len(self.lines) == 1:
+            return f"{self.code} {lead}{self.lines[0]}\r\n".encode()
         last = len(self.lines) - 1
         return "".join(
             f"{self.code}{'-' if number < last else ' '}{lead}{line}\r\n" for number, line in enumerate(self.lines)
@@ -68,6 +69,7 @@ REPLY_ROWS: dict[str, ReplyRow] = {
     "internal_error": ReplyRow(421, "4.3.0", "{fqdn} Internal error, closing the connection", "RFC 5321 4.2.1"),
     "talks_too_early": ReplyRow(554, "5.5.0", "SMTP synchronization error", "RFC 5321 4.3.1"),
     "not_smtp": ReplyRow(554, "5.5.0", "This is an SMTP server", "RFC 5321 4.2.1"),
+    "tls_not_here": ReplyRow(500, "5.5.2", "TLS is not spoken here", "RFC 5321 4.2.4"),
     "too_many_errors": ReplyRow(421, "4.7.0", "{fqdn} Too many errors, closing the connection", "RFC 5321 4.2.1"),
     # commands
     "ok": ReplyRow(250, "2.0.0", "OK", "facts 5.4"),
@@ -88,9 +90,7 @@ REPLY_ROWS: dict[str, ReplyRow] = {
     "nested_mail": ReplyRow(503, "5.5.1", "Sender already specified", "RFC 5321 4.1.4"),
     "bad_sequence": ReplyRow(503, "5.5.1", "Bad sequence of commands", "RFC 5321 4.1.4"),
     "need_bdat": ReplyRow(503, "5.5.1", "BINARYMIME needs BDAT", "RFC 3030 3"),
-    "cannot_verify": ReplyRow(
-        252, "2.1.5", "Cannot VRFY user, but will take message for <{address}>", "facts 5.4"
-    ),
+    "cannot_verify": ReplyRow(252, "2.1.5", "Cannot VRFY user, but will take message for <{address}>", "facts 5.4"),
     "help": ReplyRow(214, "", "This server supports the following commands:", "facts 5.3"),
     # mail transaction
     "sender_ok": ReplyRow(250, "2.1.0", "{address}....Sender OK", "facts 5.4"),
@@ -110,10 +110,22 @@ REPLY_ROWS: dict[str, ReplyRow] = {
     "message_too_large": ReplyRow(552, "5.3.4", "Message size exceeds fixed maximum message size", "facts 5.4"),
     "session_too_large": ReplyRow(552, "4.3.1", "Session size exceeds fixed maximum session size", "facts 5.4"),
     "bare_newline": ReplyRow(550, "5.6.0", "Bare CR or LF is not allowed", "RFC 5321 2.3.8"),
+    "bare_newline_in_command": ReplyRow(500, "5.5.2", "Command lines end in CRLF", "RFC 5321 2.3.8"),
     "bad_content": ReplyRow(550, "5.6.0", "{reason}", "RFC 5322 2.1"),
     "too_many_hops": ReplyRow(554, "5.4.6", "Too many hops", "RFC 5321 6.3"),
     "disk_full": ReplyRow(452, "4.3.1", "Insufficient system storage", "RFC 5321 4.2.3"),
     "store_unavailable": ReplyRow(451, "4.3.0", "Queue not available, try again later", "RFC 5321 4.2.3"),
 }
 
-REPLIES = SimpleNamespace(**REPLY_ROWS)
+
+class _Replies:
+    """The rows by name: `REPLIES.ok()`."""
+
+    def __init__(self) -> None:
+        self.__dict__.update(REPLY_ROWS)
+
+    def __getattr__(self, name: str) -> ReplyRow:
+        raise AttributeError(f"the table has no reply {name!r}")
+
+
+REPLIES = _Replies()

@@ -1,9 +1,15 @@
 """What an attempt changes: who is served, who waits and until when, who is owed a notice."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from mailroot.mail.status import Status
-from mailroot.queue.entry import Pending
+from mailroot.mail.status import Disposition, Status
+from mailroot.queue.entry import Pending, QueueEntry
+from mailroot.queue.schedule import RetryPlan, exhausted, expired, next_attempt, notice_due
+
+# RFC 3463 section 3.5: delivery time expired.
+EXPIRED = "4.4.7"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +25,36 @@ class Settled:
     final: tuple[tuple[Pending, Status], ...]
     deferred: tuple[Pending, ...]
     delayed: tuple[Pending, ...]
+
+
+def settle(
+    entry: QueueEntry, pending: Iterable[Pending], outcome: Mapping[int, Status], now: datetime, plan: RetryPlan
+) -> Settled:
+    """The consequences of an attempt on `pending`, recipients of `entry`; `outcome` has each one's status by number.
+
+    A recipient expires only here, together with an attempt that was made after its time: a clock that jumps forward
+    makes attempts early, it gives nobody up untried. Attempts are counted in all that is returned.
+    """
+    final: list[tuple[Pending, Status]] = []
+    deferred: list[Pending] = []
+    delayed: list[Pending] = []
+    for recipient in pending:
+        status = outcome[recipient.number]
+        tried = replace(recipient, attempts=recipient.attempts + 1, last=status)
+        if status.final:
+            final.append((tried, status))
+        elif exhausted(tried.attempts, plan) or expired(entry.arrived, now, plan):
+            final.append((tried, _given_up(status)))
+        else:
+            notice = notice_due(tried, entry.arrived, now, plan)
+            due = next_attempt(tried.attempts, entry.arrived, now, plan)
+            waiting = replace(tried, due=due, delay_reported=tried.delay_reported or notice)
+            deferred.append(waiting)
+            if notice:
+                delayed.append(waiting)
+    return Settled(entry.key, tuple(final), tuple(deferred), tuple(delayed))
+
+
+def _given_up(last: Status) -> Status:
+    """Failure by time: 4.4.7, with what the last attempt was told."""
+    return replace(last, disposition=Disposition.FAILED, code=EXPIRED)

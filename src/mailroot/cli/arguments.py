@@ -1,0 +1,81 @@
+"""The grammar of the command line, made from the table of operations and the few commands that need no service."""
+
+import argparse
+
+from mailroot import __version__
+from mailroot.admin.operations import OPERATIONS, Argument, Kind
+
+DEFAULT_FILE = "mailroot.toml"
+SHELLS = ("bash", "zsh", "tcsh")
+_GROUPS = {
+    "server": "Start, stop and pause virtual servers.",
+    "session": "See and end sessions.",
+    "queue": "See and change what waits.",
+    "settings": "Apply the settings file.",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole grammar."""
+    common = _common()
+    top = argparse.ArgumentParser(
+        prog="mailroot", description="The SMTP service for applications.", parents=[common], allow_abbrev=False
+    )
+    top.add_argument("--version", action="version", version=f"mailroot {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add(commands, common, "serve", "Run the service; without a settings file, a quick start.")
+    check = _add(commands, common, "check-config", "Find every problem of a settings file.")
+    check.add_argument("file", metavar="FILE", nargs="?", help="the settings file")
+    read = _add(commands, common, "get", "Show an option of the settings, or a table of them.")
+    read.add_argument("key", metavar="KEY", help="a dotted key, such as servers.default.messages.size_limit")
+    change = _add(commands, common, "set", "Change an option in the settings file, and apply it.")
+    change.add_argument("key", metavar="KEY", help="a dotted key, such as servers.default.messages.size_limit")
+    change.add_argument("value", metavar="VALUE", help="the value: 25MB, true, '[\"192.0.2.0/24\"]'")
+    shell = _add(commands, common, "completion", "Print what a shell needs to complete commands.")
+    shell.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
+    _add_operations(commands, common)
+    return top
+
+
+def _common() -> argparse.ArgumentParser:
+    """The options that every command takes, before or after its words; unset ones must not undo those before."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--config", metavar="FILE", help=f"the settings file (./{DEFAULT_FILE})")
+    common.add_argument("--json", action="store_true", help="answer in JSON")
+    return common
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    common: argparse.ArgumentParser,
+    word: str,
+    sentence: str,
+) -> argparse.ArgumentParser:
+    return commands.add_parser(word, help=sentence, description=sentence, parents=[common], allow_abbrev=False)
+
+
+def _add_operations(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> None:
+    groups: dict[str, argparse._SubParsersAction[argparse.ArgumentParser]] = {}
+    for operation in OPERATIONS:
+        *above, word = operation.words
+        place = commands
+        if above:
+            group = above[0]
+            if group not in groups:
+                inner = _add(commands, common, group, _GROUPS[group])
+                groups[group] = inner.add_subparsers(dest="word", metavar="WHAT", required=True)
+            place = groups[group]
+        command = _add(place, common, word, operation.sentence)
+        command.set_defaults(operation=operation.name)
+        for argument in operation.arguments:
+            _add_argument(command, argument)
+
+
+def _add_argument(command: argparse.ArgumentParser, argument: Argument) -> None:
+    if argument.kind is Kind.FLAG:
+        command.add_argument(f"--{argument.name}", action="store_true", help=argument.sentence)
+    else:
+        nargs = "?" if argument.kind is Kind.OPTIONAL else None
+        command.add_argument(argument.name, metavar=argument.name.upper(), nargs=nargs, help=argument.sentence)

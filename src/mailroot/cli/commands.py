@@ -1,0 +1,135 @@
+"""Commands about the settings file, and the one that starts the service."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+from mailroot.cli import screen
+from mailroot.edge.control import NoService, ask, control_path
+from mailroot.edge.settingsfile import SettingsFile
+from mailroot.settings.keys import get, set_value, written
+from mailroot.settings.problem import Problems
+from mailroot.settings.service import Settings
+from mailroot.settings.spelling import toml_text
+
+
+def serve(arguments: argparse.Namespace, file: SettingsFile) -> int:
+    """Run the service until it is told to end."""
+    from mailroot.service.supervisor import run  # noqa: PLC0415 - the service is large, and only this command needs it
+
+    settings = file.load()
+    if isinstance(settings, Problems):
+        return _refuse(settings, arguments)
+    if file.quick_start:
+        print(first_steps(settings), flush=True)
+    return run(settings, file.load, control_path(file.path))
+
+
+def first_steps(settings: Settings) -> str:
+    """What the quick start says: where things are, and how to send a first message. The lines can be pasted."""
+    server = next(iter(settings.servers.values()))
+    name = next(iter(server.domains))
+    binding = server.general.bindings[0]
+    sender, recipient = f"app@{name}", f"you@{name}"
+    message = r"Subject: First message\r\n\r\nHello.\r\n"
+    envelope = f'"{sender}", ["{recipient}"], "{message}"'
+    smtp = f'import smtplib; smtplib.SMTP("{binding.address}", {binding.port}).sendmail({envelope})'
+    pickup = shlex.quote(str(Path(server.home, "Pickup", "first.eml")))
+    return f"""\
+No settings file is here, so this is the quick start: mail is taken from this machine on {binding}.
+Send a first message by SMTP:
+  python3 -c '{smtp}'
+or by the Pickup folder:
+  printf 'x-sender: {sender}\\r\\nx-receiver: {recipient}\\r\\n{message}' > {pickup}
+It is then in {Path(server.home, "Drop")}. To keep settings of your own: mailroot set KEY VALUE (docs/settings.md)
+"""
+
+
+def check_config(arguments: argparse.Namespace, file: SettingsFile) -> int:
+    """Say what is wrong with a settings file; 0 where nothing is."""
+    loaded = file.load()
+    if isinstance(loaded, Problems):
+        return _refuse(loaded, arguments)
+    if arguments.json:
+        print(screen.as_json({"file": str(file.path), "problems": []}))
+    else:
+        screen.show(f"{file.path}: no problems; {len(loaded.servers)} virtual server(s)")
+    return 0
+
+
+def _refuse(problems: Problems, arguments: argparse.Namespace) -> int:
+    if arguments.json:
+        rows = [
+            {"path": row.path, "value": row.value, "wrong": row.wrong, "mend": row.mend, "line": row.line}
+            for row in problems.problems
+        ]
+        print(screen.as_json({"file": problems.file, "problems": rows}))
+    else:
+        screen.complain(str(problems))
+    return 2
+
+
+def show_option(arguments: argparse.Namespace, file: SettingsFile) -> int:
+    """Show an option as the file has it, or else its default."""
+    settings = file.load()
+    if isinstance(settings, Problems):
+        return _refuse(settings, arguments)
+    value = get(settings, arguments.key)
+    as_written = written(file.text(), arguments.key)
+    value = value if as_written is None else as_written
+    if arguments.json:
+        print(screen.as_json(value))
+    elif isinstance(value, dict):
+        _show_table(value, "")
+    else:
+        screen.show(value if isinstance(value, str) else toml_text(value))
+    return 0
+
+
+def _show_table(table: dict[str, object], above: str) -> None:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            _show_table(value, f"{above}{name}.")
+        else:
+            screen.show(f"{above}{name} = {toml_text(value)}")
+
+
+def set_option(arguments: argparse.Namespace, file: SettingsFile) -> int:
+    """Change an option in the file, if the result is sound, and let the service apply it."""
+    text = set_value(file.text(), arguments.key, arguments.value)
+    checked = file.check(text)
+    if isinstance(checked, Problems):
+        screen.complain(f"{file.path} was not changed:")
+        return _refuse(checked, arguments)
+    file.replace(text)
+    result: dict[str, object] = {"file": str(file.path), "key": arguments.key, "value": get(checked, arguments.key)}
+    try:
+        result.update(running=True, **ask(file.path, "settings.reload", {}))
+    except NoService:
+        result.update(running=False, applied=[], needs_restart=[])
+    if arguments.json:
+        print(screen.as_json(result))
+    else:
+        screen.show(_outcome(result))
+    return 0
+
+
+def _outcome(result: dict[str, object]) -> str:
+    said = [f"{result['file']} is written."]
+    if not result["running"]:
+        said.append("No service runs for it; the change counts from the next start on.")
+    if result["applied"]:
+        said.append(f"Applied: {screen.cell(result['applied'])}.")
+    if result["needs_restart"]:
+        said.append(f"Counts after a restart of the service: {screen.cell(result['needs_restart'])}.")
+    return "\n".join(said)
+
+
+def completion(arguments: argparse.Namespace) -> int:
+    """Print the completion script of a shell."""
+    import shtab  # noqa: PLC0415 - only this command needs it
+
+    from mailroot.cli.arguments import parser  # noqa: PLC0415
+
+    print(shtab.complete(parser(), arguments.shell))
+    return 0

@@ -1,0 +1,69 @@
+"""The command line: finds the command, and turns what goes wrong into a sentence and an exit code.
+
+0: done. 1: the operation failed. 2: the command or the settings are wrong. What a command needs is imported when it is
+called, so that `mailroot --help` is there at once.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mailroot.cli import screen
+from mailroot.cli.arguments import DEFAULT_FILE, parser
+from mailroot.mail.faults import Fault, Misconfigured
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out what was typed."""
+    arguments = parser().parse_args(argv)
+    arguments.json = getattr(arguments, "json", False)
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough; what the interpreter flushes at its end must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
+        return _command(arguments)
+    except (Misconfigured, ValueError) as fault:
+        screen.complain(f"mailroot: {fault}")
+        return 2
+    except Fault as fault:
+        screen.complain(f"mailroot: {fault}")
+        return 1
+
+
+def _command(arguments: argparse.Namespace) -> int:
+    named = getattr(arguments, "file", None) or getattr(arguments, "config", None)
+    path = Path(named or DEFAULT_FILE)
+    if hasattr(arguments, "operation"):
+        from mailroot.cli import remote  # noqa: PLC0415
+
+        return remote.run(arguments, path)
+    from mailroot.cli import commands  # noqa: PLC0415
+
+    if arguments.command == "completion":
+        return commands.completion(arguments)
+    from mailroot.edge.settingsfile import SettingsFile  # noqa: PLC0415
+
+    file = SettingsFile(path, quick_start=named is None and not path.exists() and arguments.command != "check-config")
+    settings_commands = {
+        "serve": commands.serve,
+        "check-config": commands.check_config,
+        "get": commands.show_option,
+        "set": commands.set_option,
+    }
+    return settings_commands[arguments.command](arguments, file)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""What reaches the terminal: tables, facts and faults, with nothing in them that a terminal would obey."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+def neutral(text: str) -> str:
+    """The text with every sign that does not print written as an escape: controls, ANSI, bidi, zero width (O05)."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else _escape(sign) for sign in text)
+
+
+def _escape(sign: str) -> str:
+    code = ord(sign)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def lines(text: str) -> str:
+    """The same for a text of several lines, which stay lines."""
+    return "\n".join(neutral(line) for line in text.split("\n"))
+
+
+def cell(value: object) -> str:
+    """One value of a table or of a fact, on one line."""
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(cell(item) for item in value) or "-"
+    if isinstance(value, Mapping):
+        return " ".join(f"{neutral(str(name))}={cell(item)}" for name, item in value.items())
+    return neutral(str(value))
+
+
+def as_json(value: object) -> str:
+    """JSON in ASCII; DEL, which JSON allows raw, is escaped like every other control."""
+    return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")
+
+
+def show(text: str) -> None:
+    """A line, or several, to standard output."""
+    print(lines(text))
+
+
+def complain(text: str) -> None:
+    """A line, or several, to standard error."""
+    print(lines(text), file=sys.stderr)
+
+
+def show_rows(columns: Sequence[str], rows: Iterable[Row], *, json_wanted: bool) -> None:
+    """A table: for people where standard output is a terminal, else a line a row, parted by tabs and never cut."""
+    if json_wanted:
+        _show_json(rows)
+    elif sys.stdout.isatty():
+        _show_table(columns, rows)
+    else:
+        print("\t".join(columns))
+        for row in rows:
+            print("\t".join(cell(row.get(name)) for name in columns))
+
+
+def _show_json(rows: Iterable[Row]) -> None:
+    """An array with a row a line, written while the pages come."""
+    mark = "["
+    for row in rows:
+        print(f"{mark}{as_json(row)}", end="")
+        mark = ",\n"
+    print("[]" if mark == "[" else "]")
+
+
+def _show_table(columns: Sequence[str], rows: Iterable[Row]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - its import takes longer than most commands
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell(row.get(name))) for name in columns))
+    Console().print(table)
+
+
+def show_facts(facts: Row, *, json_wanted: bool) -> None:
+    """Names with their values, a line each; lists of tables below them."""
+    if json_wanted:
+        print(as_json(facts))
+        return
+    tables = {name: value for name, value in facts.items() if isinstance(value, list) and value and _is_table(value)}
+    for name, value in facts.items():
+        if name not in tables:
+            print(f"{neutral(name)}: {cell(value)}")
+    for name, rows in tables.items():
+        print(f"\n{neutral(name)}:")
+        show_rows(list(dict.fromkeys(key for row in rows for key in row)), rows, json_wanted=False)
+
+
+def _is_table(value: Sequence[object]) -> bool:
+    return all(isinstance(item, Mapping) for item in value)

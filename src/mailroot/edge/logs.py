@@ -1,0 +1,195 @@
+"""The event log: one JSON object a line, in `events-YYMMDD.jsonl` by the UTC day.
+
+Recording an event only appends to a list; a thread formats and writes in batches, within half a second. Several
+processes write into one file: each batch is one write of whole lines, appended. What cannot be written is counted and
+told by an `events_lost` line as soon as writing works again; mail never waits for the log.
+"""
+
+import contextlib
+import functools
+import os
+import threading
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from enum import Enum
+from json.encoder import encode_basestring_ascii
+from math import floor
+from pathlib import Path
+from typing import Protocol
+
+from mailroot.mail.events import EVENTS, EventRow
+
+# Events that wait to be written; beyond it they are lost and counted. About 1 KB each.
+WAITING_LIMIT = 50_000
+# A longer text in a field is cut.
+TEXT_LIMIT = 2_000
+# The longest that an event waits before it is written, in seconds.
+INTERVAL = 0.4
+
+_MODE = 0o640
+_Waiting = tuple[datetime, EventRow, dict[str, object]]
+
+
+class Log(Protocol):
+    """Takes events (`mail.events.Emit`), and can be ended."""
+
+    def __call__(self, row: EventRow, **fields: object) -> None:
+        """Record the event."""
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+
+
+class NoLog:
+    """Forgets events: for `service.events = ""`."""
+
+    def __call__(self, row: EventRow, **fields: object) -> None:
+        """Forget the event."""
+
+    def close(self) -> None:
+        """Nothing waits."""
+
+
+class EventLog:
+    """Writes events into a folder. Make it in the process that uses it: its thread does not survive a fork.
+
+    `worker` names the process in each line, beside its pid. `now` gives aware UTC moments.
+    """
+
+    def __init__(self, folder: Path, now: Callable[[], datetime], worker: str = "") -> None:
+        self._folder = folder
+        self._now = now
+        self._origin = f',"pid":{os.getpid()}' + (f',"worker":{_text(worker)}' if worker else "")
+        self._waiting: list[_Waiting] = []
+        # Each counter is written by one thread only: these by the recorder, then the writer, then the writer.
+        self._refused = 0
+        self._unwritten = 0
+        self._told = 0
+        self._torn = False
+        self._writing = threading.Lock()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._write_on, name="events", daemon=True)
+        self._thread.start()
+
+    @property
+    def lost(self) -> int:
+        """Events that could not be written and have not been told of yet."""
+        return self._refused + self._unwritten - self._told
+
+    def __call__(self, row: EventRow, **fields: object) -> None:
+        """Record the event. Never blocks, never fails."""
+        waiting = self._waiting
+        if len(waiting) < WAITING_LIMIT:
+            waiting.append((self._now(), row, fields))
+        else:
+            self._refused += 1
+
+    def flush(self) -> None:
+        """Write what waits, now. Never raises: what cannot be written is counted."""
+        with self._writing:
+            # One list for ever: a recorder may be between looking it up and appending to it.
+            waiting = self._waiting[:]
+            del self._waiting[: len(waiting)]
+            days = _by_day(waiting)
+            if not days and self.lost:
+                days = {self._now().date(): []}
+            for day, events in days.items():
+                self._write(day, events)
+
+    def close(self) -> None:
+        """Write what waits, and end the thread. What is recorded afterwards is not written."""
+        self._ending.set()
+        self._thread.join()
+        self.flush()
+
+    def _write_on(self) -> None:
+        while not self._ending.wait(INTERVAL):
+            if self._waiting or self.lost:
+                self.flush()
+
+    def _write(self, day: date, events: list[_Waiting]) -> None:
+        lost = self.lost
+        lines = [_line(self._origin, *event) for event in events]
+        if lost:
+            lines.append(_line(self._origin, self._now(), EVENTS.events_lost, {"count": lost}))
+        # After a line that a full disk has cut, a new one begins.
+        batch = ("\n" * self._torn + "".join(lines)).encode("ascii")
+        written = self._append(self._folder / f"events-{day:%y%m%d}.jsonl", batch)
+        if written == len(batch):
+            self._told += lost
+            self._torn = False
+            return
+        self._unwritten += len(events) - min(batch.count(b"\n", self._torn, written), len(events))
+        self._torn = written > 0 and batch[written - 1 : written] != b"\n"
+
+    def _append(self, path: Path, batch: bytes) -> int:
+        """How many octets of the batch are in the file now. Opened each time, so that the file may be moved away."""
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
+            try:
+                return os.write(descriptor, batch)
+            finally:
+                os.close(descriptor)
+        return 0
+
+
+def open_log(folder: str, now: Callable[[], datetime], worker: str = "") -> Log:
+    """The event log in a folder, which is made where it is missing; "" : none."""
+    if not folder:
+        return NoLog()
+    with contextlib.suppress(OSError):
+        Path(folder).mkdir(mode=0o750, parents=True, exist_ok=True)
+    return EventLog(Path(folder), now, worker)
+
+
+def _by_day(waiting: list[_Waiting]) -> dict[date, list[_Waiting]]:
+    days: dict[date, list[_Waiting]] = {}
+    for event in waiting:
+        days.setdefault(event[0].date(), []).append(event)
+    return days
+
+
+def _line(origin: str, at: datetime, row: EventRow, fields: dict[str, object]) -> str:
+    if "pid" in fields or "worker" in fields:
+        origin = ""  # the event is about a process, and names it
+    # Most values are short texts and numbers; the rest takes the longer way.
+    written = [
+        f',"{name}":{encode_basestring_ascii(value)}'
+        if type(value) is str and len(value) <= TEXT_LIMIT
+        else f',"{name}":{value if type(value) is int else _value(value)}'
+        for name, value in fields.items()
+    ]
+    time = f"{_second(floor(at.timestamp()))}.{at.microsecond // 1000:03d}Z"
+    lead = f'{{"time":"{time}","event":"{row.name}","severity":"{row.severity.value}"'
+    # The one control character that JSON lets stand.
+    return "".join((lead, origin, *written, "}\n")).replace("\x7f", "\\u007f")
+
+
+@functools.lru_cache(maxsize=4)
+def _second(timestamp: int) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _value(value: object) -> str:  # noqa: PLR0911 (a table by type, the commonest first)
+    if isinstance(value, str):
+        return _text(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Enum):
+        return _value(value.value)
+    if isinstance(value, datetime):
+        return f'"{value.isoformat(timespec="milliseconds")}"'
+    if isinstance(value, list | tuple | set | frozenset):
+        return f"[{','.join([_value(item) for item in value])}]"
+    if isinstance(value, bytes):
+        return _text(value.decode("utf-8", "backslashreplace"))
+    return _text(str(value))
+
+
+def _text(text: str) -> str:
+    """A JSON string of ASCII: no line break, control or direction sign of a stranger reaches a terminal."""
+    return encode_basestring_ascii(text if len(text) <= TEXT_LIMIT else text[:TEXT_LIMIT] + "...")

@@ -1,0 +1,182 @@
+"""Connections that we open: octets out, replies in.
+
+Not responsible for what is said (`wire.client`). A connection that is lost, too slow or no SMTP answers every question
+with `NoReply`; nothing is raised.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from mailroot.mail.faults import Unavailable
+from mailroot.mail.reply import Reply
+from mailroot.wire.replies import BrokenProtocol, NoReply, ReplyReader, no_reply
+
+# How often a waiting connection looks at the time: one timer serves many steps, at the price of so much delay.
+_TICK = 10.0
+# What may be written before the writer has to wait; the content of most messages is one write.
+_WRITE_LIMIT = 256 * 1024
+
+
+class Connection(asyncio.Protocol):
+    """One connection. Its owner alone asks, one question at a time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._reader = ReplyReader()
+        self._heard: list[Reply] = []
+        self._wanted = 0
+        self._end: NoReply | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._wait = 0.0
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._tick_at = 0.0
+        # Called once, when the connection has ended.
+        self.on_end: Callable[[], None] | None = None
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection stands."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_WRITE_LIMIT)
+
+    def data_received(self, data: bytes) -> None:
+        """Collect replies; more than were asked for end the connection."""
+        try:
+            replies = self._reader.feed(data)
+        except BrokenProtocol as fault:
+            self._finish(no_reply("4.5.0", str(fault)))
+            return
+        if not replies:
+            return
+        self._heard += replies
+        self._deadline = self._loop.time() + self._wait
+        if len(self._heard) > self._wanted and self._heard[-1].code != 421:
+            del self._heard[self._wanted :]
+            self._finish(no_reply("4.5.0", "the server sent replies that nobody asked for"))
+        elif self._wanted and len(self._heard) >= self._wanted:
+            self._wake()
+
+    def eof_received(self) -> None:
+        """The server has nothing more to say: neither have we."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, for whatever reason."""
+        self._finish(no_reply("4.4.2", "the connection was dropped" if exc is None else f"the connection broke: {exc}"))
+
+    def pause_writing(self) -> None:
+        """Enough is on its way."""
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """More can be written."""
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    # What the owner calls.
+
+    @property
+    def usable(self) -> bool:
+        """Whether it stands and the server has not spoken out of turn."""
+        return self._end is None and not self._heard
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the server has said something, or is gone, while we are still writing."""
+        return bool(self._heard) or self._end is not None
+
+    async def exchange(self, octets: bytes, replies: int, wait: float) -> list[Reply]:
+        """Write, then wait for so many replies; no silence between them may be longer than `wait` seconds."""
+        self._wanted = replies
+        if self._end is None:
+            assert self._transport is not None
+            if octets:
+                self._transport.write(octets)
+            if len(self._heard) < replies:
+                self._waiter = self._loop.create_future()
+                await self._guarded(self._waiter, wait)
+        heard, self._heard, self._wanted = self._heard, [], 0
+        if len(heard) < replies:
+            heard += [self._end or no_reply("4.4.2", "the connection was dropped")] * (replies - len(heard))
+        elif len(heard) > replies:
+            # A farewell that came together with the last reply: it is said again to the next question.
+            del heard[replies:]
+            self._finish(no_reply("4.4.2", "the server closed the connection"))
+        return heard
+
+    async def write(self, octets: bytes, wait: float) -> None:
+        """Write a piece of content, and wait until there is room for the next. One reply may come before its end."""
+        self._wanted = 1
+        if self._end is not None or self._transport is None:
+            return
+        self._transport.write(octets)
+        if self._writable is not None:
+            await self._guarded(self._writable, wait)
+
+    def stop(self, enhanced: str, reason: str) -> None:
+        """End the connection at once; whoever asks again is told the reason."""
+        self._finish(no_reply(enhanced, reason))
+
+    async def _guarded(self, waiter: asyncio.Future[None], wait: float) -> None:
+        self._waiter = waiter
+        self._wait = wait
+        self._deadline = self._loop.time() + wait
+        tick_at = self._deadline if wait < _TICK else self._deadline - wait + _TICK
+        if self._timer is None or self._deadline < self._tick_at:
+            self._set_timer(tick_at)
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+
+    def _set_timer(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._tick_at = at
+        self._timer = self._loop.call_at(at, self._look_at_time)
+
+    def _look_at_time(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return
+        now = self._loop.time()
+        if now >= self._deadline:
+            self._finish(no_reply("4.4.2", f"no answer within {self._wait:.0f} seconds"))
+        else:
+            self._set_timer(min(self._deadline, now + _TICK))
+
+    def _finish(self, end: NoReply) -> None:
+        if self._end is not None:
+            return
+        self._end = end
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._transport is not None:
+            self._transport.abort()
+        self.resume_writing()
+        self._wake()
+        if self.on_end is not None:
+            self.on_end()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+async def connect(address: str, port: int, wait: float) -> Connection:
+    """Open a connection to an IP address. Raises `Unavailable` with a clause that says why not."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(wait):
+            _, connection = await loop.create_connection(lambda: Connection(loop), address, port)
+    except TimeoutError as fault:
+        raise Unavailable(f"no connection within {wait:.0f} seconds") from fault
+    except OSError as fault:
+        raise Unavailable((fault.strerror or str(fault)).lower()) from fault
+    return connection

@@ -1,0 +1,96 @@
+"""Processes: forks that end with their parent, and privileges that are laid down."""
+
+import contextlib
+import ctypes
+import os
+import pwd
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+from mailroot.mail.faults import Misconfigured
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_HIGHEST_DESCRIPTOR = 1_048_576
+
+
+def fork_child(main: Callable[[], int], keep: Iterable[int]) -> tuple[int, int]:
+    """Start a child that runs `main` and ends with its result; its process id and a descriptor that tells its end.
+
+    The child keeps standard streams and the descriptors `keep`, and nothing else of ours; it dies with its parent.
+    """
+    parent = os.getpid()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        _run_child(main, keep, parent)
+    return child, os.pidfd_open(child)
+
+
+def _run_child(main: Callable[[], int], keep: Iterable[int], parent: int) -> NoReturn:
+    code = 70  # EX_SOFTWARE: what ends here without a word is a mistake of the program
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        _die_with(parent)
+        _close_all_but({0, 1, 2, *keep})
+        code = main()
+    except KeyboardInterrupt:
+        code = 130
+    except BaseException:  # the outermost frame of the child: nothing above it may run
+        sys.excepthook(*sys.exc_info())
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _die_with(parent: int) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before we asked to be told
+        os._exit(0)
+
+
+def _close_all_but(keep: set[int]) -> None:
+    """Close every other descriptor. An empty range is left out: `os.closerange(0, 0)` closes everything."""
+    first = 0
+    for number in [*sorted(keep), _beyond_open()]:
+        if first < number:
+            os.closerange(first, number)
+        first = number + 1
+
+
+def _beyond_open() -> int:
+    try:
+        return max(int(name) for name in os.listdir("/proc/self/fd")) + 1
+    except OSError:
+        return _HIGHEST_DESCRIPTOR
+
+
+def account_of(name: str) -> tuple[int, int]:
+    """User and group id of an account. Raises `Misconfigured` where there is none of that name."""
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError as fault:
+        raise Misconfigured(f"service.run_as: there is no account {name!r} on this machine") from fault
+    return entry.pw_uid, entry.pw_gid
+
+
+def become(name: str) -> None:
+    """Run under another account from now on; without a way back."""
+    if not name or os.geteuid() != 0:
+        return
+    user, group = account_of(name)
+    os.initgroups(name, group)
+    os.setresgid(group, group, group)
+    os.setresuid(user, user, user)
+
+
+def reap(child: int) -> int:
+    """The exit status of a child that has ended: its code, or minus the number of the signal that ended it."""
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)

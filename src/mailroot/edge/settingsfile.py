@@ -1,0 +1,141 @@
+"""The settings file: read with everything it rests on, and replaced durably without losing its owner or mode."""
+
+import contextlib
+import os
+import socket
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailroot.edge.durable import sync_folder, translated
+from mailroot.mail.address import domain_key
+from mailroot.mail.faults import Misconfigured
+from mailroot.settings.change import Facts, parse
+from mailroot.settings.places import is_name
+from mailroot.settings.problem import Problem, Problems
+from mailroot.settings.quickstart import QUICK_START
+from mailroot.settings.service import Settings
+
+# A settings file of a thousand domains has less than a tenth of this.
+_LARGEST = 4 * 1024 * 1024
+_LARGEST_SECRET = 64 * 1024
+
+
+@dataclass(slots=True)
+class SettingsFile:
+    """A settings file by its path. With `quick_start`, a file that is not there stands for the quick start.
+
+    `load` may be called again and again; each success has a higher revision.
+    """
+
+    path: Path
+    quick_start: bool = False
+    _revision: int = field(default=0, init=False)
+
+    @property
+    def folder(self) -> str:
+        """The file's folder, absolute and without symbolic links."""
+        return os.path.realpath(self.path.parent)
+
+    def text(self) -> str:
+        """What stands in the file. Raises `Misconfigured` where it cannot be read or is no text."""
+        if self.quick_start and not self.path.exists():
+            return QUICK_START
+        try:
+            with self.path.open("rb") as file:
+                octets = file.read(_LARGEST + 1)
+        except OSError as fault:
+            raise Misconfigured(
+                f"{self.path}: {fault.strerror or fault}; name a settings file by --config FILE"
+            ) from fault
+        if len(octets) > _LARGEST:
+            raise Misconfigured(f"{self.path}: larger than {_LARGEST} octets, so not a settings file")
+        try:
+            return octets.decode("utf-8-sig").replace("\r\n", "\n")
+        except UnicodeDecodeError as fault:
+            raise Misconfigured(f"{self.path}: octet {fault.start} is not UTF-8; save the file as UTF-8") from fault
+
+    def load(self) -> Settings | Problems:
+        """The settings, or what is wrong with them. Nothing is raised."""
+        try:
+            text = self.text()
+        except Misconfigured as fault:
+            return Problems((Problem("", "", str(fault)),))
+        loaded = self.check(text)
+        if isinstance(loaded, Settings):
+            self._revision += 1
+        return loaded
+
+    def check(self, text: str) -> Settings | Problems:
+        """What the file would stand for with this text in it."""
+        facts = machine_facts(self.folder, self.path.name, self._revision + 1)
+        return parse(text, facts, private=self._private(), file=str(self.path))
+
+    def _private(self) -> bool:
+        try:
+            return not stat.S_IMODE(self.path.stat().st_mode) & (stat.S_IRGRP | stat.S_IROTH)
+        except OSError:
+            return True
+
+    def replace(self, text: str) -> None:
+        """Put this text in place of the file's; after a power cut the one or the other is there, whole.
+
+        Owner and mode stay; a new file is readable by its owner only. A symbolic link stays one. Raises `Misconfigured`
+        or `Unavailable`.
+        """
+        target = Path(os.path.realpath(self.path))
+        draft = target.with_name(f".{target.name}.{os.getpid()}.new")
+        with translated(f"writing {self.path}"):
+            try:
+                _write(draft, text.encode(), target)
+                draft.replace(target)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    draft.unlink()
+                raise
+            sync_folder(target.parent)
+
+
+def _write(draft: Path, octets: bytes, model: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        draft.unlink()
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(octets)
+        file.flush()
+        with contextlib.suppress(FileNotFoundError):
+            known = model.stat()
+            if (known.st_uid, known.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(descriptor, known.st_uid, known.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(known.st_mode))
+        os.fsync(descriptor)
+
+
+def machine_facts(folder: str, file: str = "mailroot.toml", revision: int = 1) -> Facts:
+    """What this machine and this environment add to a settings file in `folder`."""
+    host, addresses = _own_names()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Facts(folder, host, cores, addresses, os.environ, first_line, revision, file)
+
+
+def first_line(path: str) -> str:
+    """The first line of a file that holds a secret. Raises `Misconfigured`."""
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return file.read(_LARGEST_SECRET).partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise Misconfigured(f"{path}: {getattr(fault, 'strerror', None) or 'not text'}") from fault
+
+
+def _own_names() -> tuple[str, frozenset[str]]:
+    """The machine's full name, or "localhost" where it has none that mail could carry, and the addresses of it."""
+    short = socket.gethostname()
+    try:
+        found = socket.getaddrinfo(short, None, type=socket.SOCK_STREAM, flags=socket.AI_CANONNAME)
+    except OSError:
+        found = []
+    full = next((row[3] for row in found if row[3]), short)
+    names = [domain_key(name) for name in (full, short)]
+    # A container's canonical name is sometimes "localhost", which says less than its short name.
+    host = next((name for name in names if is_name(name) and name != "localhost"), "localhost")
+    return host, frozenset(str(row[4][0]) for row in found)

@@ -1,0 +1,43 @@
+"""Counts that all workers share: one slot per worker and name, in memory that is mapped before the fork.
+
+A worker writes only its own slots, so no lock is needed; a dead worker's slots are cleared by the supervisor.
+"""
+
+import mmap
+import zlib
+
+_SLOT = 8
+DESTINATION_SLOTS = 4096  # destinations that fall on one slot are counted together: the limit is then kept too early
+
+
+class SharedCounts:
+    """`workers` rows of `slots` integers."""
+
+    def __init__(self, workers: int, slots: int) -> None:
+        self._slots = slots
+        self._map = mmap.mmap(-1, max(1, workers * slots) * _SLOT)
+        self._cells = memoryview(self._map).cast("q")
+        self._workers = workers
+
+    def add(self, worker: int, slot: int, change: int) -> None:
+        """Change the worker's own count."""
+        self._cells[worker * self._slots + slot] += change
+
+    def own(self, worker: int, slot: int) -> int:
+        """The worker's own count."""
+        return self._cells[worker * self._slots + slot]
+
+    def total(self, slot: int) -> int:
+        """The count over all workers."""
+        return sum(self._cells[slot :: self._slots][: self._workers])
+
+    def clear(self, worker: int) -> None:
+        """Forget a worker that died."""
+        first = worker * self._slots
+        for cell in range(first, first + self._slots):
+            self._cells[cell] = 0
+
+
+def destination_slot(destination: str) -> int:
+    """The slot of a destination; the same in every worker."""
+    return zlib.crc32(destination.encode()) % DESTINATION_SLOTS

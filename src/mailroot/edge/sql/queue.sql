@@ -1,0 +1,170 @@
+-- name: pragma_before_creation
+-- What must be set before the first table exists; no effect on a database that does.
+PRAGMA page_size = 4096;
+PRAGMA auto_vacuum = incremental;
+
+-- name: pragmas
+-- Commits survive a power cut (FULL); the writer makes its own checkpoints; nobody else opens the file (EXCLUSIVE).
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA wal_autocheckpoint = 0;
+PRAGMA cache_size = -16384;
+
+-- name: schema
+-- An entry is a row with its content (NULL: the content is a file); a recipient's place is entry * 2^24 + its number.
+-- A due of 2^62 marks a leased recipient, 2^62 + 1 one that was set aside because its entry is damaged.
+CREATE TABLE store (tag INTEGER NOT NULL, reserved INTEGER NOT NULL) STRICT;
+CREATE TABLE entry (
+    id INTEGER PRIMARY KEY,
+    checksum INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    words BLOB NOT NULL,
+    content BLOB
+) STRICT;
+CREATE TABLE recipient (
+    place INTEGER PRIMARY KEY,
+    due INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    delay_reported INTEGER NOT NULL DEFAULT 0,
+    last TEXT
+) STRICT;
+CREATE INDEX recipient_due ON recipient (due);
+CREATE TABLE failure (entry INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
+CREATE TABLE claim (claim TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 1;
+
+-- name: create_store
+-- The store's own row: its tag, and the first number that was never given to an entry.
+INSERT INTO store (tag, reserved) VALUES (?, 1);
+
+-- name: read_store
+-- The store's tag and the first number that no run has reserved yet.
+SELECT tag, reserved FROM store;
+
+-- name: reserve
+-- Reserve numbers below this one, so that none is ever given twice.
+UPDATE store SET reserved = ?;
+
+-- name: insert_entries
+-- Put messages in; the row of values is repeated for each of them.
+INSERT INTO entry (id, checksum, size, words, content) VALUES (?, ?, ?, ?, ?);
+
+-- name: insert_recipients
+-- Put recipients in that all have the same due.
+INSERT INTO recipient (place, due) SELECT value, :due FROM carray(:places);
+
+-- name: known_claims
+-- Those of these claims that were committed before.
+SELECT claim FROM claim WHERE claim IN carray(:claims);
+
+-- name: insert_claims
+-- Remember claims.
+INSERT INTO claim (claim) SELECT value FROM carray(:claims);
+
+-- name: forget_claims
+-- Drop the memory of claims.
+DELETE FROM claim WHERE claim IN carray(:claims);
+
+-- name: delete_recipients
+-- Recipients that were served leave.
+DELETE FROM recipient WHERE place IN carray(:places);
+
+-- name: delete_entries
+-- Those of these entries leave that have no recipient left.
+DELETE FROM entry WHERE id IN carray(:entries) AND NOT EXISTS (
+    SELECT 1 FROM recipient WHERE place BETWEEN entry.id << 24 AND (entry.id << 24) + 16777215
+);
+
+-- name: delete_failures
+-- Entries whose work has ended well, or which are gone, have no failures.
+DELETE FROM failure WHERE entry IN carray(:entries) AND NOT EXISTS (
+    SELECT 1 FROM recipient
+    WHERE place BETWEEN failure.entry << 24 AND (failure.entry << 24) + 16777215 AND due = 1 << 62
+);
+
+-- name: defer_recipients
+-- Recipients that wait again, as rows of place, due, attempts, delay_reported, last.
+UPDATE recipient SET due = new.value ->> 1, attempts = new.value ->> 2, delay_reported = new.value ->> 3,
+    last = new.value ->> 4
+FROM json_each(:rows) AS new WHERE place = new.value ->> 0;
+
+-- name: due_recipients
+-- Who is due, the longest due first.
+SELECT place, due, attempts, delay_reported, last FROM recipient WHERE due <= :now ORDER BY due LIMIT :limit;
+
+-- name: misdated_recipients
+-- Whose due lies so far ahead that only a clock that jumped back explains it.
+SELECT place, due, attempts, delay_reported, last FROM recipient
+WHERE due > :horizon AND due < 1 << 62 ORDER BY due LIMIT :limit;
+
+-- name: set_due
+-- Give recipients the same due: leased, set aside, or a time.
+UPDATE recipient SET due = :due WHERE place IN carray(:places);
+
+-- name: sizes
+-- How much memory the contents of these entries take.
+SELECT id, iif(content IS NULL, 0, size) FROM entry WHERE id IN carray(:entries);
+
+-- name: read_entries
+-- Entries whole, with their failures.
+SELECT entry.id, checksum, size, words, content, coalesce(count, 0) FROM entry
+LEFT JOIN failure ON failure.entry = entry.id WHERE entry.id IN carray(:entries);
+
+-- name: read_words
+-- What lists need of entries, without their contents.
+SELECT id, size, words FROM entry WHERE id IN carray(:entries);
+
+-- name: recipients_of
+-- The waiting recipients of one entry.
+SELECT place, due, attempts, delay_reported, last FROM recipient WHERE place BETWEEN :first AND :end;
+
+-- name: page
+-- Waiting recipients from the one after a place.
+SELECT place, due, attempts, last FROM recipient WHERE place > :after ORDER BY place LIMIT :limit;
+
+-- name: first_due
+-- When the earliest recipient that is not leased is due.
+SELECT min(due) FROM recipient WHERE due < 1 << 62;
+
+-- name: last_due
+-- When the latest recipient that is not leased is due.
+SELECT max(due) FROM recipient WHERE due < 1 << 62;
+
+-- name: count_recipients
+-- How many recipients wait, leased ones included.
+SELECT count(*) FROM recipient;
+
+-- name: retry
+-- An entry's recipients are due now, but for the leased ones.
+UPDATE recipient SET due = :now WHERE place BETWEEN :first AND :end AND due <> 1 << 62;
+
+-- name: remove
+-- An entry's recipients leave, but for the leased ones.
+DELETE FROM recipient WHERE place BETWEEN :first AND :end AND due <> 1 << 62;
+
+-- name: count_failure
+-- One more failure of the work on an entry that still exists; how many there were then.
+INSERT INTO failure (entry, count) SELECT id, 1 FROM entry WHERE id = :entry
+ON CONFLICT (entry) DO UPDATE SET count = count + 1 RETURNING count;
+
+-- name: troubled
+-- Entries that have failures.
+SELECT entry FROM failure;
+
+-- name: count_void_leases
+-- Entries that were being worked on when the process ended have one more failure, until they are suspect.
+INSERT INTO failure (entry, count) SELECT DISTINCT place >> 24, 1 FROM recipient WHERE due = 1 << 62
+ON CONFLICT (entry) DO UPDATE SET count = count + 1 WHERE count < :suspect;
+
+-- name: void_leases
+-- Leases of a process that has ended are void: their recipients are due now.
+UPDATE recipient SET due = :now WHERE due = 1 << 62;
+
+-- name: file_entries
+-- Those of these entries whose contents are files.
+SELECT id FROM entry WHERE id IN carray(:entries) AND content IS NULL;
+
+-- name: release
+-- Those of these recipients that are leased are due at this time.
+UPDATE recipient SET due = :due WHERE place IN carray(:places) AND due = 1 << 62;

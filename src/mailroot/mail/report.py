@@ -1,0 +1,373 @@
+"""Reports: delivery status notifications (RFC 3464, 6533) in the predecessor's shape, with a text for people.
+
+Pure: what happened comes in as values, a whole message comes out. Not responsible for who is owed a report
+(`service.reports`) or for reading the message that it is about.
+
+Differs from the predecessor: the text is UTF-8 instead of UTF-7, which mail programs no longer read; it says what
+happened, on whose side, and what to do. A delay notice quotes the header only (RFC 3461 section 4.3).
+"""
+
+import binascii
+import enum
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from mailroot.mail.address import Mailbox
+from mailroot.mail.dates import mail_date
+from mailroot.mail.envelope import Body, Recipient, Return
+from mailroot.mail.header import header_end
+from mailroot.mail.status import Status
+
+# A message that is larger is quoted by its header only.
+QUOTED_LIMIT = 1024 * 1024
+# What a remote server said is cut after so many characters.
+REPLY_LIMIT = 2000
+
+_LINE = 76  # RFC 5322 section 2.1.1 wants at most 78,
+_LONGEST = 900  # and allows 998 octets
+_EARLIEST_BREAK = 24
+_TAG = "4D61696C"  # ours, where the predecessor has its own: in boundaries and X-DSNContext
+_NAME_IN_BOUNDARY = 16
+_XTEXT = re.compile(r"\+([0-9A-F]{2})")
+_NOT_BOUNDARY = re.compile(r"[^0-9A-Za-z.]")
+
+
+class Kind(enum.Enum):
+    """What a report is about; the word stands in its subject."""
+
+    FAILURE = "Failure"
+    DELAY = "Delay"
+    SUCCESS = "Success"
+    RELAY = "Relay"
+    EXPANSION = "Expansion"
+
+
+class _Face(NamedTuple):
+    """What a kind looks like: its Action (RFC 3464 section 2.3.3), its number in X-DSNContext, its sentences."""
+
+    action: str
+    number: int
+    sentences: tuple[str, ...]
+
+
+_FACES = {
+    Kind.FAILURE: _Face("failed", 2, ("Delivery to the following recipients failed.",)),
+    Kind.DELAY: _Face(
+        "delayed",
+        4,
+        (
+            "THIS IS A WARNING MESSAGE ONLY.",
+            "",
+            "YOU DO NOT NEED TO RESEND YOUR MESSAGE.",
+            "",
+            "Delivery to the following recipients has been delayed.",
+        ),
+    ),
+    Kind.SUCCESS: _Face("delivered", 8, ("Your message was delivered to the following recipients.",)),
+    Kind.RELAY: _Face(
+        "relayed",
+        16,
+        (
+            "Your message was handed on to the mail server of the following recipients.",
+            "That server does not confirm deliveries, so no further notice may come.",
+        ),
+    ),
+    Kind.EXPANSION: _Face(
+        "expanded", 32, ("Your message was sent on to all members of the following distribution lists.",)
+    ),
+}
+
+# By the subject and detail of the enhanced status code (RFC 3463 section 3): the first row that fits.
+_EXPIRED = (
+    "Unable to deliver message to the following recipients, due to being unable to connect successfully to the "
+    "destination mail server."
+)
+_LOOP = (
+    "Unable to deliver message to the following recipients, because the message was forwarded more than the maximum "
+    "allowed times. This could indicate a mail loop."
+)
+_REASONS = {"4.7": _EXPIRED, "4.6": _LOOP}
+_ADVICE = (
+    ("1.", "Check how the address is written; if it is right, ask the recipient by another way."),
+    ("2.2", "The mailbox is full. Try again later, or tell the recipient by another way."),
+    ("2.", "The mailbox cannot take mail. Tell the recipient by another way."),
+    ("3.4", "The message is too large. Send it in parts, or put the attachment where it can be fetched."),
+    ("3.", "The mail system had a fault. Try again later."),
+    ("4.6", "The mail systems send the message in a circle. Show this report to your administrator."),
+    ("4.7", "The mail server could not be reached in time. Check the domain of the address, or try again later."),
+    ("4.", "The mail server could not be found or reached. Check the domain of the address, or try again later."),
+    ("6.", "The message has a form that the other server does not take. Show this report to your administrator."),
+    ("7.", "The message was not permitted. Ask the administrator of the server that refused it, and show this report."),
+    ("", "Show this report to your administrator."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one recipient. `until` is when trying ends; None where it has ended."""
+
+    recipient: Recipient
+    status: Status
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The message that a report is about.
+
+    `sender` gets the report. `hello` is what the client called itself, "" where there was none. `quoted` is the
+    content, or its beginning where `whole` is false; the beginning holds the header block. `body` and `smtputf8` are
+    what the envelope said, `ret` and `envid` too (RFC 3461).
+    """
+
+    sender: Mailbox
+    hello: str
+    arrived: datetime
+    quoted: bytes
+    whole: bool = True
+    body: Body = Body.SEVEN_BIT
+    ret: Return | None = None
+    envid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """Who makes a report, when, and under which names.
+
+    `domain` is the default (or masquerade) domain. `now` is aware; dates are written in its zone. `run` is 16
+    hexadecimal digits made once for a run, `serial` differs for each report of that run; the boundary comes of them.
+    """
+
+    fqdn: str
+    domain: str
+    now: datetime
+    message_id: str
+    run: str
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole message, and what its envelope must say of it."""
+
+    content: bytes
+    body: Body
+    smtputf8: bool
+
+
+class _Part(NamedTuple):
+    type: str
+    body: bytes
+    encoding: str = ""
+
+
+def compose(kind: Kind, original: Original, outcomes: Sequence[Outcome], making: Making) -> Report:
+    """The report on outcomes of one kind.
+
+    Nothing that a remote server or a client said can end a line, a field or a part of it: control characters become
+    "?", and the boundary occurs in no part.
+    """
+    parts = (
+        _text_part(kind, outcomes, making),
+        _status_part(kind, original, outcomes, making),
+        _quoted_part(kind, original),
+    )
+    boundary = _boundary(making, parts)
+    pieces = [_header(kind, original, outcomes, making, boundary)]
+    for part in parts:
+        encoding = f"Content-Transfer-Encoding: {part.encoding}\r\n" if part.encoding else ""
+        pieces.append(f"--{boundary}\r\nContent-Type: {part.type}\r\n{encoding}\r\n".encode())
+        pieces.append(part.body if part.body.endswith(b"\r\n") else part.body + b"\r\n")
+        pieces.append(b"\r\n")
+    pieces.append(f"--{boundary}--\r\n".encode())
+    content = b"".join(pieces)
+    return Report(content, Body.SEVEN_BIT if content.isascii() else Body.EIGHT_BIT, not original.sender.ascii)
+
+
+def _boundary(making: Making, parts: Sequence[_Part]) -> str:
+    """A boundary in the predecessor's form (facts 4.3) that is in none of the parts."""
+    name = _NOT_BOUNDARY.sub("?", making.fqdn)[:_NAME_IN_BOUNDARY]
+    serial = making.serial
+    while True:
+        boundary = f"{_TAG}DSN=_{making.run}{serial & 0xFFFFFFFF:08x}{name}"
+        if not any(boundary.encode() in part.body for part in parts):
+            return boundary
+        serial += 1
+
+
+def _header(kind: Kind, original: Original, outcomes: Sequence[Outcome], making: Making, boundary: str) -> bytes:
+    face = _FACES[kind]
+    return (
+        f"From: postmaster@{_clean(making.domain)}\r\n"
+        f"To: {_clean(str(original.sender))}\r\n"
+        f"Date: {mail_date(making.now)}\r\n"
+        "MIME-Version: 1.0\r\n"
+        f'Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="{boundary}"\r\n'
+        f"X-DSNContext: {_TAG.lower()} - {making.serial % 10_000:04d} - {face.number:08x} - "
+        f"{_status_number(outcomes[0].status.code)}\r\n"
+        f"Message-ID: {_clean(making.message_id)}\r\n"
+        f"Subject: Delivery Status Notification ({kind.value})\r\n"
+        # RFC 3834 section 2: no other automaton may answer this.
+        "Auto-Submitted: auto-replied\r\n"
+        "\r\n"
+        "This is a MIME-formatted message.  \r\n"
+        "Portions of this message may be unreadable without a MIME-capable mail program.\r\n\r\n"
+    ).encode()
+
+
+def _status_number(code: str) -> str:
+    """The error in X-DSNContext: the enhanced status code, "5.1.1", as 00050101."""
+    numbers = [int(number) & 0xFF for number in code.split(".") if number.isdecimal()][:3]
+    return "00" + "".join(f"{number:02X}" for number in numbers).rjust(6, "0")
+
+
+# --- part 1: the text ---
+
+
+def _text_part(kind: Kind, outcomes: Sequence[Outcome], making: Making) -> _Part:
+    lines = ["This is an automatically generated Delivery Status Notification.", ""]
+    lines += _sentences(kind, outcomes)
+    for outcome in outcomes:
+        lines += ["", f"       {_clean(str(outcome.recipient.address))}"]
+        lines += _explanation(kind, outcome, making)
+    text = "\r\n".join([*lines, "", "", "", "", ""]).encode()
+    if text.isascii():
+        return _Part("text/plain; charset=utf-8", text)
+    return _Part("text/plain; charset=utf-8", binascii.b2a_qp(text, istext=True), "quoted-printable")
+
+
+def _sentences(kind: Kind, outcomes: Sequence[Outcome]) -> list[str]:
+    details = {_detail(outcome.status.code) for outcome in outcomes}
+    if kind is Kind.FAILURE and len(details) == 1:
+        reason = _REASONS.get(details.pop())
+        if reason:
+            return _wrapped(reason, "")
+    return list(_FACES[kind].sentences)
+
+
+def _explanation(kind: Kind, outcome: Outcome, making: Making) -> list[str]:
+    status = outcome.status
+    lines = []
+    if kind in (Kind.FAILURE, Kind.DELAY):
+        side = f"the mail server {_clean(status.remote)}" if status.remote else f"this mail server, {making.fqdn}"
+        lines += _wrapped(f"Where: {side}", "         ")
+    if status.reason:
+        lines += _wrapped(f"What happened: {_clean(status.reason)}", "         ")
+    if status.reply:
+        lines += _wrapped(f"What that server said: {_clean(status.reply)[:REPLY_LIMIT]}", "         ")
+    if kind is Kind.FAILURE:
+        detail = _detail(status.code)
+        lines += _wrapped(f"What to do: {next(text for lead, text in _ADVICE if detail.startswith(lead))}", "         ")
+    if outcome.until:
+        until = mail_date(outcome.until.astimezone(making.now.tzinfo))
+        lines += _wrapped(f"What to do: nothing. Delivery is tried again until {until}.", "         ")
+    return lines
+
+
+def _detail(code: str) -> str:
+    return code.partition(".")[2]
+
+
+# --- part 2: the status, for programs ---
+
+
+def _status_part(kind: Kind, original: Original, outcomes: Sequence[Outcome], making: Making) -> _Part:
+    # RFC 6533 section 3: addresses beyond ASCII need the global form.
+    beyond_ascii = not all(outcome.recipient.address.ascii for outcome in outcomes)
+    fields = [f"Reporting-MTA: dns;{_clean(making.fqdn)}"]
+    if original.hello:
+        fields.append(f"Received-From-MTA: dns;{_clean(original.hello)}")
+    fields.append(f"Arrival-Date: {mail_date(original.arrived.astimezone(making.now.tzinfo))}")
+    if original.envid:
+        fields.append(f"Original-Envelope-Id: {_clean(decode_xtext(original.envid))}")
+    groups = [fields, *(_recipient_fields(kind, outcome, making) for outcome in outcomes)]
+    text = "\r\n".join("".join(f"{_folded(field)}\r\n" for field in group) for group in groups)
+    if beyond_ascii:
+        return _Part("message/global-delivery-status", text.encode(), "8bit")
+    return _Part("message/delivery-status", text.encode("ascii", "replace"))
+
+
+def _recipient_fields(kind: Kind, outcome: Outcome, making: Making) -> list[str]:
+    status, address = outcome.status, outcome.recipient.address
+    fields = []
+    if outcome.recipient.orcpt:
+        fields.append(f"Original-Recipient: {_clean(decode_xtext(outcome.recipient.orcpt))}")
+    fields.append(f"Final-Recipient: {'rfc822' if address.ascii else 'utf-8'};{_clean(str(address))}")
+    fields.append(f"Action: {_FACES[kind].action}")
+    fields.append(f"Status: {_clean(status.code)}")
+    if status.remote:
+        fields.append(f"Remote-MTA: dns;{_clean(status.remote)}")
+    if status.reply:
+        fields.append(f"Diagnostic-Code: smtp;{_clean(status.reply)[:REPLY_LIMIT]}")
+    fields.append(f"Last-Attempt-Date: {mail_date(making.now)}")
+    if outcome.until:
+        fields.append(f"Will-Retry-Until: {mail_date(outcome.until.astimezone(making.now.tzinfo))}")
+    return fields
+
+
+# --- part 3: the message ---
+
+
+def _quoted_part(kind: Kind, original: Original) -> _Part:
+    """The message with a failure; its header where that was asked for, and where the whole is too large or no text.
+
+    RFC 3461 section 4.3: other reports have the header only.
+    """
+    data = original.quoted
+    full = kind is Kind.FAILURE and original.ret is not Return.HEADERS
+    if full and original.whole and _is_text(original):
+        return _as_part(data, "message/rfc822", "message/global")
+    header = data[: header_end(data)].replace(b"\0", b"?")
+    return _as_part(header, "text/rfc822-headers", "message/global-headers")
+
+
+def _as_part(data: bytes, plain: str, beyond_ascii: str) -> _Part:
+    if data.isascii():
+        return _Part(plain, data)
+    if data[: header_end(data)].isascii():
+        return _Part(plain, data, "8bit")
+    return _Part(beyond_ascii, data, "8bit")
+
+
+def _is_text(original: Original) -> bool:
+    data = original.quoted
+    if original.body is Body.BINARY or len(data) > QUOTED_LIMIT or b"\0" in data:
+        return False
+    lines = data.count(b"\r\n")
+    return data.count(b"\n") == lines == data.count(b"\r")
+
+
+# --- words ---
+
+
+def decode_xtext(text: str) -> str:
+    """The text that xtext stands for (RFC 3461 section 4); what is no xtext stays as it is."""
+    return _XTEXT.sub(lambda pair: chr(int(pair[1], 16)), text)
+
+
+def _clean(text: str) -> str:
+    """The text in one line, without control characters, line separators and signs that turn its direction."""
+    return text if text.isprintable() else "".join(mark if mark.isprintable() else "?" for mark in text)
+
+
+def _folded(field: str) -> str:
+    """A field in lines of bounded length, broken at spaces where there are any (RFC 5322 section 2.2.3)."""
+    return "\r\n".join(_wrapped(field, "", "\t"))
+
+
+def _wrapped(text: str, indent: str, next_indent: str | None = None) -> list[str]:
+    following = f"{indent}  " if next_indent is None else next_indent
+    lines, line = [], indent + text
+    while len(line) > _LINE:
+        # A break in the first words would leave a bare name; one inside a word would change it.
+        at = line.rfind(" ", _EARLIEST_BREAK, _LINE)
+        at = at if at > 0 else line.find(" ", _LINE, _LONGEST)
+        at = at if at > 0 else _LONGEST
+        lines.append(line[:at])
+        line = following + line[at:].lstrip(" ")
+        if not line.strip():
+            return lines
+    return [*lines, line]

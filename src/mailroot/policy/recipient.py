@@ -1,0 +1,66 @@
+"""What RCPT may say: relay tricks, local domains, relayed domains, the right to relay (facts 5.5)."""
+
+from dataclasses import dataclass
+
+from mailroot.mail.address import Mailbox
+from mailroot.mail.envelope import Recipient
+from mailroot.mail.reply import REPLIES
+from mailroot.policy.relay import RelayRight
+from mailroot.policy.verdict import Accept, Refuse, Verdict
+from mailroot.settings.domains import Domain, DomainType
+
+# Signs of a second route inside a local part: percent hack, bang path, second address, source route, UUCP style.
+_ROUTING_CHARACTERS = frozenset('%!@:"')
+_ENCAPSULATED = "imcea"  # Exchange's encapsulated addresses: IMCEASMTP-user+40example.com (MS99-027)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a recipient's domain stands in the settings.
+
+    `name` is the entry that matched, "*.partner.example" too, "" where none did. `domain` is None without a match.
+    `default_domain` is the local default domain of the virtual server.
+    """
+
+    name: str
+    domain: Domain | None
+    default_domain: str
+
+    @property
+    def local(self) -> bool:
+        """Whether mail for it ends here."""
+        return self.domain is not None and self.domain.type is not DomainType.REMOTE
+
+
+def tricky(local: str) -> bool:
+    """Whether a local part carries a further route: such addresses once made relays of honest servers."""
+    return not _ROUTING_CHARACTERS.isdisjoint(local) or local[:5].lower() == _ENCAPSULATED
+
+
+def may_receive(address: Mailbox, place: Place, right: RelayRight) -> Verdict:
+    """Whether mail for the recipient is taken. `address` has a domain by now."""
+    if place.local:
+        if tricky(address.local):
+            return Refuse(REPLIES.relay_trick(address=address), "the local part of a local address names another route")
+        return Accept(f"{place.name} is a local domain ({place.domain.type.value})" if place.domain else "local")
+    if place.domain is not None and place.domain.relay:
+        return Accept(f"domain {place.name} is relayed for everybody")
+    if right.allowed:
+        return Accept(right.cause)
+    return Refuse(REPLIES.relay_denied(address=address), right.cause)
+
+
+def stamped_recipient(recipient: Recipient, place: Place) -> Recipient:
+    """The recipient with the default domain in place of an alias, its original address kept (RFC 3461 section 4.2)."""
+    address = recipient.address
+    if place.domain is None or place.domain.type is not DomainType.ALIAS:
+        return recipient
+    orcpt = recipient.orcpt or _original(address)
+    return Recipient(address.at(place.default_domain), recipient.notify, orcpt)
+
+
+def _original(address: Mailbox) -> str | None:
+    text = str(address)
+    # xtext (RFC 3461 section 4) leaves printable ASCII but "+" and "=" as it is; other addresses go without.
+    plain = text.isascii() and text.isprintable() and not set("+= ") & set(text)
+    return f"rfc822;{text}" if plain else None

@@ -1,0 +1,201 @@
+"""The queue in memory: the contract of `queue.store` without a disk. What it keeps ends with its process.
+
+It is the reference for every other store, and serves tests and dry runs. Nothing in it waits.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from mailroot.queue.entry import Lease, Listed, Pending, QueueEntry, SealedDraft, Settlement
+
+_UNTIL = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """An entry, its waiting recipients by number, and which of them are leased."""
+
+    entry: QueueEntry
+    waiting: dict[int, Pending]
+    leased: set[int]
+
+
+class MemoryQueue:
+    """A queue that keeps everything in memory, for one event loop."""
+
+    def __init__(self, now: Callable[[], datetime], tag: str = "memory", longest_wait: timedelta | None = None) -> None:
+        """`tag` begins the keys; `longest_wait` is the longest retry interval (4 hours unless given)."""
+        self._now = now
+        self._tag = tag
+        self._longest_wait = longest_wait or timedelta(hours=4)
+        self._count = 0
+        self._kept: dict[str, _Kept] = {}
+        self._claims: set[str] = set()
+
+    async def commit(self, draft: SealedDraft) -> QueueEntry | None:
+        """See `QueueStore.commit`."""
+        return self._add(draft)
+
+    def _add(self, draft: SealedDraft) -> QueueEntry | None:
+        if draft.claim is not None:
+            if draft.claim in self._claims:
+                return None
+            self._claims.add(draft.claim)
+        self._count += 1
+        key = f"{self._tag}{self._count:010x}"
+        recipients = draft.envelope.recipients
+        pending = tuple(Pending(number, recipient, draft.arrived) for number, recipient in enumerate(recipients))
+        entry = QueueEntry(key, draft.envelope, draft.content, draft.origin, draft.arrived, draft.message_id, pending)
+        numbers = set(range(len(pending))) if draft.lease else set()
+        self._kept[key] = _Kept(entry, {one.number: one for one in pending}, numbers)
+        return entry
+
+    async def claim(self, now: datetime, limit: int) -> Sequence[Lease]:
+        """See `QueueStore.claim`."""
+        horizon = now + self._longest_wait
+        free = list(self._free())
+        due = [(key, pending) for key, pending in free if pending.due <= now]
+        misdated = [(key, pending) for key, pending in free if pending.due > horizon]
+        chosen: dict[str, list[Pending]] = {}
+        for key, pending in (sorted(due, key=_due) + sorted(misdated, key=_due))[:limit]:
+            self._kept[key].leased.add(pending.number)
+            chosen.setdefault(key, []).append(pending)
+        return [
+            Lease(replace(self._kept[key].entry, pending=tuple(sorted(pending, key=_number))), _UNTIL)
+            for key, pending in chosen.items()
+        ]
+
+    def _free(self) -> Iterator[tuple[str, Pending]]:
+        for key, kept in self._kept.items():
+            for number, pending in kept.waiting.items():
+                if number not in kept.leased:
+                    yield key, pending
+
+    async def settle(self, settlement: Settlement) -> Sequence[QueueEntry]:
+        """See `QueueStore.settle`."""
+        kept = self._kept.get(settlement.key)
+        if kept is not None:
+            self._apply(kept, settlement)
+        added = [self._add(report) for report in settlement.reports]
+        return [entry for entry in added if entry is not None]
+
+    def _apply(self, kept: _Kept, settlement: Settlement) -> None:
+        for number in settlement.served:
+            kept.waiting.pop(number, None)
+            kept.leased.discard(number)
+        for pending in settlement.deferred:
+            if pending.number in kept.waiting:
+                kept.waiting[pending.number] = pending
+                kept.leased.discard(pending.number)
+                self._longest_wait = max(self._longest_wait, pending.due - self._now())
+        if not kept.leased:
+            kept.entry = replace(kept.entry, failures=0)
+        self._drop_empty(settlement.key)
+
+    def _drop_empty(self, key: str) -> None:
+        if not self._kept[key].waiting:
+            del self._kept[key]
+
+    async def release(self, key: str, numbers: Sequence[int], due: datetime) -> None:
+        """See `QueueStore.release`."""
+        kept = self._kept.get(key)
+        if kept is None:
+            return
+        self._longest_wait = max(self._longest_wait, due - self._now())
+        for number in kept.leased.intersection(numbers):
+            kept.leased.discard(number)
+            kept.waiting[number] = replace(kept.waiting[number], due=due)
+
+    async def next_due(self) -> datetime | None:
+        """See `QueueStore.next_due`."""
+        dues = [pending.due for _, pending in self._free()]
+        if not dues:
+            return None
+        now = self._now()
+        return now if max(dues) > now + self._longest_wait else min(dues)
+
+    async def failed(self, key: str) -> int:
+        """See `QueueStore.failed`; 0 where there is no such entry."""
+        kept = self._kept.get(key)
+        if kept is None:
+            return 0
+        kept.entry = replace(kept.entry, failures=kept.entry.failures + 1)
+        return kept.entry.failures
+
+    async def page(self, after: str, limit: int) -> Sequence[Listed]:
+        """See `QueueStore.page`."""
+        key, _, number = after.partition("/")
+        cursor = (key, int(number) if number.isdecimal() else -1)
+        rows = [
+            self._listed(kept, pending)
+            for kept in self._kept.values()
+            for pending in kept.waiting.values()
+            if (kept.entry.key, pending.number) > cursor
+        ]
+        return sorted(rows, key=lambda row: (row.key, row.recipient_number))[:limit]
+
+    def _listed(self, kept: _Kept, pending: Pending) -> Listed:
+        entry, last = kept.entry, pending.last
+        return Listed(
+            key=entry.key,
+            sender=entry.envelope.sender_text,
+            recipient=str(pending.recipient.address),
+            size=entry.content.size,
+            arrived=entry.arrived,
+            due=None if pending.number in kept.leased else pending.due,
+            attempts=pending.attempts,
+            last="" if last is None else last.reply or last.reason or last.code,
+            message_id=entry.message_id,
+            recipient_number=pending.number,
+        )
+
+    async def entry(self, key: str) -> QueueEntry | None:
+        """See `QueueStore.entry`."""
+        kept = self._kept.get(key)
+        return None if kept is None else replace(kept.entry, pending=tuple(sorted(kept.waiting.values(), key=_number)))
+
+    async def retry(self, key: str, now: datetime) -> int:
+        """See `QueueStore.retry`."""
+        free = self._unleased(key)
+        for number in free:
+            waiting = self._kept[key].waiting
+            waiting[number] = replace(waiting[number], due=now)
+        return len(free)
+
+    def _unleased(self, key: str) -> list[int]:
+        kept = self._kept.get(key)
+        return [] if kept is None else [number for number in kept.waiting if number not in kept.leased]
+
+    async def remove(self, key: str) -> int:
+        """See `QueueStore.remove`."""
+        free = self._unleased(key)
+        for number in free:
+            del self._kept[key].waiting[number]
+        if free:
+            self._drop_empty(key)
+        return len(free)
+
+    async def depth(self) -> int:
+        """See `QueueStore.depth`."""
+        return sum(len(kept.waiting) for kept in self._kept.values())
+
+    async def forget(self, claims: Sequence[str]) -> None:
+        """See `QueueStore.forget`."""
+        self._claims.difference_update(claims)
+
+    async def close(self) -> None:
+        """See `QueueStore.close`."""
+        for kept in self._kept.values():
+            for number in kept.leased:
+                kept.waiting[number] = replace(kept.waiting[number], due=self._now())
+            kept.leased.clear()
+
+
+def _number(pending: Pending) -> int:
+    return pending.number
+
+
+def _due(row: tuple[str, Pending]) -> tuple[datetime, str, int]:
+    key, pending = row
+    return pending.due, key, pending.number

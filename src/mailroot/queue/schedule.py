@@ -1,0 +1,53 @@
+"""When a recipient is tried again, warned about, and given up.
+
+Not responsible for what an attempt changes (`queue.settle`).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mailroot.queue.entry import Pending
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPlan:
+    """How long and how often recipients are tried.
+
+    `intervals` are the waits between attempts, one or more, the last one repeats. `attempts` is the most that are
+    made; 0: as many as fit before the expiration. `delay_notification` and `expiration` count from the message's
+    arrival. Drop routes have their own plan, from the `local_` settings.
+    """
+
+    intervals: tuple[timedelta, ...]
+    attempts: int
+    delay_notification: timedelta
+    expiration: timedelta
+
+    @property
+    def longest_wait(self) -> timedelta:
+        """The longest interval: a due further ahead was set before the clock jumped back."""
+        return max(self.intervals)
+
+
+def next_attempt(attempts: int, arrived: datetime, now: datetime, plan: RetryPlan) -> datetime:
+    """When to try again after so many attempts, at least one: after its interval, but no later than the expiration."""
+    wait = plan.intervals[min(attempts, len(plan.intervals)) - 1]
+    expires = arrived + plan.expiration
+    return min(now + wait, expires) if expires > now else now + wait
+
+
+def expired(arrived: datetime, now: datetime, plan: RetryPlan) -> bool:
+    """Whether the message has waited long enough. Asked only after an attempt: no clock alone gives up a message."""
+    return now >= arrived + plan.expiration
+
+
+def exhausted(attempts: int, plan: RetryPlan) -> bool:
+    """Whether no further attempt is allowed."""
+    return 0 < plan.attempts <= attempts
+
+
+def notice_due(pending: Pending, arrived: datetime, now: datetime, plan: RetryPlan) -> bool:
+    """Whether the sender is owed a delay notice: once, and never where it would not come before the expiration."""
+    if pending.delay_reported or plan.delay_notification >= plan.expiration:
+        return False
+    return now >= arrived + plan.delay_notification

@@ -1,0 +1,73 @@
+"""The plan: which way each recipient goes, and which of them travel together."""
+
+from collections.abc import Sequence
+
+from mailroot.mail.address import Mailbox, domain_key
+from mailroot.mail.status import Disposition, Status
+from mailroot.routing.domains import DomainTable
+from mailroot.routing.route import DropRoute, NoRoute, RelayRoute, Route
+from mailroot.settings.domains import Domain, DomainType
+from mailroot.settings.virtualserver import VirtualServer
+
+_MOST_REMEMBERED = 10_000
+
+
+class Plan:
+    """Routes of one revision of a virtual server's settings.
+
+    The same domain always gives the same route, so routes are remembered: up to a bound, then all are forgotten.
+    """
+
+    def __init__(self, server: VirtualServer, domains: DomainTable) -> None:
+        self._server = server
+        self._domains = domains
+        self._routes: dict[str, Route] = {}
+
+    def group(self, recipients: Sequence[Mailbox]) -> dict[Route, list[int]]:
+        """Places in `recipients` by route; recipients that share one travel in one transaction."""
+        groups: dict[Route, list[int]] = {}
+        for place, recipient in enumerate(recipients):
+            groups.setdefault(self.route(recipient.domain), []).append(place)
+        return groups
+
+    def route(self, domain: str) -> Route:
+        """The way to a domain."""
+        route = self._routes.get(domain)
+        if route is None:
+            if len(self._routes) >= _MOST_REMEMBERED:
+                self._routes.clear()
+            route = self._routes[domain] = self._found(domain)
+        return route
+
+    def _found(self, name: str) -> Route:
+        if not name:
+            return NoRoute(Status(Disposition.FAILED, "5.1.3", "The address has no domain."))
+        match = self._domains.find(name)
+        if match is None:
+            return self._relay(name, None)
+        if match.domain.type is DomainType.REMOTE:
+            return self._relay(name, match.domain)
+        return self._drop(match.domain)
+
+    def _drop(self, domain: Domain) -> DropRoute:
+        """Aliases share the default domain's Drop folder unless they name one of their own (facts 1.7)."""
+        default = self._domains.find(self._domains.default)
+        shared = default.domain.drop if default else ""
+        folder = domain.drop or shared or f"{self._server.home}/Drop"
+        return DropRoute(self._domains.default, folder)
+
+    def _relay(self, name: str, domain: Domain | None) -> RelayRoute:
+        delivery = self._server.delivery
+        hosts = delivery.smart_host
+        direct_first = bool(hosts) and delivery.direct_first
+        if domain is not None and domain.route:
+            hosts, direct_first = domain.route, False
+        security = domain.security if domain is not None and domain.security else delivery.security
+        return RelayRoute(
+            domain=domain_key(name) if direct_first or not hosts else "",
+            smart_hosts=hosts,
+            direct_first=direct_first,
+            port=delivery.port,
+            use_helo=domain is not None and domain.use_helo,
+            security=security,
+        )

@@ -1,0 +1,239 @@
+"""What the server answers: each event of a session becomes a decision, a step of the draft, or a commit.
+
+Not responsible for syntax and sequence (`wire.server` refuses those by itself) or for the rules (`policy`).
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from mailroot.mail.address import Mailbox
+from mailroot.mail.envelope import Envelope, Recipient
+from mailroot.mail.events import EVENTS
+from mailroot.mail.faults import DiskFull, StoreFailed, Unavailable
+from mailroot.mail.reply import REPLIES, Reply
+from mailroot.policy.client import Client
+from mailroot.policy.loop import may_hop
+from mailroot.policy.recipient import may_receive, stamped_recipient
+from mailroot.policy.relay import RelayRight, relay_right
+from mailroot.policy.sender import may_send, stamped_sender
+from mailroot.policy.verdict import Refuse
+from mailroot.queue.entry import Origin, QueueEntry, SealedDraft
+from mailroot.routing.route import DropRoute
+from mailroot.service.draft import Draft
+from mailroot.service.intake import Intake
+from mailroot.service.rules import Rules
+from mailroot.wire import events as wire
+
+Commit = asyncio.Future[QueueEntry | None]
+
+
+class Answers:
+    """The answers of one session. A transaction is `_mail`, the accepted recipients and, from DATA on, a draft."""
+
+    __slots__ = ("_client", "_draft", "_intake", "_leased", "_mail", "_recipients", "_right", "_rules", "_session", "hello", "messages")
+
+    def __init__(self, rules: Rules, client: Client, intake: Intake, session: str) -> None:
+        self._rules = rules
+        self._client = client
+        self._intake = intake
+        self._session = session
+        self._right: RelayRight = relay_right(client, rules.settings.access.relay)
+        self._mail: wire.MailFrom | None = None
+        self._recipients: list[Recipient] = []
+        self._draft: Draft | None = None
+        self._leased = False
+        self.hello = ""
+        self.messages = 0
+
+    @property
+    def fqdn(self) -> str:
+        """The server's name in replies."""
+        return self._rules.fqdn
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether MAIL was accepted and the transaction is still open."""
+        return self._mail is not None
+
+    @property
+    def state(self) -> str:
+        """Where the transaction stands, for operators."""
+        if self._draft is not None:
+            return "data"
+        return "idle" if self._mail is None else "envelope"
+
+    @property
+    def congested(self) -> bool:
+        """Whether the draft waits for the disk."""
+        return self._draft is not None and self._draft.congested
+
+    def when_clear(self, resume: Callable[[], None]) -> None:
+        """Call `resume` once the draft's disk has caught up."""
+        if self._draft is not None:
+            self._draft.when_clear(resume)
+
+    def take(self, event: wire.Event) -> Reply | Commit | None:
+        """The answer to an event: a reply, a commit whose end `committed` turns into one, or None where none is owed."""
+        return _ANSWERS[type(event)](self, event)
+
+    def committed(self, commit: Commit) -> Reply:
+        """The reply to the end of data, once the store has spoken: 250 only for what survives a power cut."""
+        recipients, self._recipients = self._recipients, []
+        sender = "" if self._mail is None or self._mail.sender is None else str(self._mail.sender)
+        self._mail, self._draft = None, None
+        try:
+            entry = commit.result()
+        except DiskFull as fault:
+            return self._refused(REPLIES.disk_full(), str(fault), sender)
+        except StoreFailed as fault:
+            self._intake.store_failed(fault)
+            return self._refused(REPLIES.store_unavailable(), str(fault), sender)
+        except Unavailable as fault:
+            return self._refused(REPLIES.store_unavailable(), str(fault), sender)
+        self.messages += 1
+        assert entry is not None  # only Pickup's drafts have claims
+        self._intake.accepted(entry, len(recipients), self._leased)
+        return REPLIES.queued(message_id=entry.message_id)
+
+    def drop_draft(self) -> None:
+        """The session ended or the client changed its mind: nothing of the transaction is kept."""
+        self._mail = None
+        self._recipients = []
+        if self._draft is not None:
+            self._draft.drop()
+            self._draft = None
+
+    def _hello(self, event: wire.Hello) -> None:
+        self.hello = event.name
+
+    def _mail_from(self, event: wire.MailFrom) -> Reply:
+        sender = stamped_sender(event.sender, self._rules.domains.default)
+        text = "<>" if sender is None else str(sender)
+        verdict = may_send(self._client, self._rules.settings.access)
+        if isinstance(verdict, Refuse):
+            return self._refused(verdict.reply, verdict.cause, text)
+        self._mail = event
+        self._recipients = []
+        return REPLIES.sender_ok(address=text)
+
+    def _rcpt_to(self, event: wire.RcptTo) -> Reply:
+        recipient = event.recipient
+        if not recipient.address.domain:
+            address = recipient.address.at(self._rules.domains.default)
+            recipient = Recipient(address, recipient.notify, recipient.orcpt)
+        place = self._rules.place(recipient.address)
+        verdict = may_receive(recipient.address, place, self._right)
+        if isinstance(verdict, Refuse):
+            return self._refused(verdict.reply, verdict.cause, recipient=str(recipient.address))
+        stamped = stamped_recipient(recipient, place)
+        if place.local and self._over_quota(stamped):
+            return self._refused(REPLIES.mailbox_full(), "the Drop folder is over its quota", recipient=str(stamped.address))
+        self._recipients.append(stamped)
+        return REPLIES.recipient_ok(address=recipient.address)
+
+    def _over_quota(self, recipient: Recipient) -> bool:
+        route = self._rules.plan.route(recipient.address.domain)
+        return isinstance(route, DropRoute) and self._intake.over_quota(route)
+
+    def _data_requested(self, _event: wire.DataRequested) -> Reply:
+        self._draft = self._intake.draft(self._rules, self._origin(), self._mail_sender())
+        return REPLIES.start_input()
+
+    def _body_piece(self, event: wire.BodyPiece) -> None:
+        if self._draft is not None:
+            self._draft.add(event.data)
+
+    def _body_end(self, _event: wire.BodyEnd) -> Reply | Commit:
+        draft = self._draft
+        assert draft is not None
+        content = draft.seal_small() if draft.small else None
+        refusal = self._unwanted(draft)
+        if refusal is not None:
+            self.drop_draft()
+            return refusal
+        if content is None:
+            return asyncio.ensure_future(self._commit_large(draft))
+        return asyncio.ensure_future(self._intake.commit(self._sealed(draft, content)))
+
+    async def _commit_large(self, draft: Draft) -> QueueEntry | None:
+        content = await draft.seal()
+        return await self._intake.commit(self._sealed(draft, content))
+
+    def _unwanted(self, draft: Draft) -> Reply | None:
+        """Why the header makes the message unacceptable; None where it does not."""
+        stamped = draft.stamped
+        assert stamped is not None
+        if stamped.problem:
+            return self._refused(REPLIES.bad_content(reason=stamped.problem), stamped.problem)
+        verdict = may_hop(stamped.hops, self._rules.settings.delivery.hop_count)
+        return self._refused(verdict.reply, verdict.cause) if isinstance(verdict, Refuse) else None
+
+    def _sealed(self, draft: Draft, content: Any) -> SealedDraft:
+        mail = self._mail
+        assert mail is not None and draft.stamped is not None
+        envelope = Envelope(
+            sender=self._mail_sender(),
+            recipients=tuple(self._recipients),
+            body=mail.body,
+            smtputf8=mail.smtputf8,
+            ret=mail.ret,
+            envid=mail.envid,
+        )
+        self._leased = self._intake.room(content)
+        arrived, message_id = self._intake.now(), draft.stamped.message_id
+        return SealedDraft(envelope, content, self._origin(), arrived, message_id, lease=self._leased)
+
+    def _body_failed(self, event: wire.BodyFailed) -> None:
+        self._refused(event.reply, event.cause)
+        self.drop_draft()
+
+    def _reset(self, _event: wire.TransactionReset) -> None:
+        self.drop_draft()
+
+    def _fault(self, event: wire.Fault) -> None:
+        self._intake.emit(
+            EVENTS.protocol_fault,
+            server=self._rules.key,
+            session=self._session,
+            address=str(self._client.address),
+            kind=event.kind,
+            cause=event.cause,
+        )
+
+    def _nothing(self, _event: wire.Event) -> None:
+        """Quit and the end of the connection change nothing here; the engine has answered."""
+
+    def _mail_sender(self) -> Mailbox | None:
+        return stamped_sender(self._mail.sender if self._mail else None, self._rules.domains.default)
+
+    def _origin(self) -> Origin:
+        return Origin("smtp", self.hello, str(self._client.address), self._session)
+
+    def _refused(self, reply: Reply, cause: str, sender: str = "", recipient: str = "") -> Reply:
+        self._intake.emit(
+            EVENTS.refused,
+            server=self._rules.key,
+            session=self._session,
+            address=str(self._client.address),
+            sender=sender or str(self._mail_sender() or "<>"),
+            recipient=recipient,
+            reply=reply.text,
+            cause=cause,
+        )
+        return reply
+
+
+_ANSWERS: dict[type, Callable[[Answers, Any], Reply | Commit | None]] = {
+    wire.Hello: Answers._hello,
+    wire.MailFrom: Answers._mail_from,
+    wire.RcptTo: Answers._rcpt_to,
+    wire.DataRequested: Answers._data_requested,
+    wire.BodyPiece: Answers._body_piece,
+    wire.BodyEnd: Answers._body_end,
+    wire.BodyFailed: Answers._body_failed,
+    wire.TransactionReset: Answers._reset,
+    wire.Fault: Answers._fault,
+    wire.Quit: Answers._nothing,
+    wire.Disconnected: Answers._nothing,
+}

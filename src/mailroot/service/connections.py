@@ -1,0 +1,71 @@
+"""How many outgoing connections there may be, and who may have the next one."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+
+class ConnectionLimit(Protocol):
+    """Counts outgoing connections. Workers may share one count."""
+
+    def take(self, destination: str) -> bool:
+        """Whether one more connection may be opened to the destination; if so, it is counted."""
+
+    def give(self, destination: str) -> None:
+        """A connection that was taken has ended."""
+
+
+class CountedLimit:
+    """The limit of one process: `total` connections, `each` to one destination; 0 is no limit."""
+
+    def __init__(self, total: int, each: int) -> None:
+        self._total = total
+        self._each = each
+        self._open: Counter[str] = Counter()
+        self._sum = 0
+
+    def take(self, destination: str) -> bool:
+        """Whether one more connection may be opened to the destination; if so, it is counted."""
+        if self._total and self._sum >= self._total:
+            return False
+        if self._each and self._open[destination] >= self._each:
+            return False
+        self._open[destination] += 1
+        self._sum += 1
+        return True
+
+    def give(self, destination: str) -> None:
+        """A connection that was taken has ended."""
+        self._sum -= 1
+        self._open[destination] -= 1
+        if not self._open[destination]:
+            del self._open[destination]
+
+
+class Allotment:
+    """Shares what the limit allows among destinations: who was denied a connection first has the next that ends."""
+
+    def __init__(self, limit: ConnectionLimit) -> None:
+        self._limit = limit
+        self._denied: dict[str, Callable[[], None]] = {}
+
+    @property
+    def crowded(self) -> bool:
+        """Whether a destination without any connection waits for one."""
+        return bool(self._denied)
+
+    def take(self, destination: str, ask_again: Callable[[], None] | None) -> bool:
+        """Whether one more connection may be opened. If not, `ask_again` is called once when one may be free."""
+        if self._limit.take(destination):
+            self._denied.pop(destination, None)
+            return True
+        if ask_again is not None:
+            self._denied.setdefault(destination, ask_again)
+        return False
+
+    def give(self, destination: str) -> None:
+        """A connection has ended; the first of those who were denied one may ask again."""
+        self._limit.give(destination)
+        if self._denied:
+            first = next(iter(self._denied))
+            self._denied.pop(first)()

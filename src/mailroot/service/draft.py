@@ -1,0 +1,110 @@
+"""A draft: the message that is coming in, in memory while it is small, streamed to SortTemp once it is not.
+
+Memory never grows with the size of a message: what waits for the disk is bounded, and the session stops reading at
+that bound. Nothing is durable before `seal` has returned.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from mailroot.edge.contentfiles import ROW_LIMIT, ContentFile
+from mailroot.mail.faults import Unavailable
+from mailroot.mail.header import Made, Stamped, Trace, stamp
+from mailroot.mail.message import BytesContent, Content
+
+_MOST_WAITING = 1024 * 1024
+
+
+class Draft:
+    """The content of one transaction.
+
+    `trace` and `made` are what the header is completed with. The header is completed once the whole message is here or the
+    draft becomes a file: `stamped` is None before that.
+    """
+
+    __slots__ = ("_cleared", "_create", "_failure", "_made", "_pieces", "_pool", "_trace", "_writer", "_writing", "size", "stamped")
+
+    def __init__(self, trace: Trace, made: Made, create: Callable[[], ContentFile], pool: ThreadPoolExecutor) -> None:
+        self._trace, self._made, self._create, self._pool = trace, made, create, pool
+        self._pieces: list[bytes] = []
+        self._writer: ContentFile | None = None
+        self._writing: asyncio.Future[None] | None = None
+        self._failure: Exception | None = None
+        self._cleared: Callable[[], None] | None = None
+        self.size = 0
+        self.stamped: Stamped | None = None
+
+    def add(self, piece: bytes) -> None:
+        """Take the next bytes of the message."""
+        self._pieces.append(piece)
+        self.size += len(piece)
+        if self._writer is not None:
+            self._write_on()
+        elif self.size > ROW_LIMIT:
+            self._become_file()
+
+    @property
+    def congested(self) -> bool:
+        """Whether the client must wait for the disk."""
+        return self._writing is not None and sum(map(len, self._pieces)) > _MOST_WAITING
+
+    def when_clear(self, resume: Callable[[], None]) -> None:
+        """Call `resume` once the disk has caught up."""
+        self._cleared = resume
+
+    @property
+    def small(self) -> bool:
+        """Whether the whole message is in memory."""
+        return self._writer is None
+
+    def seal_small(self) -> Content:
+        """The content of a message that is in memory."""
+        whole = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        return BytesContent(self._with_header(whole))
+
+    async def seal(self) -> Content:
+        """The content of a message that is a file, synced. Raises `Unavailable`, `DiskFull` too; the file is gone then."""
+        assert self._writer is not None
+        while self._writing is not None:
+            await asyncio.wait([self._writing])
+        if self._failure is not None:
+            raise self._failure
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._writer.seal)
+
+    def drop(self) -> None:
+        """Forget the message; a file goes too."""
+        self._pieces.clear()
+        if self._writer is not None:
+            self._pool.submit(self._writer.discard)
+            self._writer = None
+
+    def _with_header(self, start: bytes) -> bytes:
+        self.stamped = stamp(start, self._trace, self._made)
+        return self.stamped.head + start[self.stamped.body_at :]
+
+    def _become_file(self) -> None:
+        start = self._with_header(b"".join(self._pieces))
+        self._pieces[:] = [start]
+        self._writer = self._create()
+        self._write_on()
+
+    def _write_on(self) -> None:
+        if self._writing is not None or not self._pieces or self._writer is None:
+            return
+        waiting, self._pieces = self._pieces, []
+        loop = asyncio.get_running_loop()
+        self._writing = loop.run_in_executor(self._pool, self._writer.write, b"".join(waiting))
+        self._writing.add_done_callback(self._written)
+
+    def _written(self, writing: "asyncio.Future[None]") -> None:
+        self._writing = None
+        failure = None if writing.cancelled() else writing.exception()
+        if failure is not None:
+            self._failure = failure if isinstance(failure, Unavailable) else Unavailable(str(failure))
+            self._pieces.clear()
+        self._write_on()
+        if self._cleared is not None and not self.congested:
+            resume, self._cleared = self._cleared, None
+            resume()

@@ -1,0 +1,79 @@
+"""Where a message's life can end beside its delivery: a report to its sender, or Badmail."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailroot.mail.events import EVENTS, Emit
+from mailroot.mail.faults import StoreFailed
+from mailroot.queue.entry import QueueEntry, SealedDraft
+from mailroot.queue.settle import Settled
+from mailroot.service.badmail import Badmail
+from mailroot.service.reports import Made, Reported, Reporting, Undeliverable
+from mailroot.service.rules import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Makes reports and keeps Badmail for one virtual server.
+
+    `reporting` gives what makes reports under the rules in force. `store_failed` hears that a store is beyond use.
+    """
+
+    reporting: Callable[[], Reporting]
+    badmail: Badmail
+    emit: Emit
+    now: Callable[[], datetime]
+    store_failed: Callable[[StoreFailed], None]
+
+    async def report(
+        self, rules: Rules, entry: QueueEntry, settled: Settled, expires: datetime
+    ) -> tuple[SealedDraft, ...]:
+        """The reports that are due now, to be committed with the settlement; Badmail is written before it."""
+        reporting = self.reporting()
+        if entry.content.in_memory:
+            reported = reporting.reports_for(entry, settled, self.now(), expires)
+        else:
+            reported = await asyncio.to_thread(reporting.reports_for, entry, settled, self.now(), expires)
+        if reported.badmail:
+            await self._keep(rules, entry, reported.badmail)
+        self._tell(rules, entry, reported)
+        return reported.drafts
+
+    async def set_aside(self, rules: Rules, entry: QueueEntry, cause: str) -> None:
+        """Put an entry that our own program cannot work on into Badmail."""
+        await self.badmail.keep_entry(entry, entry.pending, cause)
+        self.emit(
+            EVENTS.badmail,
+            server=rules.key,
+            entry=entry.key,
+            message_id=entry.message_id,
+            name=entry.key,
+            cause=cause,
+        )
+
+    async def _keep(self, rules: Rules, entry: QueueEntry, failed: tuple[Undeliverable, ...]) -> None:
+        """Keep the message whose sender cannot be told; its recipients and what they met stand beside it."""
+        for one in failed:
+            await self.badmail.keep_entry(entry, (one.pending,), f"{one.cause}: {one.status.reply or one.status.reason}")
+
+    def _tell(self, rules: Rules, entry: QueueEntry, reported: Reported) -> None:
+        about = {"server": rules.key, "message_id": entry.message_id}
+        for made in reported.made:
+            self._tell_report(about, entry, made)
+        for pending, cause in reported.unreported:
+            recipient = str(pending.recipient.address)
+            self.emit(EVENTS.not_reported, **about, entry=entry.key, recipient=recipient, cause=cause)
+
+    def _tell_report(self, about: dict[str, str], entry: QueueEntry, made: Made) -> None:
+        for pending in made.about:
+            self.emit(
+                EVENTS.reported,
+                server=about["server"],
+                entry=entry.key,
+                message_id=made.draft.message_id,
+                about=entry.message_id,
+                recipient=str(pending.recipient.address),
+                kind=made.kind.value,
+            )

@@ -1,0 +1,75 @@
+"""The way into the queue, for everything that takes mail: drafts, the commit, and the first delivery from memory."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailroot import __version__
+from mailroot.edge.contentfiles import ContentFile
+from mailroot.mail.address import Mailbox
+from mailroot.mail.events import EVENTS, Emit
+from mailroot.mail.faults import StoreFailed
+from mailroot.mail.header import Made, Trace
+from mailroot.mail.message import Content
+from mailroot.queue.entry import Origin, QueueEntry, SealedDraft
+from mailroot.queue.store import QueueStore
+from mailroot.routing.route import DropRoute
+from mailroot.service.dispatcher import Dispatcher
+from mailroot.service.draft import Draft
+from mailroot.service.rules import Rules
+
+
+@dataclass(slots=True)
+class Intake:
+    """What one virtual server has in one worker to take messages with.
+
+    `local_now` is the moment in the machine's zone, for header fields. `filler` has 19 random letters or digits, made
+    at the start; with the counter it makes a Message-ID unique.
+    """
+
+    key: str
+    store: QueueStore
+    create_content: Callable[[], ContentFile]
+    dispatcher: Dispatcher
+    emit: Emit
+    now: Callable[[], datetime]
+    local_now: Callable[[], datetime]
+    over_quota: Callable[[DropRoute], bool]
+    store_failed: Callable[[StoreFailed], None]
+    filler: str
+    pool: ThreadPoolExecutor
+    count: Callable[[], int]
+
+    def draft(self, rules: Rules, origin: Origin, sender: Mailbox | None) -> Draft:
+        """An empty draft of a message that is about to come in."""
+        trace = Trace(rules.fqdn, __version__, origin.hello, origin.address)
+        return Draft(trace, self.made(sender), self.create_content, self.pool)
+
+    def made(self, sender: Mailbox | None) -> Made:
+        """What comes with one message's header."""
+        return Made(self.local_now(), "" if sender is None else str(sender), self.filler, self.count())
+
+    def room(self, content: Content) -> bool:
+        """Whether a message of this size can be delivered from memory at once; otherwise it waits in the queue."""
+        return self.dispatcher.room(content)
+
+    def commit(self, draft: SealedDraft) -> Awaitable[QueueEntry | None]:
+        """Make the message durable."""
+        return self.store.commit(draft)
+
+    def accepted(self, entry: QueueEntry, recipients: int, leased: bool) -> None:
+        """Tell of the message, and begin its delivery after the client has had its 250."""
+        self.emit(
+            EVENTS.accepted,
+            server=self.key,
+            session=entry.origin.session,
+            entry=entry.key,
+            message_id=entry.message_id,
+            sender=entry.envelope.sender_text,
+            recipients=recipients,
+            size=entry.content.size,
+        )
+        start = self.dispatcher.begin if leased else self.dispatcher.wake
+        asyncio.get_running_loop().call_soon(start, entry)

@@ -1,0 +1,142 @@
+"""A message as one server can take it: as it is, converted, or not at all.
+
+Not responsible for how a message is converted (`mail.mime`).
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from mailroot.edge.outgoing import Connection
+from mailroot.mail.envelope import Body, Envelope
+from mailroot.mail.faults import Unavailable
+from mailroot.mail.message import BytesContent, Content
+from mailroot.mail.mime import Unconvertible, is_binary, seven_bit
+from mailroot.mail.reply import Reply
+from mailroot.mail.status import Disposition, Status
+from mailroot.wire.client import SendContent
+from mailroot.wire.offer import Offer
+from mailroot.wire.replies import no_reply
+from mailroot.wire.transmit import DotStuffing, dotted
+
+# RFC 5321 section 4.5.3.2.5: 3 minutes for a block of data to be taken.
+_BLOCK_WAIT = 180.0
+# Content is loaded as a whole only to be converted; without a message size limit, up to this.
+_CONVERSION_LIMIT = 64 * 1024 * 1024
+_HEADER_LIMIT = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Content that a server can take, and what it is to be told of it."""
+
+    content: Content
+    body: Body
+
+
+async def prepare(envelope: Envelope, content: Content, offer: Offer, limit: int) -> Parcel | Status:
+    """The message as the server can take it; a status where it cannot. Content beyond `limit` octets is not converted.
+
+    What the client said of its body is trusted, except for 8-bit content that it did not announce.
+    """
+    try:
+        return await _prepare(envelope, content, offer, limit)
+    except Unavailable as fault:
+        return Status(Disposition.DELAYED, "4.3.0", f"The message could not be read here: {fault}.")
+
+
+async def _prepare(envelope: Envelope, content: Content, offer: Offer, limit: int) -> Parcel | Status:
+    if not offer.smtputf8 and await _needs_smtputf8(envelope, content):
+        return _failed("5.6.7", "The message needs SMTPUTF8, which the server does not offer.")
+    if envelope.body is Body.BINARY:
+        parcel = Parcel(content, Body.BINARY) if offer.binary else await _reduced(content, offer, limit)
+    elif offer.eight_bit:
+        parcel = Parcel(content, envelope.body if content.in_memory and _whole(content).isascii() else Body.EIGHT_BIT)
+    elif content.in_memory and _whole(content).isascii():
+        parcel = Parcel(content, Body.SEVEN_BIT)
+    else:
+        parcel = await _reduced(content, offer, limit)
+    if isinstance(parcel, Parcel) and offer.size and parcel.content.size > offer.size:
+        reason = f"The message has {parcel.content.size} octets; the server takes at most {offer.size}."
+        return _failed("5.3.4", reason)
+    return parcel
+
+
+async def _reduced(content: Content, offer: Offer, limit: int) -> Parcel | Status:
+    """The content as the server's offer allows, converted where it must be; in a thread, for it may be large."""
+    return await asyncio.to_thread(_reduce, content, offer.eight_bit, limit or _CONVERSION_LIMIT)
+
+
+def _reduce(content: Content, eight_bit: bool, limit: int) -> Parcel | Status:
+    if content.size > limit:
+        if all(piece.isascii() for piece in content.pieces()):
+            return Parcel(content, Body.SEVEN_BIT)
+        return _failed("5.6.3", f"The server takes only 7-bit content, and more than {limit} octets are not converted.")
+    whole = _whole(content)
+    if not is_binary(whole) and (eight_bit or whole.isascii()):
+        return Parcel(content, Body.SEVEN_BIT if whole.isascii() else Body.EIGHT_BIT)
+    try:
+        return Parcel(BytesContent(seven_bit(whole)), Body.SEVEN_BIT)
+    except Unconvertible as why:
+        return _failed("5.6.3", f"The server takes only 7-bit content, and this cannot be converted: {why}.")
+
+
+async def _needs_smtputf8(envelope: Envelope, content: Content) -> bool:
+    """Whether more than the client's word asks for SMTPUTF8: the sender, or the header (RFC 6531 section 3.5)."""
+    if envelope.sender is not None and not envelope.sender.local.isascii():
+        return True
+    if not envelope.smtputf8:
+        return False
+    if content.in_memory:
+        return not _header(content).isascii()
+    return not (await asyncio.to_thread(_header, content)).isascii()
+
+
+def _header(content: Content) -> bytes:
+    """The header block, or what there is of it in the first pieces: headers have a limit of their own on the way in."""
+    begun = b""
+    for piece in content.pieces():
+        begun += piece
+        if b"\r\n\r\n" in begun or len(begun) > _HEADER_LIMIT:
+            break
+    return begun.partition(b"\r\n\r\n")[0]
+
+
+def _whole(content: Content) -> bytes:
+    pieces = list(content.pieces())
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _failed(code: str, reason: str) -> Status:
+    return Status(Disposition.FAILED, code, reason)
+
+
+async def send_content(connection: Connection, content: Content, step: SendContent, longest: float) -> list[Reply]:
+    """Write content as a step demands; bring the one reply that ends it."""
+    wait = min(step.wait, longest)
+    if content.in_memory:
+        whole = _whole(content)
+        return await connection.exchange(step.lead + (dotted(whole) if step.dotted else whole), 1, wait)
+    return await _stream(connection, content, step, wait)
+
+
+async def _stream(connection: Connection, content: Content, step: SendContent, wait: float) -> list[Reply]:
+    """Send content that must not be held in memory: the next piece is read when there is room for it."""
+    stuffing = DotStuffing()
+    pieces = content.pieces()
+    await connection.write(step.lead, wait)
+    try:
+        while piece := await asyncio.to_thread(next, pieces, b""):
+            await connection.write(stuffing.encode(piece) if step.dotted else piece, min(_BLOCK_WAIT, wait))
+            if connection.interrupted:
+                return await _interrupted(connection, wait)
+    except Unavailable as fault:
+        # What the server has of the message must not become one: only the end of the connection tells it so.
+        connection.stop("4.3.0", f"the message could not be read here: {fault}")
+    return await connection.exchange(stuffing.end() if step.dotted else b"", 1, wait)
+
+
+async def _interrupted(connection: Connection, wait: float) -> list[Reply]:
+    """A refusal that came before the end counts; the rest of the message has no place to go any more."""
+    replies = await connection.exchange(b"", 1, wait)
+    connection.stop("4.4.2", "the server answered before the end of the message")
+    return replies if replies[0].code >= 400 else [no_reply("4.5.0", "the server took a message that had not ended")]

@@ -1,0 +1,188 @@
+"""A session: bytes between a connection and the engine, events between the engine and the answers.
+
+Not responsible for any decision (`service.answers`), for syntax (`wire.server`) or for how many sessions there may be
+(`service.sessions`).
+"""
+
+import asyncio
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from mailroot.mail.reply import REPLIES, Reply
+from mailroot.service.answers import Answers
+from mailroot.wire.server import ServerEngine
+
+if TYPE_CHECKING:
+    from mailroot.service.sessions import Sessions
+
+# Bytes that may wait for a slow reader before its session is cut: replies are small, so this is a peer that never reads.
+_MOST_UNREAD = 256 * 1024
+_WRITE_PATIENCE = 60.0
+
+
+class Session(asyncio.Protocol):
+    """One client's connection, from the greeting to its end."""
+
+    __slots__ = (
+        "_answers",
+        "_engine",
+        "_loop",
+        "_sessions",
+        "_transport",
+        "_waiting",
+        "address",
+        "deadline",
+        "ident",
+        "reason",
+        "since",
+    )
+
+    _engine: ServerEngine
+    _answers: Answers
+
+    def __init__(self, sessions: "Sessions", loop: asyncio.AbstractEventLoop) -> None:
+        self._sessions = sessions
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._waiting: asyncio.Future[Any] | None = None
+        self.ident = ""
+        self.address = ""
+        self.since: datetime | None = None
+        self.deadline = 0.0
+        self.reason = "closed by the client"
+
+    @property
+    def hello(self) -> str:
+        """What the client called itself."""
+        return self._answers.hello
+
+    @property
+    def messages(self) -> int:
+        """Messages accepted in this session."""
+        return self._answers.messages
+
+    @property
+    def state(self) -> str:
+        """Where the session stands, for operators."""
+        return "committing" if self._waiting is not None else self._answers.state
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet the client, or refuse it."""
+        transport = cast("asyncio.Transport", transport)  # uvloop's are none by name
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_MOST_UNREAD)
+        peer = transport.get_extra_info("peername")
+        if not peer:  # the client was gone before it was accepted
+            self.ident = ""
+            transport.abort()
+            return
+        self.address = peer[0]
+        self._engine, self._answers, greeting = self._sessions.open(self)
+        self._engine.greet(greeting)
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the engine and answer what it made of it."""
+        if self.ident:
+            self._engine.feed(data)
+            self._guarded_pump()
+
+    def eof_received(self) -> bool:
+        """A client that only closed its side still gets the replies that it is owed."""
+        if self.ident:
+            self._engine.end_of_input()
+            self._guarded_pump()
+        return self._waiting is not None
+
+    def connection_lost(self, _reason: Exception | None) -> None:
+        """The end, whoever wanted it. A commit under way goes on: what was received whole is kept."""
+        if self.ident:
+            self._answers.drop_draft()
+            self._sessions.close(self)
+        self._transport = None
+
+    def pause_writing(self) -> None:
+        """The peer does not read: it has a limited time to begin."""
+        self.deadline = min(self.deadline, self._loop.time() + _WRITE_PATIENCE)
+
+    def end(self, reply: Reply, reason: str) -> None:
+        """Say why, and close. What the client is still sending is not ours."""
+        if self._transport is None:
+            return
+        self.reason = reason
+        self._engine.abort(reply)
+        self._flush()
+
+    def expire(self) -> None:
+        """The client took too long."""
+        unread = self._transport is not None and self._transport.get_write_buffer_size() > 0
+        if unread and self._transport is not None:
+            self.reason = "did not read its replies"
+            self._transport.abort()
+        else:
+            self.end(REPLIES.idle_too_long(fqdn=self._answers.fqdn), "timed out")
+
+    @property
+    def committing(self) -> bool:
+        """Whether the client waits for our store: its own time stands still."""
+        return self._waiting is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a transaction is open, or a message is being committed."""
+        return self._waiting is not None or self._answers.in_transaction
+
+    def _guarded_pump(self) -> None:
+        """A programming mistake ends its session, not the worker; the client may try again."""
+        try:
+            self._pump()
+        except Exception as mistake:  # the task supervisor of a session (design: errors)
+            self._sessions.mistake(self, mistake)
+            self.end(REPLIES.internal_error(fqdn=self._answers.fqdn), "internal error")
+
+    def _pump(self) -> None:
+        engine, answers = self._engine, self._answers
+        while (event := engine.next_event()) is not None:
+            answer = answers.take(event)
+            if answer is None:
+                continue
+            if isinstance(answer, Reply):
+                engine.reply(answer)
+            else:
+                self._waiting = answer
+                answer.add_done_callback(self._committed)
+                break
+        self._flush()
+
+    def _committed(self, commit: asyncio.Future[Any]) -> None:
+        """The store has spoken: answer, then go on with what the client sent meanwhile."""
+        self._waiting = None
+        reply = self._answers.committed(commit)
+        if self._transport is None:
+            return
+        self._engine.reply(reply)
+        self._guarded_pump()
+
+    def _flush(self) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        output = self._engine.output()
+        if output:
+            transport.write(output)
+        if self._engine.closing:
+            transport.close()
+        self.deadline = self._loop.time() + self._engine.timeout
+        self._pace(transport)
+
+    def _pace(self, transport: asyncio.Transport) -> None:
+        """Stop reading while more would not fit: a draft that waits for the disk, or an engine that is full."""
+        if self._waiting is None and not self._answers.congested and not self._engine.full:
+            return
+        if transport.is_reading() and not transport.is_closing() and (self._answers.congested or self._engine.full):
+            transport.pause_reading()
+            self._answers.when_clear(self._resume)
+
+    def _resume(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()

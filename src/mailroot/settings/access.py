@@ -1,0 +1,159 @@
+"""Options of the way in: who may connect, how clients sign in, who may relay (IIS: Access tab)."""
+
+import enum
+from dataclasses import dataclass
+from typing import Annotated
+
+from mailroot.settings.option import Applies, option, section, strict
+from mailroot.settings.places import ADDRESS_ENTRY, AddressEntry
+from mailroot.settings.spelling import File, Flag, Text, choice, several
+
+_CONTROL = "Access > Authentication"
+_CONNECTION = "Access > Connection"
+_RELAY = "Access > Relay"
+_SESSIONS = Applies.NEW_SESSIONS
+
+
+class ListMode(enum.Enum):
+    """Whether a list names those who may, or those who may not."""
+
+    ALL_EXCEPT = "all-except"
+    ONLY = "only"
+
+
+class TlsOffer(enum.Enum):
+    """What is offered or asked of clients."""
+
+    OFF = "off"
+    OFFER = "offer"
+    REQUIRE = "require"
+
+
+_Entries = Annotated[tuple[AddressEntry, ...], several(ADDRESS_ENTRY)]
+
+
+@strict
+@dataclass(frozen=True, slots=True)
+class AddressList:
+    """Clients by address, network or domain name, and what being in the list means."""
+
+    mode: Annotated[ListMode, choice(ListMode)] = option(
+        ListMode.ALL_EXCEPT,
+        "Whether only those in the list may connect, or all but them.",
+        label="Only the list below / All except the list below",
+        tab=_CONNECTION,
+        metabase="IPSecurity",
+        applies=_SESSIONS,
+    )
+    list: _Entries = option(
+        (),
+        "Addresses, networks and domain names of clients.",
+        label="Computers",
+        tab=_CONNECTION,
+        metabase="IPSecurity",
+        applies=_SESSIONS,
+    )
+
+
+@strict
+@dataclass(frozen=True, slots=True)
+class Relay(AddressList):
+    """Who may send mail to domains that are not ours."""
+
+    mode: Annotated[ListMode, choice(ListMode)] = option(
+        ListMode.ONLY,
+        "Whether only those in the list may relay, or all but them.",
+        label="Only the list below / All except the list below",
+        tab=_RELAY,
+        metabase="RelayIpList",
+        applies=_SESSIONS,
+    )
+    list: _Entries = option(
+        (),
+        "Addresses, networks and domain names of clients.",
+        label="Computers",
+        tab=_RELAY,
+        metabase="RelayIpList",
+        applies=_SESSIONS,
+    )
+    authenticated: Flag = option(
+        True,
+        "Whether clients that have signed in may relay, whatever the list says.",
+        label="Allow all computers which successfully authenticate to relay, regardless of the list above",
+        tab=_RELAY,
+        metabase="RelayForAuth",
+        applies=_SESSIONS,
+    )
+
+
+@strict
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may come in, and how."""
+
+    anonymous: Flag = option(
+        True,
+        "Whether clients may send without signing in.",
+        label="Anonymous access",
+        tab=_CONTROL,
+        metabase="AuthFlags",
+        applies=_SESSIONS,
+    )
+    basic: Flag = option(
+        False,
+        "Whether clients may sign in with name and password (AUTH PLAIN and LOGIN).",
+        label="Basic authentication (password sent in clear text)",
+        tab=_CONTROL,
+        metabase="AuthFlags",
+        applies=_SESSIONS,
+    )
+    basic_domain: Text = option(
+        "",
+        "The domain that is put before names without one.",
+        label="Default domain",
+        tab=_CONTROL,
+        metabase="SaslLogonDomain",
+        applies=_SESSIONS,
+    )
+    basic_requires_tls: Flag = option(
+        True,
+        "Whether passwords are taken on encrypted connections only.",
+        label="Requires TLS encryption",
+        tab=_CONTROL,
+        metabase="AccessSSLFlags",
+        applies=_SESSIONS,
+    )
+    integrated: Flag = option(
+        False,
+        "Whether clients may sign in with their Windows account (AUTH GSSAPI and NTLM).",
+        label="Integrated Windows Authentication",
+        tab=_CONTROL,
+        metabase="AuthFlags",
+        applies=_SESSIONS,
+    )
+    certificate: File = option(
+        "",
+        "The certificate with its chain, a PEM file; empty: one is made.",
+        label="Certificate...",
+        tab="Access > Secure communication",
+        metabase="SSLCertHash",
+        applies=_SESSIONS,
+    )
+    key: File = option(
+        "",
+        "The private key of the certificate, a PEM file; empty: it is in the certificate's file.",
+        label="Certificate...",
+        tab="Access > Secure communication",
+        metabase="SSLCertHash",
+        applies=_SESSIONS,
+    )
+    tls: Annotated[TlsOffer, choice(TlsOffer)] = option(
+        TlsOffer.OFFER,
+        "Whether STARTTLS is offered to clients, or asked of them.",
+        label="Require secure channel",
+        tab="Access > Secure communication",
+        metabase="AccessSSLFlags",
+        applies=_SESSIONS,
+    )
+    connection: AddressList = section(AddressList, "Who may connect.")
+    relay: Relay = section(Relay, "Who may relay; a remote domain with `relay` is open to all who may connect.")

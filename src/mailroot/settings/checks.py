@@ -1,0 +1,183 @@
+"""What options ask of each other; each check is a generator of problems over settings that were resolved."""
+
+import ipaddress
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from mailroot.settings.declared import Parts, key_text
+from mailroot.settings.domains import Domain, DomainType, SmartHost
+from mailroot.settings.places import Binding, is_name
+from mailroot.settings.problem import Problem
+from mailroot.settings.resolve import Facts
+from mailroot.settings.service import Settings
+from mailroot.settings.spelling import size_text, toml_text
+from mailroot.settings.virtualserver import Start, VirtualServer
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
+# Names that Windows keeps for devices, whatever folder they stand in.
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{kind}{number}" for kind in ("com", "lpt") for number in range(1, 10))}
+_INNER = ("Pickup", "Queue", "SortTemp")
+
+
+def checks(settings: Settings, facts: Facts) -> Iterator[Problem]:
+    """Every problem between options."""
+    yield from _names(settings)
+    yield from _bindings(settings)
+    yield from _homes(settings)
+    yield from _folders(settings)
+    for key, server in settings.servers.items():
+        yield from _limits(key, server)
+        yield from _texts(key, server)
+        yield from _domains(key, server)
+        yield from _loops(key, server, settings, facts)
+
+
+def _names(settings: Settings) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for key in settings.servers:
+        path = key_text(("servers", key))
+        if not _KEY.fullmatch(key) or key.lower() in _DEVICES:
+            mend = 'use up to 64 letters, digits, "-" and "_", and no device name; servers.X.name may be anything'
+            yield Problem(path, "", "the short name of a server names files", mend)
+        elif key.lower() in seen:
+            yield Problem(path, "", f"differs from {seen[key.lower()]} in its case only", "choose another short name")
+        seen[key.lower()] = path
+
+
+def _overlap(one: Binding, other: Binding) -> bool:
+    a, b = ipaddress.ip_address(one.address), ipaddress.ip_address(other.address)
+    return one.port == other.port and a.version == b.version and (a == b or a.is_unspecified or b.is_unspecified)
+
+
+def _bindings(settings: Settings) -> Iterator[Problem]:
+    taken = [
+        (key, key_text(("servers", key, "general", "bindings")), binding)
+        for key, server in settings.servers.items()
+        if server.start is not Start.DISABLED
+        for binding in server.general.bindings
+    ]
+    for (key, path, binding), (other_key, other_path, other) in itertools.combinations(taken, 2):
+        if not _overlap(binding, other):
+            continue
+        if key == other_key:
+            yield Problem(path, f'"{other}"', f'"{binding}" already covers it', "remove one of them")
+        else:
+            wrong = f'the server {key} listens on "{binding}" already'
+            yield Problem(other_path, f'"{other}"', wrong, "give one of them another address or port", related=(path,))
+
+
+def _inside(path: str, folder: str) -> bool:
+    return PurePath(path).is_relative_to(folder)
+
+
+def _homes(settings: Settings) -> Iterator[Problem]:
+    for (key, server), (other_key, other) in itertools.combinations(settings.servers.items(), 2):
+        path, other_path = key_text(("servers", key, "home")), key_text(("servers", other_key, "home"))
+        if _inside(other.home, server.home) or _inside(server.home, other.home):
+            wrong = f"it shares its folders with the home of {key}, {server.home}"
+            yield Problem(
+                other_path, toml_text(other.home), wrong, "give each server a home of its own", related=(path,)
+            )
+
+
+def _folders(settings: Settings) -> Iterator[Problem]:
+    inner = [
+        (f"{name} of {key}", str(PurePath(server.home, name)), key_text(("servers", key, "home")))
+        for key, server in settings.servers.items()
+        for name in _INNER
+    ]
+    for key, server in settings.servers.items():
+        outer = [(key_text(("servers", key, "messages", "badmail")), "Badmail", server.messages.badmail)]
+        outer += [
+            (key_text(("servers", key, "domains", name, "drop")), "Drop", domain.drop)
+            for name, domain in server.domains.items()
+            if domain.type is DomainType.DEFAULT
+        ]
+        for (path, what, folder), (whose, place, home_path) in itertools.product(outer, inner):
+            if _inside(folder, place):
+                wrong = f"{what} lies in {whose}, where its files would be taken as mail"
+                yield Problem(path, toml_text(folder), wrong, "choose another folder", related=(home_path,))
+        if len(outer) > 1 and outer[0][2] == outer[1][2]:
+            wrong = "Drop and Badmail are one folder"
+            yield Problem(outer[0][0], toml_text(outer[0][2]), wrong, "choose another folder", related=(outer[1][0],))
+
+
+def _limits(key: str, server: VirtualServer) -> Iterator[Problem]:
+    size, session = server.messages.size_limit, server.messages.session_limit
+    if size and session and session < size:
+        path = key_text(("servers", key, "messages", "session_limit"))
+        related = key_text(("servers", key, "messages", "size_limit"))
+        wrong = f"it lies below the size limit of one message, {size_text(size)}"
+        yield Problem(
+            path, toml_text(size_text(session)), wrong, f'write "{size_text(size)}" or more', related=(related,)
+        )
+
+
+def _texts(key: str, server: VirtualServer) -> Iterator[Problem]:
+    fqdn, copy = server.delivery.fqdn, server.messages.ndr_copy_to
+    if not is_name(fqdn.lower()):
+        path = key_text(("servers", key, "delivery", "fqdn"))
+        yield Problem(path, toml_text(fqdn), "not the name of a host", 'write one such as "mail.example.com"')
+    local, _, domain = copy.rpartition("@")
+    if copy and not (local and is_name(domain.lower()) and not re.search(r"[\s<>]", copy)):
+        path = key_text(("servers", key, "messages", "ndr_copy_to"))
+        yield Problem(path, toml_text(copy), "not an address", 'write one such as "postmaster@example.com"')
+
+
+def _domains(key: str, server: VirtualServer) -> Iterator[Problem]:
+    default = ""
+    for name, domain in server.domains.items():
+        path = key_text(("servers", key, "domains", name))
+        bare = name.removeprefix("*.")
+        if not is_name(bare):
+            mend = 'write one such as "example.com", or "*.example.com" for all below it'
+            yield Problem(path, "", "not the name of a domain", mend)
+        elif bare != name and domain.type is not DomainType.REMOTE:
+            yield Problem(f"{path}.type", "", "only a remote domain may begin with *.", "write the domain's whole name")
+        if domain.type is DomainType.DEFAULT:
+            if default:
+                wrong = f"{default} is the default domain already"
+                yield Problem(f"{path}.type", '"default"', wrong, 'write "alias"', related=(f"{default}.type",))
+            default = path
+        yield from _misplaced(path, domain)
+
+
+def _misplaced(path: str, domain: Domain) -> Iterator[Problem]:
+    """Options that do not count for a domain of this type (facts 1.7)."""
+    if domain.type is DomainType.REMOTE:
+        meant = {"drop": domain.drop, "drop_quota": domain.drop_quota}
+        why = "a remote domain has no Drop folder"
+    else:
+        meant = {"relay": domain.relay, "use_helo": domain.use_helo, "route": domain.route, "security": domain.security}
+        why = "mail for a local domain is not sent on"
+    for name, value in meant.items():
+        if value:
+            yield Problem(f"{path}.{name}", "", why, "remove the line, or write another type")
+
+
+def _loops(key: str, server: VirtualServer, settings: Settings, facts: Facts) -> Iterator[Problem]:
+    places: list[tuple[Parts, tuple[SmartHost, ...]]] = [
+        (("servers", key, "delivery", "smart_host"), server.delivery.smart_host)
+    ]
+    places += [(("servers", key, "domains", name, "route"), domain.route) for name, domain in server.domains.items()]
+    for parts, hosts in places:
+        for host in hosts:
+            port = host.port or server.delivery.port
+            owner = next((name for name, other in settings.servers.items() if _own(host, port, other, facts)), "")
+            if owner:
+                wrong = f"the server {owner} itself listens there, so mail would go round in a circle"
+                related = (key_text(("servers", owner, "general", "bindings")),)
+                yield Problem(key_text(parts), f'"{host}"', wrong, "name another host or port", related=related)
+
+
+def _own(host: SmartHost, port: int, server: VirtualServer, facts: Facts) -> bool:
+    """Whether the host is one of the server's bindings, as far as that shows without asking DNS."""
+    bound = [ipaddress.ip_address(binding.address) for binding in server.general.bindings if binding.port == port]
+    if not host.literal:
+        names = {"localhost", facts.host, server.delivery.fqdn}
+        return bool(bound) and host.host in {name.lower() for name in names}
+    address = ipaddress.ip_address(host.host)
+    everywhere = any(own.is_unspecified and own.version == address.version for own in bound)
+    return address in bound or (everywhere and (address.is_loopback or host.host in facts.addresses))

@@ -1,0 +1,103 @@
+"""Single options by their dotted keys: read from settings, read and written in a file's text with its comments kept."""
+
+import tomllib
+from collections.abc import MutableMapping
+from typing import Any, cast
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from mailroot.mail.address import domain_key
+from mailroot.settings.declared import SHOWN_SECRET, Declared, Parts, declared, key_parts, nearest, pattern, values
+from mailroot.settings.service import Settings
+
+
+def _option(key: str) -> tuple[Parts, Declared]:
+    parts = key_parts(key)
+    found = declared().get(pattern(parts))
+    if found is None:
+        raise ValueError(f"{key}: no such option; {nearest(parts) or 'it is a table of further keys'}")
+    return parts, found
+
+
+def _compared(parts: Parts) -> Parts:
+    if parts[0] == "servers" and parts[2:3] == ("domains",) and len(parts) > 3:
+        return (*parts[:3], domain_key(parts[3]), *parts[4:])
+    return parts
+
+
+def get(settings: Settings, key: str) -> Any:
+    """The value of an option as the file writes it, or a table of those below the key; secrets are not shown.
+
+    Raises `ValueError` with the nearest names where there is no such key.
+    """
+    parts = _compared(key_parts(key))
+    table: dict[str, Any] = {}
+    for full, found, value in values(settings):
+        if full == parts:
+            return found.text(value)
+        if full[: len(parts)] == parts:
+            inner = table
+            for name in full[len(parts) : -1]:
+                inner = inner.setdefault(name, {})
+            inner[full[-1]] = found.text(value)
+    if table:
+        return table
+    at = pattern(parts)
+    if at in declared() or not nearest(parts):
+        there = ", ".join(settings.servers) if parts[1:2] and parts[1] not in settings.servers else "none by that name"
+        raise ValueError(f"{key}: nothing is set there; there are: {there}")
+    raise ValueError(f"{key}: no such option; {nearest(parts)}")
+
+
+def written(text: str, key: str) -> Any:
+    """The value of an option as it stands in a file's text; None where it does not, or is a secret."""
+    parts = key_parts(key)
+    found = declared().get(pattern(parts))
+    node: Any = tomllib.loads(text)
+    for part in parts:
+        if not isinstance(node, dict) or part not in node:
+            return None
+        node = node[part]
+    if found is None or isinstance(node, dict):
+        return None
+    return node if not found.option.secret else SHOWN_SECRET
+
+
+def set_value(text: str, key: str, value: str) -> str:
+    """The file's text with one option changed, everything else as it was. `value` may be TOML or bare text.
+
+    Raises `ValueError` with a sentence that names the key, where there is no such option or the value is none for it.
+    The result is still to be checked as a whole.
+    """
+    parts, found = _option(key)
+    fitting = _fitting(found, key, value)
+    try:
+        document = tomlkit.parse(text)
+        node: MutableMapping[str, Any] = document
+        for depth, part in enumerate(parts[:-1]):
+            if part not in node:
+                node[part] = tomlkit.table(is_super_table=depth < len(parts) - 2)
+            node = cast("MutableMapping[str, Any]", node[part])
+        node[parts[-1]] = fitting
+    except TOMLKitError as fault:
+        raise ValueError(f"not TOML: {fault}") from fault
+    return tomlkit.dumps(document)
+
+
+def _fitting(found: Declared, key: str, value: str) -> Any:
+    """The value as TOML data: what the text says as TOML where that fits the option, else the text itself."""
+    candidates: list[Any] = []
+    try:
+        candidates.append(tomllib.loads(f"value = {value}")["value"])
+    except tomllib.TOMLDecodeError:
+        pass
+    for candidate in (*candidates, value):
+        try:
+            found.spelling.parse(candidate)
+        except ValueError as fault:
+            wrong = fault
+        else:
+            return candidate
+    shown = SHOWN_SECRET if found.option.secret else value
+    raise ValueError(f"{key} = {shown}: {wrong}; for example {found.spelling.example}")

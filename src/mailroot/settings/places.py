@@ -1,0 +1,149 @@
+"""Places in the network as settings name them: bindings, smart hosts, and entries of address lists."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+
+from mailroot.mail.address import domain_key
+from mailroot.settings.spelling import Spelling
+
+# A network, of one where it is a single address, or a domain name in the form in which names are compared.
+AddressEntry = IPv4Network | IPv6Network | str
+
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
+_HOST_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>\d{1,5}))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """An address, without brackets, and a TCP port. `str` gives "192.0.2.1:25" or "[::]:25"."""
+
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class SmartHost:
+    """A host that takes mail for others. `port` is None where none was given.
+
+    `host` is a name, or with `literal` an address without brackets, for which no name is looked up.
+    """
+
+    host: str
+    port: int | None = None
+    literal: bool = False
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if self.literal else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
+
+def is_name(name: str) -> bool:
+    """Whether this is a host or domain name (RFC 5321 section 2.3.5), after `domain_key`."""
+    labels = name.split(".")
+    return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in labels) and not labels[-1].isdigit()
+
+
+def _split(text: object, wanted: str) -> tuple[str, int | None]:
+    found = _HOST_PORT.fullmatch(text) if isinstance(text, str) else None
+    if found is None or not found["host"]:
+        raise ValueError(wanted)
+    if found["port"] is None:
+        return found["host"], None
+    port = int(found["port"])
+    if not 1 <= port <= 65535:
+        raise ValueError("a port from 1 to 65535 is wanted")
+    return found["host"], port
+
+
+def _address(text: str, wanted: str) -> str:
+    """The address in its shortest form, without brackets."""
+    bare = text[1:-1].removeprefix("IPv6:") if text.startswith("[") else text
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        raise ValueError(wanted) from None
+
+
+def parse_binding(value: object) -> Binding:
+    """A binding from "address:port"; raises `ValueError`."""
+    wanted = 'an address and a port such as "192.0.2.1:25", "0.0.0.0:25" or "[::]:25" is wanted'
+    host, port = _split(value, wanted)
+    if port is None:
+        raise ValueError(wanted)
+    return Binding(_address(host, wanted), port)
+
+
+def _parse_listen(value: object) -> Binding | None:
+    return None if value == "" else parse_binding(value)
+
+
+def _parse_resolver(value: object) -> Binding:
+    wanted = 'an address such as "192.0.2.53", "192.0.2.53:5353" or "[2001:db8::53]:53" is wanted'
+    if isinstance(value, str) and value.count(":") > 1 and not value.startswith("["):
+        return Binding(_address(value, wanted), 53)
+    host, port = _split(value, wanted)
+    return Binding(_address(host, wanted), port or 53)
+
+
+def parse_smart_host(value: object) -> SmartHost:
+    """A smart host from "name", "name:port", "[address]" or "[address]:port"; raises `ValueError`."""
+    wanted = 'a host such as "relay.example", "relay.example:587" or "[192.0.2.1]:587" is wanted'
+    host, port = _split(value, wanted)
+    if host.startswith("["):
+        return SmartHost(_address(host, wanted), port, literal=True)
+    name = domain_key(host)
+    if is_name(name):
+        return SmartHost(name, port)
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        raise ValueError(wanted) from None
+    raise ValueError(f'an address stands in brackets: "[{host}]"')
+
+
+def _parse_smart_hosts(value: object) -> tuple[SmartHost, ...]:
+    if value == "":
+        return ()
+    return tuple(parse_smart_host(item) for item in value) if isinstance(value, list) else (parse_smart_host(value),)
+
+
+def _smart_hosts_text(value: tuple[SmartHost, ...]) -> str | list[str]:
+    return [str(host) for host in value] if len(value) > 1 else "".join(str(host) for host in value)
+
+
+def parse_address_entry(value: object) -> AddressEntry:
+    """An entry of an address list; raises `ValueError`."""
+    wanted = 'an address, a network such as "192.0.2.0/24" or a domain name is wanted'
+    if not isinstance(value, str):
+        raise ValueError(wanted)
+    try:
+        return ipaddress.ip_network(value.strip("[]"))
+    except ValueError:
+        pass
+    try:
+        network = ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        name = domain_key(value)
+        if not is_name(name):
+            raise ValueError(wanted) from None
+        return name
+    raise ValueError(f'the address lies inside the network: "{network}" or "{value.split("/")[0]}" is wanted')
+
+
+def address_entry_text(entry: AddressEntry) -> str:
+    """The entry as the file has it; a network of one is an address."""
+    if isinstance(entry, str) or entry.num_addresses > 1:
+        return str(entry)
+    return str(entry.network_address)
+
+
+BINDING = Spelling("binding", parse_binding, str, '"0.0.0.0:25"')
+LISTEN = Spelling("binding", _parse_listen, lambda value: "" if value is None else str(value), '"127.0.0.1:8025"')
+RESOLVER = Spelling("resolver", _parse_resolver, str, '"192.0.2.53"')
+SMART_HOSTS = Spelling("smart host", _parse_smart_hosts, _smart_hosts_text, '"relay.example:587"')
+ADDRESS_ENTRY = Spelling("address", parse_address_entry, address_entry_text, '"192.0.2.0/24"')

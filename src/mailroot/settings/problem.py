@@ -1,0 +1,38 @@
+"""What is wrong with a settings file: where, why, and the mend."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault.
+
+    `path` is the dotted key, "" where the file as a whole is meant. `value` is what stands there as TOML writes it, ""
+    where that says nothing or is a secret. `line` is that of the file, 0 where it is not known. `related` are other
+    keys that the fault rests on.
+    """
+
+    path: str
+    value: str
+    wrong: str
+    mend: str = ""
+    line: int = 0
+    related: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        place = f"line {self.line}: " if self.line else ""
+        key = f"{self.path} = {self.value}: " if self.path and self.value else f"{self.path}: " if self.path else ""
+        return f"{place}{key}{self.wrong}" + (f"; {self.mend}" if self.mend else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Problems:
+    """Every fault of a settings file, in the order of its lines; never empty. `file` is its name, "" where unknown."""
+
+    problems: tuple[Problem, ...]
+    file: str = ""
+
+    def __str__(self) -> str:
+        """One fault a line, each with the file's name."""
+        name = f"{self.file}: " if self.file else ""
+        return "\n".join(f"{name}{problem}" for problem in self.problems)

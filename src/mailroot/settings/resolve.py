@@ -1,0 +1,151 @@
+"""From values as they stand in the file to values that rules can trust: whole folders, names and secrets filled in."""
+
+import dataclasses
+import os.path
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from mailroot.mail.address import domain_key
+from mailroot.mail.faults import Fault
+from mailroot.settings.declared import key_text
+from mailroot.settings.delivery import OutboundSecurity
+from mailroot.settings.domains import Domain, DomainType
+from mailroot.settings.problem import Problem
+from mailroot.settings.service import Settings
+from mailroot.settings.virtualserver import LdapRouting, VirtualServer
+
+_Holder = TypeVar("_Holder", OutboundSecurity, LdapRouting)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What settings rest on besides their text; `edge.settingsfile` finds it out.
+
+    `folder` is the settings file's, absolute, and `file` its name in there. `host` is the machine's full name and
+    `addresses` are its own. `read` gives the first line of a file and raises `Fault` where it cannot. `revision` is
+    that of the settings to be made.
+    """
+
+    folder: str
+    host: str = "localhost"
+    cores: int = 1
+    addresses: frozenset[str] = frozenset()
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    read: Callable[[str], str] = str
+    revision: int = 1
+    file: str = "mailroot.toml"
+
+
+def resolve(settings: Settings, facts: Facts) -> Settings:
+    """The settings with absolute folders, the machine's name for an empty one, and a default domain in each server."""
+    service = settings.service
+    servers = settings.servers or {"default": VirtualServer()}
+    return Settings(
+        service=dataclasses.replace(
+            service,
+            workers=service.workers or facts.cores,
+            events=service.events and _under(facts.folder, service.events),
+        ),
+        admin=settings.admin,
+        servers={key: _server(server, facts) for key, server in servers.items()},
+        revision=facts.revision,
+        folder=facts.folder,
+        file=facts.file,
+    )
+
+
+def _under(folder: str, path: str) -> str:
+    return os.path.normpath(os.path.join(folder, path))  # noqa: PTH118 - `Path` would not remove ".."
+
+
+def _server(server: VirtualServer, facts: Facts) -> VirtualServer:
+    home = _under(facts.folder, server.home)
+    messages, log = server.messages, server.general.log
+    badmail = _under(facts.folder, messages.badmail) if messages.badmail else _under(home, "Badmail")
+    log = dataclasses.replace(log, directory=_under(facts.folder, log.directory))
+    access = dataclasses.replace(
+        server.access,
+        certificate=server.access.certificate and _under(facts.folder, server.access.certificate),
+        key=server.access.key and _under(facts.folder, server.access.key),
+    )
+    return dataclasses.replace(
+        server,
+        home=home,
+        general=dataclasses.replace(server.general, log=log),
+        access=access,
+        messages=dataclasses.replace(messages, badmail=badmail),
+        delivery=dataclasses.replace(server.delivery, fqdn=server.delivery.fqdn or facts.host),
+        domains=_domains(server, home, facts),
+    )
+
+
+def _domains(server: VirtualServer, home: str, facts: Facts) -> dict[str, Domain]:
+    domains = {domain_key(name): domain for name, domain in server.domains.items()}
+    if not any(domain.type is DomainType.DEFAULT for domain in domains.values()):
+        # Facts 1.7: without a default domain of its own a server has the machine's.
+        own = domains.get(domain_key(facts.host), Domain())
+        domains[domain_key(facts.host)] = dataclasses.replace(own, type=DomainType.DEFAULT)
+    default = next(domain for domain in domains.values() if domain.type is DomainType.DEFAULT)
+    drop = _under(facts.folder, default.drop) if default.drop else _under(home, "Drop")
+    return {
+        name: domain if domain.type is DomainType.REMOTE else dataclasses.replace(domain, drop=drop)
+        for name, domain in domains.items()
+    }
+
+
+def with_secrets(settings: Settings, facts: Facts) -> tuple[Settings, tuple[Problem, ...]]:
+    """The settings with every `$NAME` and `password_file` replaced by the secret, and what went wrong with that."""
+    problems: list[Problem] = []
+    servers = {}
+    for key, server in settings.servers.items():
+        here = ("servers", key)
+        security = _secret(server.delivery.security, (*here, "delivery", "security"), facts, problems)
+        domains = {
+            name: domain
+            if domain.security is None
+            else dataclasses.replace(
+                domain, security=_secret(domain.security, (*here, "domains", name, "security"), facts, problems)
+            )
+            for name, domain in server.domains.items()
+        }
+        servers[key] = dataclasses.replace(
+            server,
+            delivery=dataclasses.replace(server.delivery, security=security),
+            domains=domains,
+            ldap_routing=_secret(server.ldap_routing, (*here, "ldap_routing"), facts, problems),
+        )
+    return dataclasses.replace(settings, servers=servers), tuple(problems)
+
+
+def _secret(holder: _Holder, parts: tuple[str, ...], facts: Facts, problems: list[Problem]) -> _Holder:
+    if holder.password_file:
+        if holder.password:
+            wrong = "password and password_file exclude each other"
+            problems.append(Problem(key_text((*parts, "password_file")), "", wrong, "remove one of them"))
+        try:
+            return dataclasses.replace(holder, password=facts.read(_under(facts.folder, holder.password_file)))
+        except Fault as fault:
+            problems.append(
+                Problem(key_text((*parts, "password_file")), "", str(fault), "make it readable for the service")
+            )
+    elif holder.password.startswith("$"):
+        name = holder.password[1:]
+        if name not in facts.environment:
+            wrong = f"the environment variable {name} is not set"
+            problems.append(Problem(key_text((*parts, "password")), "", wrong, "set it where the service is started"))
+        return dataclasses.replace(holder, password=facts.environment.get(name, ""))
+    return holder
+
+
+def secrets_in(settings: Settings) -> Iterator[str]:
+    """The keys of the passwords that stand in the file itself, neither in a variable nor in a file of their own."""
+    for key, server in settings.servers.items():
+        holders: list[tuple[tuple[str, ...], OutboundSecurity | LdapRouting | None]] = [
+            (("delivery", "security"), server.delivery.security),
+            (("ldap_routing",), server.ldap_routing),
+            *((("domains", name, "security"), domain.security) for name, domain in server.domains.items()),
+        ]
+        for parts, holder in holders:
+            if holder is not None and holder.password and not holder.password.startswith("$"):
+                yield key_text(("servers", key, *parts, "password"))

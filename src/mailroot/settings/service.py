@@ -1,0 +1,67 @@
+"""The settings as a whole, and the options of the service itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated
+
+from mailroot.settings.option import Applies, option, section, strict
+from mailroot.settings.places import LISTEN, Binding
+from mailroot.settings.spelling import Duration, Folder, Text, choice, count
+from mailroot.settings.virtualserver import Start, VirtualServer
+
+_RESTART = Applies.SERVICE
+
+
+@strict
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Processes, queue and event log. `workers` is at least 1 and `events` absolute or "" once the file was read."""
+
+    workers: Annotated[int, count(0, 256)] = option(
+        1, "How many worker processes there are; 0: one per core.", applies=_RESTART
+    )
+    run_as: Text = option(
+        "",
+        "The account that the workers run under once the ports are bound; empty: the one that starts them.",
+        applies=_RESTART,
+    )
+    queue: Text = option("embedded", 'Where the queue is kept: "embedded" or "postgresql://...".', applies=_RESTART)
+    start: Annotated[Start, choice(Start)] = option(
+        Start.AUTOMATIC,
+        "Whether the service starts with the machine, when asked to, or never.",
+        applies=_RESTART,
+    )
+    events: Folder = option("Logs", "The folder of the event log; empty: none is kept.", applies=_RESTART)
+    shutdown_timeout: Duration = option(
+        timedelta(seconds=8),
+        "How long transactions that are under way may take when the service ends.",
+    )
+
+
+@strict
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """Administration by browser and REST. `listen` is None where there is none."""
+
+    listen: Annotated[Binding | None, LISTEN] = option(
+        Binding("127.0.0.1", 8025),
+        "Where the web console, REST and metrics listen; empty: nowhere.",
+        applies=_RESTART,
+    )
+
+
+@strict
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that was set. `revision` grows with every reload; `folder` and `file` are the settings file's place.
+
+    `folder` is absolute; `file` is the name in it, which also names the control socket.
+    """
+
+    service: Service = section(Service, "The service as a whole.")
+    admin: Admin = section(Admin, "Administration.")
+    servers: Mapping[str, VirtualServer] = section(dict, "The virtual servers, by their short names.")
+    revision: int = 0
+    folder: str = ""
+    file: str = "mailroot.toml"

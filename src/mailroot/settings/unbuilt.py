@@ -1,0 +1,102 @@
+"""Options whose feature is not built yet, and the values that would promise something.
+
+A demand that is silently ignored, above all one for security, is worse than a refusal. Whoever builds a feature deletes
+its rows.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mailroot.settings.declared import Parts, key_parts, key_text, pattern, values
+from mailroot.settings.delivery import Authentication, OutboundTls
+from mailroot.settings.places import AddressEntry
+from mailroot.settings.problem import Problem
+from mailroot.settings.service import Settings
+from mailroot.settings.spelling import toml_text
+from mailroot.settings.virtualserver import LogFormat, TlsOffer
+
+
+@dataclass(frozen=True, slots=True)
+class Unbuilt:
+    """A feature that is missing: the options that ask for it, by what values, and what to write instead."""
+
+    key: str
+    promises: Callable[[Any], bool]
+    feature: str
+    instead: str
+
+
+def _is_set(value: object) -> bool:
+    return bool(value)
+
+
+def _is_off(value: object) -> bool:
+    return not value
+
+
+def _has_names(entries: tuple[AddressEntry, ...]) -> bool:
+    return any(isinstance(entry, str) for entry in entries)
+
+
+def _signs_in(value: Authentication) -> bool:
+    return value is not Authentication.ANONYMOUS
+
+
+def _demands_tls(value: OutboundTls) -> bool:
+    return value in {OutboundTls.REQUIRE, OutboundTls.VERIFY}
+
+
+_SERVER = "servers.x."
+_DOMAIN = "servers.x.domains.x."
+_OFF = "remove the line, or write false"
+_NONE = "remove the line"
+_ADDRESSES = "write the addresses or networks instead"
+
+UNBUILT: tuple[Unbuilt, ...] = (
+    Unbuilt("service.queue", lambda value: value != "embedded", "A queue on PostgreSQL", 'write "embedded"'),
+    Unbuilt("service.run_as", _is_set, "Another account for the workers", "start the service under that account"),
+    Unbuilt(
+        _SERVER + "access.anonymous",
+        _is_off,
+        "Signing in",
+        "write true, and name those who may connect in access.connection",
+    ),
+    Unbuilt(_SERVER + "access.basic", _is_set, "Signing in with a password", _OFF),
+    Unbuilt(_SERVER + "access.basic_requires_tls", _is_off, "Signing in with a password", "remove the line"),
+    Unbuilt(_SERVER + "access.integrated", _is_set, "Signing in with a Windows account", _OFF),
+    Unbuilt(_SERVER + "access.certificate", _is_set, "TLS", _NONE),
+    Unbuilt(_SERVER + "access.key", _is_set, "TLS", _NONE),
+    Unbuilt(_SERVER + "access.tls", lambda value: value is TlsOffer.REQUIRE, "TLS", 'write "offer" or "off"'),
+    Unbuilt(_SERVER + "access.connection.list", _has_names, "Connection control by domain name", _ADDRESSES),
+    Unbuilt(_SERVER + "access.relay.list", _has_names, "Relay restriction by domain name", _ADDRESSES),
+    Unbuilt(_SERVER + "delivery.masquerade_domain", _is_set, "Masquerading", _NONE),
+    Unbuilt(_SERVER + "delivery.reverse_dns", _is_set, "The reverse DNS look-up", _OFF),
+    Unbuilt(
+        _SERVER + "delivery.security.authentication", _signs_in, "Signing in to other servers", 'write "anonymous"'
+    ),
+    Unbuilt(_SERVER + "delivery.security.tls", _demands_tls, "TLS to other servers", 'write "opportunistic" or "off"'),
+    Unbuilt(_SERVER + "general.log.format", lambda value: value is not LogFormat.W3C, "A choice of log formats", _NONE),
+    Unbuilt(_SERVER + "ldap_routing.enabled", _is_set, "LDAP routing", _OFF),
+    Unbuilt(_DOMAIN + "hold", _is_set, "Holding mail for ETRN and ATRN", _OFF),
+    Unbuilt(_DOMAIN + "atrn_accounts", _is_set, "Holding mail for ETRN and ATRN", _NONE),
+    Unbuilt(_DOMAIN + "security.authentication", _signs_in, "Signing in to other servers", 'write "anonymous"'),
+    Unbuilt(_DOMAIN + "security.tls", _demands_tls, "TLS to other servers", 'write "opportunistic" or "off"'),
+)
+
+_ROWS = {pattern(key_parts(row.key)): row for row in UNBUILT}
+
+
+def unbuilt(settings: Settings) -> Iterator[Problem]:
+    """A problem for every value that asks for what is not built."""
+    for parts, declared, value in values(settings):
+        row = _ROWS.get(pattern(parts))
+        if row is not None and row.promises(value):
+            yield Problem(
+                key_text(parts), toml_text(declared.text(value)), f"{row.feature} is not built yet", row.instead
+            )
+
+
+def unbuilt_features() -> Mapping[Parts, str]:
+    """What is missing, by the parts of the options' keys."""
+    return {parts: row.feature for parts, row in _ROWS.items()}

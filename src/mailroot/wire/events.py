@@ -1,0 +1,124 @@
+"""What the server engine tells its caller. Nothing here decides anything.
+
+Four events owe a reply: `MailFrom`, `RcptTo`, `DataRequested` and `BodyEnd`. No other event follows until
+`ServerEngine.reply` has been called. All others are statements.
+"""
+
+from dataclasses import dataclass
+
+from mailroot.mail.address import Mailbox
+from mailroot.mail.envelope import Body, Recipient, Return
+from mailroot.mail.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The client said its name; the engine has answered. `name` is "" where HELO came alone."""
+
+    name: str
+    extended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MailFrom:
+    """MAIL. Owes a reply: a positive one opens the transaction.
+
+    `sender` is None for `<>`; its domain is "" where the client gave none. `size` is None where not declared; `envid`
+    is still in xtext.
+    """
+
+    sender: Mailbox | None
+    size: int | None = None
+    body: Body = Body.SEVEN_BIT
+    smtputf8: bool = False
+    ret: Return | None = None
+    envid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RcptTo:
+    """RCPT. Owes a reply: a positive one adds the recipient."""
+
+    recipient: Recipient
+
+
+@dataclass(frozen=True, slots=True)
+class DataRequested:
+    """The client wants to send the content. Owes a reply: `REPLIES.start_input()`, or a refusal.
+
+    With `chunked` (the first BDAT) a positive reply only means yes and is not sent, because BDAT knows no 354; a
+    refusal is sent after the octets of the chunk. After a refusal the transaction goes on; only RSET and the like end it.
+    """
+
+    chunked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BodyPiece:
+    """More content, as it will be stored: dot-unstuffed, lines ended by CRLF unless it is BINARYMIME. Never empty."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BodyEnd:
+    """The content is complete: `size` octets in all pieces. Owes a reply, the answer to the message; any reply ends
+    the transaction. `bare_newlines` tells that bare CRs or LFs were made CRLF."""
+
+    size: int
+    bare_newlines: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BodyFailed:
+    """The engine refuses the message: `reply` is what the client gets at its end. The transaction is over; what was
+    stored of it is to be dropped. `BodyEnd` does not follow."""
+
+    reply: Reply
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionReset:
+    """An open transaction ended without a message; what was stored of it is to be dropped."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The client broke the protocol, or something odd of it was accepted; for the log.
+
+    Kinds: "refused" (a command got a 5xx from the engine), "too-many-errors", "tls-hello", "not-smtp", "early-talk",
+    "pipelining", "line-too-long", "endless-line", "bare-newline", "blank-before-path", "no-brackets", "no-hello-name".
+    """
+
+    kind: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """The client said QUIT; the engine has answered and is closing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The client went away without QUIT. `in_transaction`: what was stored of a message is to be dropped."""
+
+    in_transaction: bool
+
+
+Event = (
+    Hello
+    | MailFrom
+    | RcptTo
+    | DataRequested
+    | BodyPiece
+    | BodyEnd
+    | BodyFailed
+    | TransactionReset
+    | Fault
+    | Quit
+    | Disconnected
+)

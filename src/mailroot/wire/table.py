@@ -1,0 +1,72 @@
+"""What the table of verbs is made of: the states of a connection, and a row. The rows stand in `server`."""
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mailroot.mail.reply import REPLIES, Reply
+
+if TYPE_CHECKING:
+    from mailroot.wire.server import ServerEngine
+
+
+class State(enum.Enum):
+    """Where a connection stands."""
+
+    FRESH = enum.auto()
+    """Not greeted yet."""
+    GREETED = enum.auto()
+    """No HELO or EHLO yet."""
+    READY = enum.auto()
+    """No transaction is open."""
+    MAIL = enum.auto()
+    """A sender was accepted."""
+    RCPT = enum.auto()
+    """At least one recipient was accepted."""
+    CHUNKS = enum.auto()
+    """Between the chunks of a message."""
+    FAILED = enum.auto()
+    """A chunk was refused: the transaction is over, but its client may have sent more chunks."""
+    DATA = enum.auto()
+    """Content up to CRLF.CRLF, and the answer to it."""
+    CHUNK = enum.auto()
+    """Content of a counted chunk, and the answer to it."""
+
+
+NO_TRANSACTION = frozenset({State.READY, State.FAILED})
+IN_TRANSACTION = frozenset({State.MAIL, State.RCPT, State.CHUNKS})
+IN_CONTENT = frozenset({State.DATA, State.CHUNK})
+ALWAYS = frozenset({State.GREETED}) | NO_TRANSACTION | IN_TRANSACTION
+
+NEEDED: dict[State, Reply] = {
+    State.GREETED: REPLIES.hello_first(),
+    State.READY: REPLIES.need_mail(),
+    State.FAILED: REPLIES.need_mail(),
+    State.MAIL: REPLIES.need_rcpt(),
+    State.CHUNKS: REPLIES.bad_sequence(),
+}
+"""What a verb that came too early is answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a verb may do.
+
+    `legal`: the states in which it may come; elsewhere it is answered `otherwise`, or by what the state needs first.
+    `then`: the state after a positive reply; None where it does not change. `ends_group`: RFC 2920 section 3.1;
+    `alone`: input behind it breaks the rules (`strict_pipelining`). `parse` reads the argument; `act` obeys, and
+    answers or asks; `answered` follows the caller's reply where `act` asked. `longest`: octets of its line with CRLF.
+    """
+
+    verb: str
+    source: str
+    legal: frozenset[State]
+    parse: Callable[[bytes, bool], Any]
+    act: Callable[["ServerEngine", Any], None]
+    answered: Callable[["ServerEngine", Reply], None] | None = None
+    then: State | None = None
+    otherwise: Reply | None = None
+    ends_group: bool = False
+    alone: bool = False
+    longest: int = 512  # RFC 5321 section 4.5.3.1.4

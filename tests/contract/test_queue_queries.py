@@ -1,0 +1,41 @@
+"""The queries of the embedded queue find by key or index, whatever the depth."""
+
+import re
+from pathlib import Path
+
+import apsw
+import pytest
+
+from mailroot.edge.queries import queries
+from mailroot.edge.sqlitequeue import SqliteQueue
+from tests.queue.drafts import Clock
+
+SQL = queries("queue.sql")
+# Asked once, at opening; `troubled` scans a table that is empty unless workers die.
+SCANS_ALLOWED = {"count_recipients", "troubled", "read_store", "reserve"}
+ASKED = sorted(name for name, text in SQL.items() if text.startswith(("SELECT", "UPDATE", "DELETE", "INSERT")))
+
+
+@pytest.fixture
+async def connection(tmp_path: Path) -> apsw.Connection:
+    store = await SqliteQueue.open(tmp_path, "0", now=Clock())
+    await store.close()
+    return apsw.Connection(str(tmp_path / "Queue" / "0.db"))
+
+
+@pytest.mark.parametrize("name", ASKED)
+async def test_no_query_scans_a_table(connection: apsw.Connection, name: str) -> None:
+    values = dict.fromkeys(re.findall(r":(\w+)", SQL[name]))
+    bindings = values or (None,) * SQL[name].count("?")
+    steps = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + SQL[name], bindings)]
+    scans = [step for step in steps if re.match(r"SCAN (entry|recipient|failure|claim)\b", step)]
+    assert name in SCANS_ALLOWED or not scans, steps
+    assert not any("TEMP B-TREE FOR ORDER BY" in step for step in steps), steps
+
+
+def test_every_query_has_a_sentence_above_it() -> None:
+    import mailroot.edge
+
+    text = (Path(mailroot.edge.__file__).parent / "sql" / "queue.sql").read_text()
+    for block in text.split("-- name: ")[1:]:
+        assert block.split("\n")[1].startswith("-- "), block

@@ -1,0 +1,239 @@
+"""What every queue store guarantees: one suite for all of them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mailroot.edge.sqlitequeue import SqliteQueue
+from mailroot.mail.status import Disposition, Status
+from mailroot.queue.entry import QueueEntry, Settlement
+from mailroot.queue.memory import MemoryQueue
+from mailroot.queue.store import QueueStore
+from tests.queue.drafts import HOUR, NOON, Clock, draft, elaborate_draft
+
+LATER = Status(Disposition.DELAYED, "4.2.1", "busy", "450 4.2.1 busy", "mx.example.net")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[QueueStore]:
+    made: QueueStore
+    made = MemoryQueue(clock) if request.param == "memory" else await SqliteQueue.open(tmp_path, "0", now=clock)
+    yield made
+    await made.close()
+
+
+async def committed(store: QueueStore, *recipients: str, **options: object) -> QueueEntry:
+    entry = await store.commit(draft(*recipients, **options))  # type: ignore[arg-type]
+    assert entry is not None
+    return entry
+
+
+async def test_commit_returns_the_entry_with_the_drafts_own_objects(store: QueueStore) -> None:
+    given = draft("ann", "bob")
+    entry = await store.commit(given)
+    assert entry is not None
+    assert entry.envelope is given.envelope
+    assert entry.content is given.content
+    assert [pending.number for pending in entry.pending] == [0, 1]
+
+
+async def test_an_entry_reads_back_as_it_was_committed(store: QueueStore) -> None:
+    given = elaborate_draft()
+    entry = await store.commit(given)
+    assert entry is not None
+    read = await store.entry(entry.key)
+    assert read == entry
+    assert b"".join(read.content.pieces()) == bytes(range(256))
+
+
+async def test_a_leased_draft_is_claimed_by_nobody_else(store: QueueStore) -> None:
+    await committed(store)
+    assert list(await store.claim(NOON + HOUR, 10)) == []
+    assert await store.next_due() is None
+    assert await store.depth() == 1
+
+
+async def test_an_unleased_draft_is_due_at_once(store: QueueStore) -> None:
+    entry = await committed(store, lease=False)
+    assert await store.next_due() == NOON
+    (lease,) = await store.claim(NOON, 10)
+    assert lease.entry == entry
+
+
+async def test_G4_a_recipient_is_claimed_once(store: QueueStore) -> None:
+    await committed(store, "ann", "bob", "cid", lease=False)
+    (first,) = await store.claim(NOON, 2)
+    (second,) = await store.claim(NOON, 2)
+    assert [pending.number for pending in first.entry.pending] == [0, 1]
+    assert [pending.number for pending in second.entry.pending] == [2]
+    assert list(await store.claim(NOON, 2)) == []
+
+
+async def test_G4_overlapping_claims_share_nothing(store: QueueStore) -> None:
+    for _ in range(10):
+        await committed(store, "ann", "bob", lease=False)
+    claims = await asyncio.gather(*(store.claim(NOON, 3) for _ in range(10)))
+    seen = [(lease.entry.key, one.number) for leases in claims for lease in leases for one in lease.entry.pending]
+    assert len(seen) == len(set(seen)) == 20
+
+
+async def test_the_longest_due_are_claimed_first(store: QueueStore) -> None:
+    late = await committed(store, lease=False, arrived=NOON)
+    early = await committed(store, lease=False, arrived=NOON - HOUR)
+    leases = await store.claim(NOON, 10)
+    assert [lease.entry.key for lease in leases] == [early.key, late.key]
+
+
+async def test_a_served_recipient_leaves_and_the_last_one_takes_the_entry_with_it(store: QueueStore) -> None:
+    entry = await committed(store, "ann", "bob")
+    await store.settle(Settlement(entry.key, served=(0,)))
+    left = await store.entry(entry.key)
+    assert left is not None
+    assert [pending.number for pending in left.pending] == [1]
+    await store.settle(Settlement(entry.key, served=(1,)))
+    assert await store.entry(entry.key) is None
+    assert await store.depth() == 0
+
+
+async def test_a_deferred_recipient_keeps_what_happened_and_waits(store: QueueStore) -> None:
+    entry = await committed(store)
+    waiting = replace(entry.pending[0], due=NOON + HOUR, attempts=1, delay_reported=True, last=LATER)
+    await store.settle(Settlement(entry.key, deferred=(waiting,)))
+    assert list(await store.claim(NOON, 10)) == []
+    assert await store.next_due() == NOON + HOUR
+    (lease,) = await store.claim(NOON + HOUR, 10)
+    assert lease.entry.pending == (waiting,)
+
+
+async def test_G5_reports_come_with_the_settlement(store: QueueStore) -> None:
+    entry = await committed(store)
+    (report,) = await store.settle(Settlement(entry.key, served=(0,), reports=(elaborate_draft(),)))
+    assert await store.entry(entry.key) is None
+    assert await store.entry(report.key) == report
+
+
+async def test_a_report_that_asks_for_it_is_leased_to_the_one_who_settles(store: QueueStore) -> None:
+    entry = await committed(store)
+    (report,) = await store.settle(Settlement(entry.key, served=(0,), reports=(draft("postmaster"),)))
+    assert len(report.pending) == 1
+    assert list(await store.claim(NOON + HOUR, 10)) == []
+
+
+async def test_a_released_recipient_is_due_when_it_says(store: QueueStore) -> None:
+    entry = await committed(store, "ann", "bob")
+    await store.release(entry.key, [1], NOON + HOUR)
+    assert await store.next_due() == NOON + HOUR
+    (lease,) = await store.claim(NOON + HOUR, 10)
+    assert [(pending.number, pending.attempts) for pending in lease.entry.pending] == [(1, 0)]
+
+
+async def test_releasing_what_is_not_leased_changes_nothing(store: QueueStore) -> None:
+    entry = await committed(store, lease=False)
+    await store.release(entry.key, [0], NOON + HOUR)
+    assert await store.next_due() == NOON
+
+
+async def test_a_claim_key_is_committed_once(store: QueueStore) -> None:
+    assert await store.commit(draft(claim="file-1")) is not None
+    assert await store.commit(draft(claim="file-1")) is None
+    both = await asyncio.gather(store.commit(draft(claim="file-2")), store.commit(draft(claim="file-2")))
+    assert sum(entry is not None for entry in both) == 1
+
+
+async def test_a_claim_key_outlives_its_entry_until_it_is_forgotten(store: QueueStore) -> None:
+    entry = await committed(store, claim="file-1")
+    await store.settle(Settlement(entry.key, served=(0,)))
+    assert await store.commit(draft(claim="file-1")) is None
+    await store.forget(["file-1", "never-seen"])
+    assert await store.commit(draft(claim="file-1")) is not None
+
+
+async def test_G6_failures_are_counted_and_a_good_end_clears_them(store: QueueStore) -> None:
+    entry = await committed(store, "ann", "bob")
+    assert [await store.failed(entry.key), await store.failed(entry.key)] == [1, 2]
+    await store.settle(Settlement(entry.key, served=(0,)))
+    still = await store.entry(entry.key)
+    assert still is not None and still.failures == 2, "the other recipient is still being worked on"
+    await store.settle(Settlement(entry.key, deferred=(replace(entry.pending[1], due=NOON),)))
+    cleared = await store.entry(entry.key)
+    assert cleared is not None and cleared.failures == 0
+
+
+async def test_failures_of_no_entry_are_not_counted(store: QueueStore) -> None:
+    assert await store.failed("nothing") == 0
+
+
+async def test_pages_follow_each_other_and_show_every_recipient(store: QueueStore) -> None:
+    entries = [await committed(store, "ann", "bob", lease=False) for _ in range(3)]
+    await committed(store)
+    rows, after = [], ""
+    while page := await store.page(after, 3):
+        assert len(page) <= 3
+        rows += page
+        after = f"{page[-1].key}/{page[-1].recipient_number}"
+    assert [(row.key, row.recipient) for row in rows[:6]] == [
+        (entry.key, f"{name}@example.net") for entry in entries for name in ("ann", "bob")
+    ]
+    assert rows[0].due == NOON
+    assert rows[6].due is None, "leased"
+    assert rows[0].sender == "app@example.com"
+    assert len(rows) == 7
+
+
+async def test_retry_makes_the_unleased_due_now(store: QueueStore) -> None:
+    entry = await committed(store, "ann", "bob")
+    await store.release(entry.key, [0], NOON + HOUR)
+    assert await store.retry(entry.key, NOON) == 1
+    assert await store.next_due() == NOON
+
+
+async def test_remove_takes_the_unleased_only(store: QueueStore) -> None:
+    entry = await committed(store, "ann", "bob")
+    await store.release(entry.key, [0], NOON)
+    assert await store.remove(entry.key) == 1
+    assert await store.depth() == 1
+    await store.release(entry.key, [1], NOON)
+    assert await store.remove(entry.key) == 1
+    assert await store.entry(entry.key) is None
+    assert await store.remove(entry.key) == 0
+
+
+@pytest.mark.parametrize("key", ["", "nothing", "zzzzzzzzzzzzzzzzzz", "../../etc/passwd", "ffffffff0000000001"])
+async def test_unknown_keys_are_of_no_entry(store: QueueStore, key: str) -> None:
+    await committed(store, lease=False)
+    assert await store.entry(key) is None
+    assert await store.retry(key, NOON) == 0
+    assert await store.remove(key) == 0
+    await store.release(key, [0], NOON)
+    assert await store.depth() == 1
+
+
+async def test_keys_sort_in_order_of_commit_and_are_safe_as_file_names(store: QueueStore) -> None:
+    keys = [(await committed(store)).key for _ in range(20)]
+    assert keys == sorted(keys)
+    assert all(key.isalnum() for key in keys)
+
+
+async def test_M11_a_clock_that_jumps_back_postpones_nobody_beyond_the_longest_wait(
+    store: QueueStore, clock: Clock
+) -> None:
+    entry = await committed(store)
+    await store.settle(Settlement(entry.key, deferred=(replace(entry.pending[0], due=NOON + HOUR),)))
+    clock.moment = NOON - timedelta(days=365)
+    assert await store.next_due() == clock.moment
+    assert len(await store.claim(clock.moment, 10)) == 1
+
+
+async def test_M11_a_wait_that_was_asked_for_is_no_jump_of_the_clock(store: QueueStore) -> None:
+    entry = await committed(store)
+    await store.release(entry.key, [0], NOON + timedelta(days=30))
+    assert list(await store.claim(NOON, 10)) == []

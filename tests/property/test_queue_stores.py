@@ -1,0 +1,155 @@
+"""The SQLite store does what the memory store does, whatever happens in whatever order, restarts included."""
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from mailroot.edge.sqlitequeue import SqliteQueue
+from mailroot.mail.message import BytesContent
+from mailroot.mail.status import Disposition, Status
+from mailroot.queue.entry import Pending, QueueEntry, Settlement
+from mailroot.queue.memory import MemoryQueue
+from tests.queue.drafts import Clock, draft
+
+LATER = Status(Disposition.DELAYED, "4.2.1", "busy")
+names = st.lists(st.sampled_from(["ann", "bob", "cid"]), min_size=1, max_size=3)
+minutes = st.integers(0, 90)
+
+
+class Stores(RuleBasedStateMachine):
+    """Both stores get the same calls; entries are compared by the order of their commits."""
+
+    @initialize()
+    def open(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.folder = tempfile.TemporaryDirectory()
+        self.clock = Clock()
+        self.model = MemoryQueue(self.clock)
+        self.store = self.reopened()
+        self.keys: list[tuple[str, str]] = []
+        self.leased: set[tuple[int, int]] = set()
+        self.count = 0
+
+    def reopened(self) -> SqliteQueue:
+        return self.wait(SqliteQueue.open(Path(self.folder.name), "0", now=self.clock))
+
+    def wait(self, call: Awaitable[Any]) -> Any:
+        async def limited() -> Any:
+            async with asyncio.timeout(20):
+                return await call
+
+        return self.loop.run_until_complete(limited())
+
+    def both(self, method: str, *arguments: Any) -> tuple[Any, Any]:
+        async def call(store: Any) -> Any:
+            return await getattr(store, method)(*arguments)
+
+        return self.wait(call(self.model)), self.wait(call(self.store))
+
+    def keep(self, one: QueueEntry | None, other: QueueEntry | None) -> None:
+        assert (one is None) == (other is None)
+        if one is not None and other is not None:
+            assert replace(one, key="") == replace(other, key="")
+            self.keys.append((one.key, other.key))
+
+    @rule(recipients=names, lease=st.booleans(), claim=st.none() | st.sampled_from("xyz"))
+    def commit(self, recipients: list[str], lease: bool, claim: str | None) -> None:
+        self.count += 1
+        content = BytesContent(b"%d" % self.count)
+        given = draft(*recipients, content=content, claim=claim, lease=lease, arrived=self.clock.moment)
+        before = len(self.keys)
+        self.keep(*self.both("commit", given))
+        if lease and len(self.keys) > before:
+            self.leased |= {(before, number) for number in range(len(recipients))}
+
+    @rule(later=minutes)
+    def time_passes(self, later: int) -> None:
+        self.clock.moment += timedelta(minutes=later)
+
+    @rule()
+    def claim_all_that_is_due(self) -> None:
+        one, other = self.both("claim", self.clock.moment, 1000)
+        places = {key: place for place, pair in enumerate(self.keys) for key in pair}
+        found = [{places[lease.entry.key]: replace(lease.entry, key="") for lease in leases} for leases in (one, other)]
+        assert found[0] == found[1]
+        taken = {(place, each.number) for place, entry in found[1].items() for each in entry.pending}
+        assert not taken & self.leased, "G4"
+        self.leased |= taken
+
+    @precondition(lambda self: self.leased)
+    @rule(data=st.data(), later=minutes, how=st.sampled_from(["serve", "defer", "release", "report", "fail"]))
+    def work(self, data: st.DataObject, later: int, how: str) -> None:
+        place, number = data.draw(st.sampled_from(sorted(self.leased)))
+        due = self.clock.moment + timedelta(minutes=later)
+        for store, key in zip((self.model, self.store), self.keys[place], strict=True):
+            entry = self.wait(store.entry(key))
+            (pending,) = [each for each in entry.pending if each.number == number]
+            result = self.wait(self.worked(store, key, pending, due, how))
+            if how == "report":
+                self.reported = [*getattr(self, "reported", []), result[0].key]
+        if how == "report":
+            self.keys.append((self.reported[0], self.reported[1]))
+            self.reported = []
+        if how != "fail":
+            self.leased.discard((place, number))
+
+    def worked(self, store: Any, key: str, pending: Pending, due: Any, how: str) -> Awaitable[Any]:
+        number = pending.number
+        if how == "defer":
+            waiting = replace(pending, due=due, attempts=pending.attempts + 1, last=LATER)
+            return store.settle(Settlement(key, deferred=(waiting,)))
+        if how == "release":
+            return store.release(key, [number], due)
+        if how == "fail":
+            return store.failed(key)
+        report = (draft("sender", lease=False, arrived=due),) if how == "report" else ()
+        return store.settle(Settlement(key, served=(number,), reports=report))
+
+    @precondition(lambda self: self.keys)
+    @rule(data=st.data(), method=st.sampled_from(["retry", "remove"]))
+    def operate(self, data: st.DataObject, method: str) -> None:
+        one, other = data.draw(st.sampled_from(self.keys))
+        arguments = (self.clock.moment,) if method == "retry" else ()
+        assert self.wait(getattr(self.model, method)(one, *arguments)) == self.wait(
+            getattr(self.store, method)(other, *arguments)
+        )
+
+    @rule(claims=st.lists(st.sampled_from("xyz")))
+    def forget(self, claims: list[str]) -> None:
+        self.both("forget", claims)
+
+    @rule()
+    def restart(self) -> None:
+        self.wait(self.model.close())
+        self.wait(self.store.close())
+        self.store = self.reopened()
+        self.leased.clear()
+
+    @invariant()
+    def both_show_the_same(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        one, other = self.both("depth")
+        assert one == other
+        one, other = self.both("next_due")
+        assert one == other
+        one, other = self.both("page", "", 1000)
+        assert [replace(row, key="") for row in one] == [replace(row, key="") for row in other]
+
+    def teardown(self) -> None:
+        if hasattr(self, "store"):
+            self.wait(self.store.close())
+            self.loop.close()
+            self.folder.cleanup()
+
+
+TestStores = Stores.TestCase
+TestStores.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

@@ -1,0 +1,119 @@
+"""Domains and routes."""
+
+import time
+
+import pytest
+
+from mailroot.mail.address import Mailbox
+from mailroot.routing.domains import DomainTable
+from mailroot.routing.plan import Plan
+from mailroot.routing.route import DropRoute, NoRoute, RelayRoute
+from mailroot.settings.delivery import Delivery
+from mailroot.settings.domains import Domain, DomainType
+from mailroot.settings.places import SmartHost
+from mailroot.settings.virtualserver import VirtualServer
+
+DOMAINS = {
+    "local.test": Domain(type=DomainType.DEFAULT),
+    "alias.test": Domain(type=DomainType.ALIAS),
+    "own.test": Domain(type=DomainType.ALIAS, drop="/elsewhere"),
+    "*.example.com": Domain(relay=True),
+    "*.b.example.com": Domain(use_helo=True),
+    "far.test": Domain(route=(SmartHost("hub.test", 2525),)),
+}
+
+
+def plan(**delivery: object) -> Plan:
+    server = VirtualServer(home="/home", domains=DOMAINS, delivery=Delivery(**delivery))  # type: ignore[arg-type]
+    return Plan(server, DomainTable(DOMAINS))
+
+
+@pytest.mark.parametrize(
+    ("domain", "name"),
+    [
+        ("example.com", None),
+        ("a.example.com", "*.example.com"),
+        ("a.b.example.com", "*.b.example.com"),
+        ("b.example.com", "*.example.com"),
+        ("xexample.com", None),
+        ("LOCAL.Test.", "local.test"),
+        ("nowhere.test", None),
+    ],
+)
+def test_F15_wildcards_hold_below_their_domain_and_the_longest_wins(domain: str, name: str | None) -> None:
+    match = DomainTable(DOMAINS).find(domain)
+    assert (match.name if match else None) == name
+
+
+def test_E30_domains_are_compared_without_case_and_trailing_dot() -> None:
+    assert isinstance(plan().route("LOCAL.TEST."), DropRoute)
+
+
+def test_an_international_domain_is_found_in_both_of_its_forms() -> None:
+    table = DomainTable({"bücher.test": Domain(type=DomainType.DEFAULT)})
+    assert table.find("xn--bcher-kva.test") is not None
+    assert table.find("BÜCHER.test") is not None
+
+
+def test_M12_ten_thousand_domains_cost_no_more_than_ten() -> None:
+    many = DomainTable({f"*.d{number}.test": Domain() for number in range(10_000)})
+    began = time.perf_counter()
+    for _ in range(1_000):
+        many.find("a.b.c.d.e.f.g.h.d9999.test")
+    assert time.perf_counter() - began < 1.0
+    assert many.find(".".join("a" * 120) + ".d5.test") is not None
+
+
+def test_local_mail_goes_into_the_default_domains_drop_folder() -> None:
+    assert plan().route("local.test") == DropRoute("local.test", "/home/Drop")
+    assert plan().route("alias.test") == DropRoute("local.test", "/home/Drop")
+
+
+def test_a_domain_may_have_a_drop_folder_of_its_own() -> None:
+    assert plan().route("own.test") == DropRoute("local.test", "/elsewhere")
+
+
+def test_other_mail_goes_by_mx() -> None:
+    route = plan().route("nowhere.test")
+    assert isinstance(route, RelayRoute)
+    assert (route.domain, route.smart_hosts, route.port, route.destination) == ("nowhere.test", (), 25, "nowhere.test")
+
+
+def test_a_smart_host_takes_all_other_mail() -> None:
+    route = plan(smart_host=(SmartHost("relay.test", 587),)).route("nowhere.test")
+    assert isinstance(route, RelayRoute)
+    assert route.destination == "relay.test:587"
+
+
+def test_with_direct_first_each_domain_is_a_destination_of_its_own() -> None:
+    route = plan(smart_host=(SmartHost("relay.test", 587),), direct_first=True).route("nowhere.test")
+    assert isinstance(route, RelayRoute)
+    assert route.direct_first
+    assert route.destination == "nowhere.test"
+
+
+def test_a_domains_route_overrides_the_servers_smart_host() -> None:
+    route = plan(smart_host=(SmartHost("relay.test", 587),), direct_first=True).route("far.test")
+    assert isinstance(route, RelayRoute)
+    assert route.destination == "hub.test:2525"
+
+
+def test_helo_is_a_property_of_the_domain() -> None:
+    route = plan().route("x.b.example.com")
+    assert isinstance(route, RelayRoute)
+    assert route.use_helo
+
+
+def test_recipients_with_one_route_travel_together() -> None:
+    recipients = [Mailbox("a", "local.test"), Mailbox("b", "nowhere.test"), Mailbox("c", "alias.test")]
+    assert sorted(plan().group(recipients).values()) == [[0, 2], [1]]
+
+
+def test_recipients_of_one_smart_host_travel_together_whatever_their_domains() -> None:
+    hub = plan(smart_host=(SmartHost("relay.test", 587),))
+    groups = hub.group([Mailbox("a", "one.test"), Mailbox("b", "two.test")])
+    assert sorted(groups.values()) == [[0, 1]]
+
+
+def test_an_address_without_a_domain_has_no_route() -> None:
+    assert isinstance(plan().route(""), NoRoute)

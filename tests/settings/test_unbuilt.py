@@ -1,0 +1,46 @@
+"""A demand for what is not built is refused by name, never ignored."""
+
+import pytest
+
+from mailroot.settings.change import Facts, parse
+from mailroot.settings.problem import Problems
+from mailroot.settings.service import Settings
+
+FACTS = Facts(folder="/etc/mailroot", host="box.example")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "service.queue = 'postgresql://db'",
+        "service.run_as = 'mail'",
+        "servers.default.access.anonymous = false",
+        "servers.default.access.basic = true",
+        "servers.default.access.integrated = true",
+        "servers.default.access.certificate = 'x.pem'",
+        "servers.default.access.tls = 'require'",
+        "servers.default.access.connection.list = ['bad.example']",
+        "servers.default.access.relay.list = ['192.0.2.1', 'good.example']",
+        "servers.default.delivery.masquerade_domain = 'x.example'",
+        "servers.default.delivery.reverse_dns = true",
+        "servers.default.delivery.security.authentication = 'basic'",
+        "servers.default.delivery.security.tls = 'require'",
+        "servers.default.delivery.security.tls = 'verify'",
+        "servers.default.general.log.format = 'ncsa'",
+        "servers.default.ldap_routing.enabled = true",
+        "servers.default.domains.'a.example'.hold = true",
+        "servers.default.domains.'a.example'.security.tls = 'verify'",
+    ],
+)
+def test_a_promise_that_cannot_be_kept_is_a_problem(line: str) -> None:
+    loaded = parse(line, FACTS)
+    assert isinstance(loaded, Problems)
+    (problem,) = loaded.problems
+    assert problem.path == line.split(" =", maxsplit=1)[0].replace("'", '"')
+    assert "not built yet" in problem.wrong
+    assert problem.mend
+
+
+@pytest.mark.parametrize("line", ["access.tls = 'off'", "access.tls = 'offer'", "delivery.security.tls = 'off'"])
+def test_what_promises_nothing_is_taken(line: str) -> None:
+    assert isinstance(parse(f"servers.default.{line}", FACTS), Settings)
