@@ -66,14 +66,18 @@ class Badmail:
         )
 
     async def keep_entry(self, entry: QueueEntry, text: str, code: int = UNDELIVERABLE_REPORT) -> None:
-        """Keep an entry of the queue, with its Return-Path, under its key. Raises as `keep` does."""
+        """Keep an entry of the queue, with its Return-Path, for its `pending` recipients. Raises as `keep` does.
+
+        The files are named by the entry's key and the number of the first of these recipients.
+        """
+        stem = f"{entry.key}-{entry.pending[0].number}"
         envelope = entry.envelope
         reason = Reason(text, code, envelope.sender_text, tuple(str(one.recipient.address) for one in entry.pending))
         sender = envelope.sender_text or "<>"
         await self._write(
             trio(
                 self._folder,
-                entry.key,
+                stem,
                 lambda: with_return_path(entry.content, sender),
                 reason,
                 entry_properties(entry, text),
@@ -84,7 +88,7 @@ class Badmail:
             server=self._server,
             entry=entry.key,
             message_id=entry.message_id,
-            name=f"{entry.key}.BAD",
+            name=f"{stem}.BAD",
             cause=text,
         )
 

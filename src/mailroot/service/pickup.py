@@ -19,6 +19,7 @@ from mailroot.edge.watch import FolderWatch
 from mailroot.mail.envelope import Envelope
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import Misconfigured, Unavailable
+from mailroot.mail.message import Content
 from mailroot.mail.pickup import Malformed, PickupHead
 from mailroot.mail.pickuplines import Dots
 from mailroot.queue.entry import Origin, QueueEntry, SealedDraft
@@ -92,7 +93,8 @@ class PickupRules:
 class PickupWorld:
     """What the role works with.
 
-    `receive` completes a message's header, or refuses it. `committed` is given each new entry, leased to this worker.
+    `receive` completes a message's header, or refuses it. `room` tells whether a message may be leased to this worker
+    with its commit; `committed` is given each new entry, and whether it was.
     `new_content` makes the file of a large content, which belongs to the store from the commit on.
     """
 
@@ -100,7 +102,8 @@ class PickupWorld:
     store: QueueStore
     badmail: Badmail
     receive: Callable[[PickedUp], Receipt]
-    committed: Callable[[QueueEntry], None]
+    room: Callable[[Content], bool]
+    committed: Callable[[QueueEntry, bool], None]
     new_content: Callable[[], NewContent]
     emit: Emit
     now: Callable[[], datetime]
@@ -205,7 +208,7 @@ class PickupRole:
             if isinstance(draft, SealedDraft):
                 entry = await self._world.store.commit(draft)
                 if entry is not None:
-                    self._accepted(entry)
+                    self._world.committed(entry, draft.lease)
             else:
                 await self._refuse(folder, claimed, draft.cause)
         except FileNotFoundError:
@@ -235,7 +238,13 @@ class PickupRole:
         else:
             content = read.whole(receipt.header)
         return SealedDraft(
-            receipt.envelope, content, Origin("pickup"), arrived, receipt.message_id, claim=claimed.claim
+            receipt.envelope,
+            content,
+            Origin("pickup"),
+            arrived,
+            receipt.message_id,
+            claim=claimed.claim,
+            lease=world.room(content),
         )
 
     async def _refuse(self, folder: PickupFolder, claimed: Claimed, cause: str) -> None:
@@ -249,19 +258,6 @@ class PickupRole:
         content = ClaimedFile(folder, claimed.claim, claimed.size)
         await world.badmail.keep(content, claimed.claim, Reason(cause, BAD_PICKUP_FILE), properties)
         world.emit(EVENTS.pickup_refused, server=world.server, name=claimed.name, cause=cause)
-
-    def _accepted(self, entry: QueueEntry) -> None:
-        self._world.emit(
-            EVENTS.accepted,
-            server=self._world.server,
-            session="",
-            entry=entry.key,
-            message_id=entry.message_id,
-            sender=entry.envelope.sender_text,
-            recipients=len(entry.envelope.recipients),
-            size=entry.content.size,
-        )
-        self._world.committed(entry)
 
     def _leave(self, outcome: Busy | Unfit) -> None:
         """Note what cannot be taken: what never can is told once, the rest is looked at again after a while."""
