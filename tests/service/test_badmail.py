@@ -26,7 +26,8 @@ async def kept(tmp_path):
 
 
 async def test_an_entry_becomes_three_files(kept, tmp_path):
-    await kept.keep_entry(delivery("", key="k1").entry, "the report could not be delivered")
+    entry = delivery("", key="k1", recipients=("c@d.example", "e@d.example")).entry
+    await kept.keep_entry(entry, entry.pending, "the report could not be delivered")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["k1.BAD", "k1.BDP", "k1.BDR"]
     message = (tmp_path / "k1.BAD").read_bytes()
     assert message.startswith(b"Received:") and b"\r\nReturn-Path: a@b.example\r\nX-OriginalArrivalTime" in message

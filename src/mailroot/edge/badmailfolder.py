@@ -90,7 +90,14 @@ def remove(folder: str, files: Iterable[Kept]) -> None:
 def _kept(folder: str) -> Iterator[Kept]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.upper().endswith(ENDINGS):
-                with contextlib.suppress(FileNotFoundError):
-                    found = entry.stat(follow_symlinks=False)
-                    yield Kept(found.st_mtime, entry.name, found.st_size)
+            kept = _looked_at(entry) if entry.name.upper().endswith(ENDINGS) else None
+            if kept is not None:
+                yield kept
+
+
+def _looked_at(entry: "os.DirEntry[str]") -> Kept | None:
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return Kept(found.st_mtime, entry.name, found.st_size)

@@ -193,10 +193,13 @@ def sync_names(group: Sequence[Staged]) -> None:
         try:
             folder.sync()
         except OSError as fault:
-            for staged in group:
-                if staged.folder is folder and staged.fault is None:
-                    staged.fault = fault
-                    _unlink(folder, staged.name)
+            _take_back([staged for staged in group if staged.folder is folder and staged.fault is None], fault)
+
+
+def _take_back(group: Iterable[Staged], fault: OSError) -> None:
+    for staged in group:
+        staged.fault = fault
+        _unlink(staged.folder, staged.name)
 
 
 def _names(folder: Folder) -> Iterator[str]:

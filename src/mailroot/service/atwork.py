@@ -103,6 +103,7 @@ class ServerAtWork:
         """Close what `stop` left open."""
         await self.parts.carriers.remote.close()
         await self.parts.carriers.drop.close()
+        await self.parts.badmail.close()
         for shard in self.parts.shards:
             await shard.store.close()
 

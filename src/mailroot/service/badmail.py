@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from mailroot.edge import badmailfolder
 from mailroot.edge.badmailfolder import Kept, Reason, trio
@@ -15,7 +16,7 @@ from mailroot.edge.wholefiles import NewFile, Staged, WholeFiles, discard
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import Unavailable
 from mailroot.mail.message import Content
-from mailroot.queue.entry import QueueEntry
+from mailroot.queue.entry import Pending, QueueEntry
 
 UNDELIVERABLE_REPORT = 0xC00402C7  # facts 4.2
 BAD_PICKUP_FILE = 0xC00402CE
@@ -45,9 +46,7 @@ class Badmail:
         self._files = WholeFiles(writer, permissions)
         self._thread = ThreadPoolExecutor(1, "badmail")
 
-    async def keep(
-        self, content: Content, stem: str, reason: Reason, properties: Mapping[str, object], entry: str = ""
-    ) -> None:
+    async def keep(self, content: Content, stem: str, reason: Reason, properties: Mapping[str, object]) -> None:
         """Keep a message as it is with its reason; durable on return, and a repetition changes nothing.
 
         `stem` names the trio and follows from the message. Raises `Unavailable` or `Misconfigured` where the folder
@@ -56,41 +55,32 @@ class Badmail:
         await self._write(
             trio(self._folder, stem, lambda: ((piece,) for piece in content.pieces()), reason, properties)
         )
+        self._tell(stem, reason.text, properties)
+
+    def _tell(self, stem: str, cause: str, properties: Mapping[str, object], entry: str = "") -> None:
         self._emit(
             EVENTS.badmail,
             server=self._server,
             entry=entry,
             message_id=properties.get("message_id", ""),
             name=f"{stem}.BAD",
-            cause=reason.text,
+            cause=cause,
         )
 
-    async def keep_entry(self, entry: QueueEntry, text: str, code: int = UNDELIVERABLE_REPORT) -> None:
-        """Keep an entry of the queue, with its Return-Path, for its `pending` recipients. Raises as `keep` does.
+    async def keep_entry(
+        self, entry: QueueEntry, pending: Sequence[Pending], text: str, code: int = UNDELIVERABLE_REPORT
+    ) -> None:
+        """Keep an entry of the queue for some of its recipients, with its Return-Path. Raises as `keep` does.
 
-        The files are named by the entry's key and the number of the first of these recipients.
+        The trio's stem is the entry's key and the number of the first of these recipients.
         """
-        stem = f"{entry.key}-{entry.pending[0].number}"
-        envelope = entry.envelope
-        reason = Reason(text, code, envelope.sender_text, tuple(str(one.recipient.address) for one in entry.pending))
-        sender = envelope.sender_text or "<>"
-        await self._write(
-            trio(
-                self._folder,
-                stem,
-                lambda: with_return_path(entry.content, sender),
-                reason,
-                entry_properties(entry, text),
-            )
-        )
-        self._emit(
-            EVENTS.badmail,
-            server=self._server,
-            entry=entry.key,
-            message_id=entry.message_id,
-            name=f"{stem}.BAD",
-            cause=text,
-        )
+        sender = entry.envelope.sender_text
+        reason = Reason(text, code, sender, tuple(str(one.recipient.address) for one in pending))
+        stem = f"{entry.key}-{pending[0].number}"
+        properties = entry_properties(entry, text)
+        pieces = partial(with_return_path, entry.content, sender or "<>")
+        await self._write(trio(self._folder, stem, pieces, reason, properties))
+        self._tell(stem, text, properties, entry.key)
 
     async def keep_within(self, limits: Callable[[], BadmailLimits], now: Callable[[], datetime]) -> None:
         """Remove what is too old or too much, now and then, for ever. Run this as a task of one worker."""

@@ -45,13 +45,14 @@ class Ends:
 
     async def set_aside(self, entry: QueueEntry, cause: str) -> None:
         """Put an entry that our own program cannot work on into Badmail."""
-        await self.badmail.keep_entry(entry, cause)
+        await self.badmail.keep_entry(entry, entry.pending, cause)
 
     async def _keep(self, entry: QueueEntry, failed: tuple[Undeliverable, ...]) -> None:
         """Keep the message whose sender cannot be told, with the recipients that failed together."""
         first = failed[0]
-        kept = replace(entry, pending=tuple(one.pending for one in failed))
-        await self.badmail.keep_entry(kept, f"{first.cause}. {first.status.reply or first.status.reason}")
+        pending = tuple(replace(one.pending, last=one.status) for one in failed)
+        text = f"{first.cause}. {first.status.reply or first.status.reason}"
+        await self.badmail.keep_entry(replace(entry, pending=pending), pending, text)
 
     def _tell(self, rules: Rules, entry: QueueEntry, reported: Reported) -> None:
         about = {"server": rules.key, "message_id": entry.message_id}
