@@ -198,19 +198,15 @@ class Writer:
         run("COMMIT")
 
     def _insert(self, group: list[Request]) -> None:
+        known = self._known_claims(group)
         rows: list[DraftRow] = []
         owners: list[Request] = []
-        known = self._known_claims(group)
         for request in group:
             request.result = None if request.settlement is None else []
             for row in request.rows:
-                if row.draft.claim is not None:
-                    if row.draft.claim in known:
-                        _drop_file(row)
-                        continue
-                    known.add(row.draft.claim)
-                rows.append(row)
-                owners.append(request)
+                if row.draft.claim is None or _first_seen(row, known):
+                    rows.append(row)
+                    owners.append(request)
         if not rows:
             return
         first = self._tables.reserve(len(rows))
@@ -285,6 +281,16 @@ class Writer:
             entry = one.entry if isinstance(one, Lease) else one
             if isinstance(entry, QueueEntry):
                 self.submit(Request(self._loop.create_future(), call=_release(entry, self._now)))
+
+
+def _first_seen(row: DraftRow, known: set[str]) -> bool:
+    """Whether the draft's claim is new; it is known from now on, and the content of its repetition is dropped."""
+    claim = row.draft.claim
+    if claim is None or claim in known:
+        _drop_file(row)
+        return False
+    known.add(claim)
+    return True
 
 
 def _drop_file(row: DraftRow) -> None:
