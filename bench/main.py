@@ -10,6 +10,8 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from bench.disk import Disk, disk
 from bench.servers import ROOT, Postfix, Server
@@ -83,14 +85,19 @@ def measure(asked: argparse.Namespace) -> dict[str, list[Figures]]:
     return found
 
 
+def end(number: int, _: FrameType | None) -> NoReturn:
+    """End the run in good order: what was started and mounted goes, and no second signal disturbs that."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Measure, print, write; leave nothing running or mounted, after Ctrl-C or SIGTERM either."""
     asked = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        found = measure(asked)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, end)
+    found = measure(asked)
     if asked.json:
         text = json.dumps({name: [asdict(shown) for shown in figures] for name, figures in found.items()}, indent=2)
         asked.json.write_text(text + "\n")
