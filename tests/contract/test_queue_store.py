@@ -10,7 +10,7 @@ import pytest
 
 from mailroot.edge.sqlitequeue import SqliteQueue
 from mailroot.mail.status import Disposition, Status
-from mailroot.queue.entry import QueueEntry, Settlement
+from mailroot.queue.entry import Listed, QueueEntry, Settlement
 from mailroot.queue.memory import MemoryQueue
 from mailroot.queue.store import QueueStore
 from tests.queue.drafts import HOUR, NOON, Clock, draft, elaborate_draft
@@ -175,7 +175,8 @@ async def test_failures_of_no_entry_are_not_counted(store: QueueStore) -> None:
 async def test_pages_follow_each_other_and_show_every_recipient(store: QueueStore) -> None:
     entries = [await committed(store, "ann", "bob", lease=False) for _ in range(3)]
     await committed(store)
-    rows, after = [], ""
+    rows: list[Listed] = []
+    after = ""
     while page := await store.page(after, 3):
         assert len(page) <= 3
         rows += page

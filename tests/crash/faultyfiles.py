@@ -23,7 +23,7 @@ class Faults:
 
 def sync_error() -> Exception:
     fault = apsw.IOError("disk I/O error")
-    fault.extendedresult = apsw.SQLITE_IOERR_FSYNC
+    fault.extendedresult = apsw.SQLITE_IOERR_FSYNC  # type: ignore[attr-defined]
     return fault
 
 
@@ -32,7 +32,7 @@ def full() -> Exception:
 
 
 class _File(apsw.VFSFile):
-    def __init__(self, faults: Faults, name: object, flags: list[int]) -> None:
+    def __init__(self, faults: Faults, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
         self._faults = faults
         super().__init__("", name, flags)
 
@@ -54,7 +54,7 @@ class _Files(apsw.VFS):
         self._faults = faults
         super().__init__(name, "")
 
-    def xOpen(self, name: object, flags: list[int]) -> _File:
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> _File:
         return _File(self._faults, name, flags)
 
 

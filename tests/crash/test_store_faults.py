@@ -8,11 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mailroot.edge import contentfiles, durable
 from mailroot.edge.sqlitequeue import SqliteQueue
 from mailroot.mail.faults import DiskFull, Misconfigured, StoreFailed, Unavailable
 from mailroot.mail.message import BytesContent
@@ -193,7 +193,7 @@ async def test_S04_a_folder_that_cannot_be_synced_closes_the_store(
     def broken(_: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(durable.os, "fsync", broken)
+    monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(StoreFailed):
         await store.commit(given)
     monkeypatch.undo()
@@ -220,6 +220,46 @@ async def test_M07_a_large_draft_that_finds_no_room_leaves_nothing(tmp_path: Pat
         await store.close()
 
 
+async def test_a_large_draft_that_was_committed_before_leaves_nothing(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    assert await store.commit(draft(claim="file-1")) is not None
+    assert await store.commit(replace(large_draft(store), claim="file-1")) is None
+    assert list((tmp_path / "SortTemp" / "0").iterdir()) == []
+    await store.close()
+
+
+async def test_a_draft_whose_file_is_gone_is_refused_and_the_store_goes_on(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    given = large_draft(store)
+    for file in (tmp_path / "SortTemp" / "0").iterdir():
+        file.unlink()
+    with pytest.raises(Unavailable):
+        await store.commit(given)
+    await committed(store)
+    await store.close()
+
+
+async def test_a_mistake_in_a_draft_reaches_its_caller_and_the_store_goes_on(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    broken = replace(draft(), content=BytesContent("text"))  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        await store.commit(broken)
+    await committed(store)
+    await store.close()
+
+
+async def test_a_queue_that_has_been_emptied_gives_its_room_back(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    entries = await asyncio.gather(*(committed(store, b"x" * 100_000) for _ in range(300)))
+    await asyncio.gather(*(store.settle(Settlement(entry.key, served=(0,))) for entry in entries))
+    database = tmp_path / "Queue" / "0.db"
+    async with asyncio.timeout(20):
+        while not 0 < database.stat().st_size < 12_000_000:
+            await store.depth()
+            await asyncio.sleep(0.6)  # only a store that nobody asks anything gives room back
+    await store.close()
+
+
 async def test_a_large_content_lives_in_a_file_as_long_as_its_entry(tmp_path: Path) -> None:
     store = await opened(tmp_path)
     entry = await store.commit(large_draft(store))
@@ -241,7 +281,7 @@ async def test_S08_a_content_that_cannot_be_removed_is_not_sent_again(
     def broken(self: Path, missing_ok: bool = False) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(contentfiles.Path, "unlink", broken)
+    monkeypatch.setattr(Path, "unlink", broken)
     await store.settle(Settlement(entry.key, served=(0,)))
     await store.close()
     monkeypatch.undo()

@@ -39,7 +39,8 @@ class Stores(RuleBasedStateMachine):
         self.count = 0
 
     def reopened(self) -> SqliteQueue:
-        return self.wait(SqliteQueue.open(Path(self.folder.name), "0", now=self.clock))
+        opened: SqliteQueue = self.wait(SqliteQueue.open(Path(self.folder.name), "0", now=self.clock))
+        return opened
 
     def wait(self, call: Awaitable[Any]) -> Any:
         async def limited() -> Any:
@@ -89,7 +90,8 @@ class Stores(RuleBasedStateMachine):
     def work(self, data: st.DataObject, later: int, how: str) -> None:
         place, number = data.draw(st.sampled_from(sorted(self.leased)))
         due = self.clock.moment + timedelta(minutes=later)
-        for store, key in zip((self.model, self.store), self.keys[place], strict=True):
+        stores: tuple[Any, Any] = (self.model, self.store)
+        for store, key in zip(stores, self.keys[place], strict=True):
             entry = self.wait(store.entry(key))
             (pending,) = [each for each in entry.pending if each.number == number]
             result = self.wait(self.worked(store, key, pending, due, how))
@@ -101,7 +103,7 @@ class Stores(RuleBasedStateMachine):
         if how != "fail":
             self.leased.discard((place, number))
 
-    def worked(self, store: Any, key: str, pending: Pending, due: Any, how: str) -> Awaitable[Any]:
+    def worked(self, store: Any, key: str, pending: Pending, due: Any, how: str) -> Any:
         number = pending.number
         if how == "defer":
             waiting = replace(pending, due=due, attempts=pending.attempts + 1, last=LATER)

@@ -41,7 +41,7 @@ def elaborate_draft() -> SealedDraft:
     recipients = (
         Recipient(Mailbox('"o d d"', "example.net"), Notify.NEVER),
         Recipient(Mailbox("düsseldorf", "bücher.example"), Notify.SUCCESS | Notify.DELAY, "rfc822;b+2Bc@example.net"),
-        Recipient(Mailbox("root", "")),
+        Recipient(Mailbox("root\udcff\ud800", "")),
     )
     envelope = Envelope(None, recipients, Body.BINARY, True, Return.HEADERS, "QQ+2B314")
     return SealedDraft(

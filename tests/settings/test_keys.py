@@ -117,6 +117,28 @@ def test_set_refuses_with_the_key_and_the_mend(key: str, value: str, said: str) 
     assert key in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'servers.default.home = "x"\n',
+        '[servers]\ndefault.home = "x"\n[service]\n',
+        'servers = { default = { home = "x" } }\n',
+        '[servers.default.access.relay]\nlist = []\n[service]\nworkers = 1\n[servers.default]\nhome = "x"\n',
+        '[servers.default]\nhome = "x"\r\n# end',
+    ],
+)
+def test_set_works_on_every_form_of_table(text: str) -> None:
+    changed = set_value(text, "servers.default.messages.size_limit", "1MB")
+    table = tomllib.loads(changed)["servers"]["default"]
+    assert table["messages"] == {"size_limit": "1MB"}
+    assert table["home"] == "x"
+
+
+def test_set_into_what_is_no_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="servers is no table"):
+        set_value("servers = 3", "servers.default.home", "x")
+
+
 def test_every_option_can_be_set_to_its_default() -> None:
     for found in declared().values():
         names = iter(("default", "a.example"))

@@ -13,7 +13,6 @@ FACTS = Facts(folder="/etc/mailroot", host="box.example")
     "line",
     [
         "service.queue = 'postgresql://db'",
-        "service.run_as = 'mail'",
         "servers.default.access.anonymous = false",
         "servers.default.access.basic = true",
         "servers.default.access.integrated = true",

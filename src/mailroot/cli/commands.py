@@ -15,11 +15,11 @@ from mailroot.settings.spelling import toml_text
 
 def serve(arguments: argparse.Namespace, file: SettingsFile) -> int:
     """Run the service until it is told to end."""
-    from mailroot.service.supervisor import run  # noqa: PLC0415 - the service is large, and only this command needs it
-
     settings = file.load()
     if isinstance(settings, Problems):
         return _refuse(settings, arguments)
+    from mailroot.service.supervisor import run  # noqa: PLC0415 - the service is large, and only this command needs it
+
     if file.quick_start:
         print(first_steps(settings), flush=True)
     return run(settings, file.load, control_path(file.path))

@@ -1,5 +1,6 @@
 """What reaches the terminal: tables, facts and faults, with nothing in them that a terminal would obey."""
 
+import itertools
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -60,9 +61,16 @@ def show_rows(columns: Sequence[str], rows: Iterable[Row], *, json_wanted: bool)
     elif sys.stdout.isatty():
         _show_table(columns, rows)
     else:
-        print("\t".join(columns))
-        for row in rows:
-            print("\t".join(cell(row.get(name)) for name in columns))
+        _show_lines(columns, rows)
+
+
+def _show_lines(columns: Sequence[str], rows: Iterable[Row]) -> None:
+    coming = iter(rows)
+    # The first row is asked for before the names are written: nothing is, where there is nobody to ask.
+    first = next(coming, None)
+    print("\t".join(columns))
+    for row in () if first is None else itertools.chain((first,), coming):
+        print("\t".join(cell(row.get(name)) for name in columns))
 
 
 def _show_json(rows: Iterable[Row]) -> None:

@@ -4,6 +4,7 @@ A draft's file lies in SortTemp/SHARD, the file of an entry in Queue/SHARD; both
 rename carries the one to the other.
 """
 
+import itertools
 import os
 import zlib
 from collections.abc import Iterator
@@ -103,7 +104,7 @@ class ContentFolder:
     def __init__(self, home: Path, shard: str) -> None:
         self.drafts = home / "SortTemp" / shard
         self.entries = home / "Queue" / shard
-        self._created = 0
+        self._created = itertools.count(1)  # drafts are created in several threads
 
     def make(self) -> None:
         """Make the folders durably."""
@@ -111,11 +112,11 @@ class ContentFolder:
             for folder in (self.entries, self.drafts):
                 folder.mkdir(parents=True, exist_ok=True)
                 sync_folder(folder.parent)
+            sync_folder(self.entries.parent.parent)
 
     def create(self) -> ContentFile:
         """A new draft's content."""
-        self._created += 1
-        return ContentFile(self.drafts / f"{os.getpid()}-{self._created}.tmp")
+        return ContentFile(self.drafts / f"{os.getpid()}-{next(self._created)}.tmp")
 
     def entry_file(self, key: str) -> Path:
         """Where the content of the entry with this key is."""

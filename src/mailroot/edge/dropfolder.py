@@ -23,8 +23,7 @@ def drop_file(entry: QueueEntry, pending: Sequence[Pending], domain: str, folder
     envelope = entry.envelope
     sender = envelope.sender_text or "<>"
     head = _receiver_lines(sender, [one.recipient for one in pending])
-    return_path = f"Return-Path: {sender}\r\n".encode()
-    return NewFile(folder, f"{entry.key}-{digest}.eml", lambda: _pieces(head, return_path, entry.content))
+    return NewFile(folder, f"{entry.key}-{digest}.eml", lambda: with_return_path(entry.content, sender, head))
 
 
 def _receiver_lines(sender: str, recipients: Iterable[Recipient]) -> bytes:
@@ -32,7 +31,9 @@ def _receiver_lines(sender: str, recipients: Iterable[Recipient]) -> bytes:
     return "".join(lines).encode()
 
 
-def _pieces(head: bytes, return_path: bytes, content: Content) -> Iterator[Sequence[bytes | memoryview]]:
+def with_return_path(content: Content, sender: str, head: bytes = b"") -> Iterator[Sequence[bytes | memoryview]]:
+    """The content with its Return-Path (no brackets but for the null sender, "<>"), and `head` in front of it."""
+    return_path = f"Return-Path: {sender}\r\n".encode()
     source = iter(content.pieces())
     first = next(source, b"")
     while _end_of_header(first) == -1 and len(first) < _HEADER_LIMIT:

@@ -34,15 +34,11 @@ class DropQuota:
 
     def measure(self, folder: str) -> None:
         """Count the folder's files; one that is gone meanwhile counts nothing. Blocks."""
-        total = 0
         try:
             with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name.endswith(".eml"):
-                        total += _size(entry)
+                self._octets[folder] = sum(_size(entry) for entry in entries if entry.name.endswith(".eml"))
         except OSError:
-            total = 0
-        self._octets[folder] = total
+            self._octets[folder] = 0  # what is missing is not full; a delivery tells what else is wrong
 
 
 def _size(entry: "os.DirEntry[str]") -> int:

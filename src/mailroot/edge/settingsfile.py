@@ -68,7 +68,7 @@ class SettingsFile:
 
     def check(self, text: str) -> Settings | Problems:
         """What the file would stand for with this text in it."""
-        facts = machine_facts(self.folder, self.path.name, self._revision + 1)
+        facts = machine_facts(self.folder, self._revision + 1)
         return parse(text, facts, private=self._private(), file=str(self.path))
 
     def _private(self) -> bool:
@@ -111,11 +111,11 @@ def _write(draft: Path, octets: bytes, model: Path) -> None:
         os.fsync(descriptor)
 
 
-def machine_facts(folder: str, file: str = "mailroot.toml", revision: int = 1) -> Facts:
+def machine_facts(folder: str, revision: int = 1) -> Facts:
     """What this machine and this environment add to a settings file in `folder`."""
     host, addresses = _own_names()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Facts(folder, host, cores, addresses, os.environ, first_line, revision, file)
+    return Facts(folder, host, cores, addresses, os.environ, first_line, revision)
 
 
 def first_line(path: str) -> str:
@@ -132,7 +132,7 @@ def _own_names() -> tuple[str, frozenset[str]]:
     short = socket.gethostname()
     try:
         found = socket.getaddrinfo(short, None, type=socket.SOCK_STREAM, flags=socket.AI_CANONNAME)
-    except OSError:
+    except (OSError, UnicodeError):
         found = []
     full = next((row[3] for row in found if row[3]), short)
     names = [domain_key(name) for name in (full, short)]

@@ -53,11 +53,15 @@ class SqliteQueue:
         """Open a shard, make it where there is none, recover and sweep what a dead process left.
 
         `longest_wait` is the longest retry interval: a due further ahead was set before the clock jumped back, and
-        counts as now. `set_aside` hears the key of each damaged entry and the cause, in the writer's thread. Raises
-        `Misconfigured` or `Unavailable`.
+        counts as now. `set_aside` hears the key of each damaged entry and the cause. Raises `Misconfigured` or
+        `Unavailable`.
         """
-        described = Shard(home, shard, now, set_aside, longest_wait, vfs)
-        made = cls(asyncio.get_running_loop(), described)
+        loop = asyncio.get_running_loop()
+
+        def aside(key: str, cause: str) -> None:
+            loop.call_soon_threadsafe(set_aside, key, cause)
+
+        made = cls(loop, Shard(home, shard, now, aside, longest_wait, vfs))
         await made._writer.start(f"queue-{shard}", made._open)
         return made
 

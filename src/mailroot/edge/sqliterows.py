@@ -82,7 +82,7 @@ def draft_row(draft: SealedDraft) -> DraftRow:
         file_checksum = content.checksum
     else:
         held = content.data if isinstance(content, BytesContent) else b"".join(content.pieces())
-    words = _encode(_words(draft, file_checksum)).encode("utf-8", "surrogateescape")
+    words = _encode(_words(draft, file_checksum)).encode("utf-8", "surrogatepass")
     return DraftRow(draft, _checksum(words, held), words, held)
 
 
@@ -128,7 +128,7 @@ class Words:
 def read_words(words: bytes) -> Words:
     """Decode an entry's words. Raises `Damaged`."""
     try:
-        return _decoded(json.loads(words.decode("utf-8", "surrogateescape")))
+        return _decoded(json.loads(words.decode("utf-8", "surrogatepass")))
     except (ValueError, TypeError, LookupError) as fault:
         raise Damaged(f"its envelope cannot be read: {fault}") from fault
 

@@ -125,13 +125,14 @@ class Tables:
         waiting: dict[int, array[int]] = {}
         entries = []
         for number, (row, content) in enumerate(zip(rows, contents, strict=True), first):
-            draft = row.draft
-            values += (number, row.checksum, content.size, row.words, row.content)
-            places = leased if draft.lease else waiting.setdefault(microseconds(draft.arrived), array("q"))
-            places.extend(range(number << NUMBER_BITS, (number << NUMBER_BITS) + len(draft.envelope.recipients)))
-            entries.append(fresh_entry(key_of(self.tag, number), draft, content))
-            if row.content is None:
+            draft, checksum, words, held = row
+            if held is None:
                 self._file_numbers.add(number)
+            values += (number, checksum, content.size, words, held)
+            places = leased if draft.lease else waiting.setdefault(microseconds(draft.arrived), array("q"))
+            place = number << NUMBER_BITS
+            places.extend(range(place, place + len(draft.envelope.recipients)))
+            entries.append(fresh_entry(key_of(self.tag, number), draft, content))
         self._insert_entries(values)
         self._insert_recipients(LEASED, leased)
         for due, places in waiting.items():
@@ -166,7 +167,8 @@ class Tables:
         for settlement in settlements:
             number = number_of(self.tag, settlement.key)
             numbers.append(number)
-            served.extend([(number << NUMBER_BITS) + recipient for recipient in settlement.served])
+            for recipient in settlement.served:
+                served.append((number << NUMBER_BITS) + recipient)
             if settlement.deferred:
                 deferred += self._deferred(number, settlement.deferred, now)
         if deferred:

@@ -159,9 +159,9 @@ class Writer:
     def _refuse(self, requests: Sequence[Request], fault: Fault) -> None:
         for request in requests:
             request.fault = request.fault or fault
-            for row in request.rows:
-                if isinstance(fault, DiskFull) and isinstance(row.draft.content, FileContent):
-                    remove(row.draft.content.path)
+            if isinstance(fault, DiskFull):
+                for row in request.rows:
+                    _drop_file(row)
 
     def _try(self, group: list[Request]) -> None:
         """One transaction for those of the group that have no fault yet. Raises `DiskFull` once it is undone."""
@@ -206,6 +206,7 @@ class Writer:
             for row in request.rows:
                 if row.draft.claim is not None:
                     if row.draft.claim in known:
+                        _drop_file(row)
                         continue
                     known.add(row.draft.claim)
                 rows.append(row)
@@ -229,7 +230,7 @@ class Writer:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             self._tables.reload()
-        except apsw.Error as fault:
+        except (apsw.Error, OSError) as fault:
             self._fail(fault)
 
     def _fail(self, fault: apsw.Error | OSError) -> None:
@@ -238,23 +239,25 @@ class Writer:
         self._failed = StoreFailed(f"the queue failed and is closed: {cause}")
 
     def _keep_house(self, idle: bool) -> None:
-        if self._failed is not None or not (self._log_pages >= _WAL_PAGES or (idle and self._log_pages)):
+        """Carry the log over into the database when it is long or nobody waits, and give free pages back."""
+        if self._failed is not None or not (idle or self._log_pages >= _WAL_PAGES):
             return
         try:
             if idle:
-                self._give_back()
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            self._log_pages = 0
+                self._give_back(keep=_FREE_PAGES if self._reserve.there else 0)
+            if self._log_pages:
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                self._log_pages = 0
         except apsw.FullError:
             # The log keeps everything until there is room in the database.
             self._undo()
         except apsw.Error as fault:
             self._fail(fault)
 
-    def _give_back(self) -> None:
+    def _give_back(self, keep: int) -> None:
         (free,) = next(iter(self._connection.execute("PRAGMA freelist_count")))
-        if free > _FREE_PAGES:
-            self._connection.execute(f"PRAGMA incremental_vacuum({min(free - _FREE_PAGES, _WAL_PAGES)})").fetchall()
+        if free > keep:
+            self._connection.execute(f"PRAGMA incremental_vacuum({min(free - keep, _WAL_PAGES)})").fetchall()
 
     def _close(self) -> None:
         if self._failed is None:
@@ -282,6 +285,12 @@ class Writer:
             entry = one.entry if isinstance(one, Lease) else one
             if isinstance(entry, QueueEntry):
                 self.submit(Request(self._loop.create_future(), call=_release(entry, self._now)))
+
+
+def _drop_file(row: DraftRow) -> None:
+    """Remove the content of a draft that is not committed; it is the store's by now."""
+    if isinstance(row.draft.content, FileContent):
+        remove(row.draft.content.path)
 
 
 def _release(entry: QueueEntry, now: Callable[[], datetime]) -> Callable[[Tables], None]:

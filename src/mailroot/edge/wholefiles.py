@@ -88,7 +88,7 @@ class WholeFiles:
             if self._permissions is not None:
                 self._permissions.apply(staged.descriptor, self._permissions.mode)
         except (OSError, Unavailable):
-            _discard(staged)
+            discard(staged)
             raise
         return staged
 
@@ -170,7 +170,18 @@ def appear(staged: Staged) -> None:
                 os.link(f"/proc/self/fd/{staged.descriptor}", staged.name, dst_dir_fd=place, follow_symlinks=True)
     except OSError as fault:
         staged.fault = fault
-    _discard(staged) if staged.fault else _close(staged)
+    discard(staged) if staged.fault else _close(staged)
+
+
+def discard(staged: Staged) -> None:
+    """Drop a file that is not to appear."""
+    if staged.descriptor == -1:
+        return
+    with contextlib.suppress(OSError):
+        os.close(staged.descriptor)
+    staged.descriptor = -1
+    if staged.temporary:
+        _unlink(staged.folder, staged.temporary)
 
 
 def sync_names(group: Sequence[Staged]) -> None:
@@ -182,10 +193,13 @@ def sync_names(group: Sequence[Staged]) -> None:
         try:
             folder.sync()
         except OSError as fault:
-            for staged in group:
-                if staged.folder is folder and staged.fault is None:
-                    staged.fault = fault
-                    _unlink(folder, staged.name)
+            _take_back([staged for staged in group if staged.folder is folder and staged.fault is None], fault)
+
+
+def _take_back(group: Iterable[Staged], fault: OSError) -> None:
+    for staged in group:
+        staged.fault = fault
+        _unlink(staged.folder, staged.name)
 
 
 def _names(folder: Folder) -> Iterator[str]:
@@ -211,14 +225,6 @@ def _close(staged: Staged) -> None:
     except OSError as fault:
         staged.fault = fault
     staged.descriptor = -1
-
-
-def _discard(staged: Staged) -> None:
-    with contextlib.suppress(OSError):
-        os.close(staged.descriptor)
-    staged.descriptor = -1
-    if staged.temporary:
-        _unlink(staged.folder, staged.temporary)
 
 
 def _unlink(folder: Folder, name: str) -> None:

@@ -5,8 +5,9 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from mailroot.edge.clock import utc_now
 from mailroot.queue.store import QueueStore
-from mailroot.service.badmail import Badmail
+from mailroot.service.badmail import Badmail, BadmailLimits
 from mailroot.service.dispatcher import Carriers, Dispatcher
 from mailroot.service.pickup import PickupRole
 from mailroot.service.remote import RemoteCarrier
@@ -61,7 +62,7 @@ class ServerAtWork:
             shard.dispatcher.resume()
             self._run(shard.dispatcher.run())
         self._run(self.parts.sessions.sweep())
-        self._run(self.parts.badmail.keep_small())
+        self._run(self.parts.badmail.keep_within(self._badmail_limits, utc_now))
         if self.parts.pickup is not None:
             self._run(self.parts.pickup().run())
         self.parts.sessions.resume()
@@ -102,6 +103,7 @@ class ServerAtWork:
         """Close what `stop` left open."""
         await self.parts.carriers.remote.close()
         await self.parts.carriers.drop.close()
+        await self.parts.badmail.close()
         for shard in self.parts.shards:
             await shard.store.close()
 
@@ -112,6 +114,10 @@ class ServerAtWork:
         await former.close()
         for shard in self.parts.shards:
             shard.dispatcher.wake()
+
+    def _badmail_limits(self) -> BadmailLimits:
+        messages = self.parts.current.rules.settings.messages
+        return BadmailLimits(messages.badmail_retention, messages.badmail_limit)
 
     def _run(self, role: "asyncio._CoroutineLike[None]") -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(role))

@@ -243,7 +243,7 @@ class Dispatcher:
         await self._store.release(entry.key, numbers, self._now() + _AFTER_MISTAKE)
 
     async def _set_aside(self, entry: QueueEntry, cause: str) -> None:
-        await self._ends.set_aside(self._rules(), entry, cause)
+        await self._ends.set_aside(entry, cause)
         await self._settled(Settlement(entry.key, tuple(one.number for one in entry.pending)))
 
     # -- the end

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mailroot.mail.events import EVENTS, Emit
@@ -37,26 +37,22 @@ class Ends:
         else:
             reported = await asyncio.to_thread(reporting.reports_for, entry, settled, self.now(), expires)
         if reported.badmail:
-            await self._keep(rules, entry, reported.badmail)
+            await self._keep(entry, reported.badmail)
+        if reported.storm:
+            self.emit(EVENTS.report_storm, server=rules.key, sender=reported.storm)
         self._tell(rules, entry, reported)
         return reported.drafts
 
-    async def set_aside(self, rules: Rules, entry: QueueEntry, cause: str) -> None:
+    async def set_aside(self, entry: QueueEntry, cause: str) -> None:
         """Put an entry that our own program cannot work on into Badmail."""
         await self.badmail.keep_entry(entry, entry.pending, cause)
-        self.emit(
-            EVENTS.badmail,
-            server=rules.key,
-            entry=entry.key,
-            message_id=entry.message_id,
-            name=entry.key,
-            cause=cause,
-        )
 
-    async def _keep(self, rules: Rules, entry: QueueEntry, failed: tuple[Undeliverable, ...]) -> None:
-        """Keep the message whose sender cannot be told; its recipients and what they met stand beside it."""
-        for one in failed:
-            await self.badmail.keep_entry(entry, (one.pending,), f"{one.cause}: {one.status.reply or one.status.reason}")
+    async def _keep(self, entry: QueueEntry, failed: tuple[Undeliverable, ...]) -> None:
+        """Keep the message whose sender cannot be told, with the recipients that failed together."""
+        first = failed[0]
+        pending = tuple(replace(one.pending, last=one.status) for one in failed)
+        text = f"{first.cause}. {first.status.reply or first.status.reason}"
+        await self.badmail.keep_entry(replace(entry, pending=pending), pending, text)
 
     def _tell(self, rules: Rules, entry: QueueEntry, reported: Reported) -> None:
         about = {"server": rules.key, "message_id": entry.message_id}

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mailroot import __version__
+from mailroot.edge.clock import utc_now
 from mailroot.edge.channel import WorkerLine, open_channel
 from mailroot.edge.listening import bound_port, listen, lock_home, shown
 from mailroot.edge.logs import open_log
@@ -25,7 +26,6 @@ from mailroot.service.reload import Reloaded, put_in_force
 from mailroot.service.slots import slots_for
 from mailroot.service.state import AFTER, State, WorkerAtWork
 from mailroot.service.worker import Birth, run_worker
-from mailroot.service.world import utc_now
 from mailroot.settings.change import Problems
 from mailroot.settings.service import Settings
 from mailroot.settings.virtualserver import Start, VirtualServer

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from mailroot.edge.clock import local_now, utc_now
 from mailroot.edge.dns import DnsResolver
 from mailroot.edge.folder import Permissions, permissions
 from mailroot.edge.logs import Log, open_log
@@ -19,6 +19,7 @@ from mailroot.edge.sqlitequeue import SqliteQueue
 from mailroot.mail.address import Mailbox
 from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import StoreFailed
+from mailroot.mail.pickuplines import Dots as PickupDots
 from mailroot.routing.route import DropRoute
 from mailroot.service.atwork import Current, Parts, ServerAtWork, Shard
 from mailroot.service.badmail import Badmail
@@ -26,6 +27,8 @@ from mailroot.service.dispatcher import Carriers, Dispatcher
 from mailroot.service.drop import DropCarrier
 from mailroot.service.ends import Ends
 from mailroot.service.intake import Intake
+from mailroot.service.pickedup import receipt
+from mailroot.service.pickup import PickupPlaces, PickupRole, PickupRules, PickupWorld
 from mailroot.service.remote import RemoteCarrier, Way
 from mailroot.service.reports import Identity, Naming, Reporting, StormCap
 from mailroot.service.rules import Rules, rules_of
@@ -36,16 +39,6 @@ from mailroot.settings.service import Settings
 from mailroot.settings.virtualserver import VirtualServer
 
 _ALPHABET = string.ascii_letters + string.digits
-
-
-def utc_now() -> datetime:
-    """The moment, in UTC."""
-    return datetime.now(UTC)
-
-
-def local_now() -> datetime:
-    """The moment, in the machine's zone."""
-    return datetime.now(UTC).astimezone()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +103,7 @@ class World:
         settings, current = rules.settings, Current(rules)
         drop = DropCarrier(f"{key}-w{self._run.number}", _drop_permissions(settings), _quotas(current))
         await drop.prepare(_drop_folders(rules))
-        badmail = Badmail(self._badmail_folder(settings), current, self.emit, self.now)
+        badmail = Badmail(key, settings.messages.badmail, f"{key}-w{self._run.number}", self.emit)
         ends = Ends(self._reporting(current), badmail, self.emit, self.now, self._store_failed(key))
         carriers = Carriers(drop, self._remote(rules))
         shards = [
@@ -121,8 +114,8 @@ class World:
         intake = self._intake(key, shards[0], drop)
         prefix = f"{secrets.token_hex(3)}{self._run.number}-"
         sessions = Sessions(lambda: current.rules, intake, self._session_count(key), prefix)
-        parts = Parts(current, sessions, shards, carriers, badmail, pickup=None)
-        return ServerAtWork(parts)
+        pickup = self._pickup(current, intake, badmail, shards[0].name) if settings.pickup.enabled else None
+        return ServerAtWork(Parts(current, sessions, shards, carriers, badmail, pickup))
 
     async def _store(self, key: str, shard: str, settings: VirtualServer) -> SqliteQueue:
         def set_aside(entry: str, cause: str) -> None:
@@ -163,6 +156,33 @@ class World:
             count=self._run.count,
         )
 
+    def _pickup(self, current: Current, intake: Intake, badmail: Badmail, shard: str) -> Callable[[], PickupRole]:
+        home, folder = current.rules.settings.home, current.rules.settings.pickup
+        places = PickupPlaces(
+            pickup=f"{home}/Pickup",
+            claims=f"{home}/SortTemp/pickup-{shard}",
+            lock=f"{home}/.pickup.lock",
+            permissions=permissions(folder.owner, folder.group, folder.mode),
+        )
+
+        def rules() -> PickupRules:
+            settings = current.rules.settings
+            dots = PickupDots(settings.pickup.dots.value)
+            return PickupRules(dots, settings.pickup.rescan, settings.messages.size_limit)
+
+        world = PickupWorld(
+            server=intake.key,
+            store=intake.store,
+            badmail=badmail,
+            receive=lambda picked: receipt(current.rules, intake, picked),
+            room=intake.room,
+            committed=lambda entry, leased: intake.accepted(entry, len(entry.envelope.recipients), leased),
+            new_content=intake.create_content,
+            emit=self.emit,
+            now=self.now,
+        )
+        return lambda: PickupRole(places, rules, world)
+
     def _remote(self, rules: Rules) -> RemoteCarrier:
         settings = rules.settings
         resolver = DnsResolver([(server.address, server.port) for server in settings.delivery.dns], time.monotonic)
@@ -196,9 +216,6 @@ class World:
             self._fail(str(fault))
 
         return failed
-
-    def _badmail_folder(self, settings: VirtualServer) -> Path:
-        return Path(settings.messages.badmail or f"{settings.home}/Badmail")
 
 
 def _drop_permissions(settings: VirtualServer) -> Permissions:

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from mailroot.mail.address import domain_key
 from mailroot.settings.checks import checks
 from mailroot.settings.declared import Parts, declared, key_text, nearest, pattern, sections, values
-from mailroot.settings.lines import line_of
+from mailroot.settings.lines import line_of, places
 from mailroot.settings.option import Applies
 from mailroot.settings.problem import Problem, Problems
 from mailroot.settings.resolve import Facts, resolve, secrets_in, with_secrets
@@ -46,7 +46,7 @@ def parse(text: str, facts: Facts, *, private: bool = True, file: str = "") -> S
     """
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
+    except (tomllib.TOMLDecodeError, RecursionError) as fault:
         at = re.search(r"at line (\d+)", str(fault))
         mend = "text stands in quotes, a table's name in [brackets]"
         problem = Problem("", "", f"not TOML: {fault}", mend, int(at[1]) if at else 0)
@@ -63,13 +63,9 @@ def parse(text: str, facts: Facts, *, private: bool = True, file: str = "") -> S
     problems += [problem for problem in found if faulty.isdisjoint((problem.path, *problem.related))]
     if not problems:
         return settings
-    placed = [_placed(problem, text) for problem in problems]
+    found_lines = places(text)
+    placed = [replace(problem, line=line_of(found_lines, problem.path)) for problem in problems]
     return Problems(tuple(sorted(placed, key=lambda problem: problem.line)), file)
-
-
-def _placed(problem: Problem, text: str) -> Problem:
-    line = line_of(text, problem.path)
-    return Problem(problem.path, problem.value, problem.wrong, problem.mend, line, problem.related)
 
 
 def _unknown(table: Mapping[str, Any], above: Parts) -> Iterator[Problem]:

@@ -1,14 +1,26 @@
 """Single options by their dotted keys: read from settings, read and written in a file's text with its comments kept."""
 
+import contextlib
 import tomllib
-from collections.abc import MutableMapping
-from typing import Any, cast
+from collections.abc import Callable, MutableMapping
+from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Table
 
 from mailroot.mail.address import domain_key
-from mailroot.settings.declared import SHOWN_SECRET, Declared, Parts, declared, key_parts, nearest, pattern, values
+from mailroot.settings.declared import (
+    SHOWN_SECRET,
+    Declared,
+    Parts,
+    declared,
+    key_parts,
+    key_text,
+    nearest,
+    pattern,
+    values,
+)
 from mailroot.settings.service import Settings
 
 
@@ -73,16 +85,32 @@ def set_value(text: str, key: str, value: str) -> str:
     parts, found = _option(key)
     fitting = _fitting(found, key, value)
     try:
-        document = tomlkit.parse(text)
-        node: MutableMapping[str, Any] = document
-        for depth, part in enumerate(parts[:-1]):
-            if part not in node:
-                node[part] = tomlkit.table(is_super_table=depth < len(parts) - 2)
-            node = cast("MutableMapping[str, Any]", node[part])
-        node[parts[-1]] = fitting
-    except TOMLKitError as fault:
-        raise ValueError(f"not TOML: {fault}") from fault
-    return tomlkit.dumps(document)
+        wanted = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise ValueError(f"the file is not TOML: {fault}") from fault
+    _place(wanted, parts, fitting, lambda _: {})
+    # The file's form is kept by a library; that it holds what it should, and nothing else, is not left to that.
+    for new in (_header, lambda _: tomlkit.inline_table()):
+        with contextlib.suppress(TOMLKitError, ValueError):
+            document = tomlkit.parse(text)
+            _place(document, parts, fitting, new)
+            changed = tomlkit.dumps(document)
+            if tomllib.loads(changed) == wanted:
+                return changed
+    raise ValueError(f"{key}: the file is written in a form that cannot be changed safely; change it by hand")
+
+
+def _header(last: bool) -> Table:
+    """A table with a header of its own if a value is to stand in it."""
+    return tomlkit.table(is_super_table=not last)
+
+
+def _place(table: MutableMapping[str, Any], parts: Parts, value: object, new: Callable[[bool], Any]) -> None:
+    for depth, part in enumerate(parts[:-1]):
+        table = table.setdefault(part, new(depth == len(parts) - 2))
+        if not isinstance(table, MutableMapping):
+            raise ValueError(f"{key_text(parts)}: {part} is no table in the file")
+    table[parts[-1]] = value
 
 
 def _fitting(found: Declared, key: str, value: str) -> Any:

@@ -22,9 +22,8 @@ _Holder = TypeVar("_Holder", OutboundSecurity, LdapRouting)
 class Facts:
     """What settings rest on besides their text; `edge.settingsfile` finds it out.
 
-    `folder` is the settings file's, absolute, and `file` its name in there. `host` is the machine's full name and
-    `addresses` are its own. `read` gives the first line of a file and raises `Fault` where it cannot. `revision` is
-    that of the settings to be made.
+    `folder` is the settings file's, absolute. `host` is the machine's full name and `addresses` are its own. `read`
+    gives the first line of a file and raises `Fault` where it cannot. `revision` is that of the settings to be made.
     """
 
     folder: str
@@ -34,7 +33,6 @@ class Facts:
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     read: Callable[[str], str] = str
     revision: int = 1
-    file: str = "mailroot.toml"
 
 
 def resolve(settings: Settings, facts: Facts) -> Settings:
@@ -51,7 +49,6 @@ def resolve(settings: Settings, facts: Facts) -> Settings:
         servers={key: _server(server, facts) for key, server in servers.items()},
         revision=facts.revision,
         folder=facts.folder,
-        file=facts.file,
     )
 
 

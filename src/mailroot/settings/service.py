@@ -54,14 +54,10 @@ class Admin:
 @strict
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that was set. `revision` grows with every reload; `folder` and `file` are the settings file's place.
-
-    `folder` is absolute; `file` is the name in it, which also names the control socket.
-    """
+    """Everything that was set. `revision` grows with every reload; `folder` is the settings file's, absolute."""
 
     service: Service = section(Service, "The service as a whole.")
     admin: Admin = section(Admin, "Administration.")
     servers: Mapping[str, VirtualServer] = section(dict, "The virtual servers, by their short names.")
     revision: int = 0
     folder: str = ""
-    file: str = "mailroot.toml"

@@ -55,7 +55,6 @@ _ADDRESSES = "write the addresses or networks instead"
 
 UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("service.queue", lambda value: value != "embedded", "A queue on PostgreSQL", 'write "embedded"'),
-    Unbuilt("service.run_as", _is_set, "Another account for the workers", "start the service under that account"),
     Unbuilt(
         _SERVER + "access.anonymous",
         _is_off,

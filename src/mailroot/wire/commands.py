@@ -1,6 +1,6 @@
 """The arguments of each verb: octets in, values out; a `Reply` where they are refused.
 
-Pure functions, one a verb, that know nothing of sequence or state. Verbs are found in `server`'s table.
+Pure functions, one a verb, that know nothing of sequence or state. Who calls them stands in `verbs.TABLE`.
 """
 
 import re
@@ -18,15 +18,15 @@ from mailroot.wire.grammar import Path, parse_path
 _HELLO_NAME = re.compile(rb"[!#-'*+./0-:=?@A-Z\[\]^_`a-z{|}~-]{0,255}")
 _CHUNK = re.compile(rb"([0-9]{1,18})(?: +(LAST))?", re.IGNORECASE)
 
-_INVALID_ARGUMENTS = REPLIES.invalid_arguments()
-_INVALID_ADDRESS = REPLIES.invalid_address()
-_ARGUMENT_MISSING = REPLIES.argument_missing()
-_NEEDS_SMTPUTF8 = REPLIES.needs_smtputf8()
+_INVALID_ARGUMENTS: Reply = REPLIES.invalid_arguments()
+_INVALID_ADDRESS: Reply = REPLIES.invalid_address()
+_ARGUMENT_MISSING: Reply = REPLIES.argument_missing()
+_NEEDS_SMTPUTF8: Reply = REPLIES.needs_smtputf8()
 
 
 @dataclass(frozen=True, slots=True)
 class Addressed:
-    """MAIL or RCPT as it was said. `odd` names what of it was accepted although no standard allows it; "" if nothing."""
+    """MAIL or RCPT as it was said. `odd` names what was accepted although no standard allows it; "" for nothing."""
 
     said: MailFrom | RcptTo
     odd: str = ""
@@ -40,18 +40,18 @@ class Chunk:
     last: bool
 
 
-def parse_nothing(argument: bytes, smtputf8: bool) -> None:  # noqa: ARG001
+def parse_nothing(_argument: bytes, _smtputf8: bool) -> None:
     """For verbs whose argument means nothing: NOOP and HELP may have one, RSET and DATA and QUIT are forgiven."""
 
 
-def parse_hello(argument: bytes, smtputf8: bool) -> Hello | Reply:  # noqa: ARG001
+def parse_hello(argument: bytes, _smtputf8: bool) -> Hello | Reply:
     """The client's name. A missing one is accepted, as the predecessor does; an unprintable one is not."""
     if not _HELLO_NAME.fullmatch(argument):
         return _INVALID_ARGUMENTS
     return Hello(argument.decode(), extended=True)
 
 
-def parse_mail(argument: bytes, smtputf8: bool) -> Addressed | Reply:  # noqa: ARG001
+def parse_mail(argument: bytes, _smtputf8: bool) -> Addressed | Reply:
     """`FROM:<path> parameters` (RFC 5321 section 4.1.1.2)."""
     if argument[:5].upper() != b"FROM:":
         return _INVALID_ARGUMENTS
@@ -105,7 +105,7 @@ def _parse_addressed(argument: bytes, smtputf8: bool) -> tuple[Path, str] | Repl
     return path, odd if path.bracketed else "no-brackets"
 
 
-def parse_verify(argument: bytes, smtputf8: bool) -> Mailbox | Reply:  # noqa: ARG001
+def parse_verify(argument: bytes, _smtputf8: bool) -> Mailbox | Reply:
     """The user or mailbox that VRFY names (RFC 5321 section 4.1.1.6)."""
     if not argument:
         return _ARGUMENT_MISSING
@@ -116,7 +116,7 @@ def parse_verify(argument: bytes, smtputf8: bool) -> Mailbox | Reply:  # noqa: A
     return _INVALID_ADDRESS if path.mailbox is None or path.rest else path.mailbox
 
 
-def parse_chunk(argument: bytes, smtputf8: bool) -> Chunk | Reply:  # noqa: ARG001
+def parse_chunk(argument: bytes, _smtputf8: bool) -> Chunk | Reply:
     """`octets [LAST]` (RFC 3030 section 2): digits only."""
     found = _CHUNK.fullmatch(argument)
     if found is None:

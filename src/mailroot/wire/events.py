@@ -47,7 +47,7 @@ class DataRequested:
     """The client wants to send the content. Owes a reply: `REPLIES.start_input()`, or a refusal.
 
     With `chunked` (the first BDAT) a positive reply only means yes and is not sent, because BDAT knows no 354; a
-    refusal is sent after the octets of the chunk. After a refusal the transaction goes on; only RSET and the like end it.
+    refusal is sent after the octets of the chunk. A refusal does not end the transaction; RSET and the like do.
     """
 
     chunked: bool

@@ -19,7 +19,7 @@ _BODIES = {body.value: body for body in Body}
 _RETURNS = {kind.value: kind for kind in Return}
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]+")
 
-_INVALID = REPLIES.invalid_arguments()
+_INVALID: Reply = REPLIES.invalid_arguments()
 
 
 def _size(value: str | None) -> int | None:
@@ -107,7 +107,8 @@ def parse_parameters(text: str, known: Mapping[str, Parameter]) -> dict[str, obj
         name = found[1].upper()
         parameter = known.get(name)
         if parameter is None:
-            return REPLIES.unknown_parameter(name=name)
+            unknown: Reply = REPLIES.unknown_parameter(name=name)
+            return unknown
         value = parameter.parse(found[2])
         if value is None or parameter.field in values:
             return _INVALID

@@ -34,8 +34,8 @@ LOCAL_LIMIT = 64  # RFC 5321 section 4.5.3.1.1
 DOMAIN_LIMIT = 255  # RFC 5321 section 4.5.3.1.2
 PATH_LIMIT = 256  # RFC 5321 section 4.5.3.1.3, with its brackets
 
-_INVALID = REPLIES.invalid_address()
-_TOO_LONG = REPLIES.address_too_long()
+_INVALID: Reply = REPLIES.invalid_address()
+_TOO_LONG: Reply = REPLIES.address_too_long()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ def parse_path(text: str) -> Path | Reply:
         local, at, domain = plain.rpartition("@")
         if not at:
             local, domain = domain, ""
+        elif not domain:
+            return _INVALID
     else:
         return Path(None, text[found.end() :]) if found[0] == "<>" else _INVALID
     mailbox = _mailbox(local, domain, quoted is not None)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.wire.body import first_bare_newline, has_bare_newline, normalized
-from mailroot.wire.events import BodyFailed, BodyPiece, Event, Fault
+from mailroot.wire.events import BodyFailed, BodyPiece, Event
 from mailroot.wire.profile import ServerProfile
 
-SESSION_TOO_LARGE = REPLIES.session_too_large()
-_MESSAGE_TOO_LARGE = REPLIES.message_too_large()
-_BARE_NEWLINE = REPLIES.bare_newline()
+SESSION_TOO_LARGE: Reply = REPLIES.session_too_large()
+_MESSAGE_TOO_LARGE: Reply = REPLIES.message_too_large()
+_BARE_NEWLINE: Reply = REPLIES.bare_newline()
 _NO_LIMIT = 1 << 62
 
 
@@ -72,9 +72,7 @@ class Incoming:
 
     def _mend(self, content: bytes) -> bytes:
         if not self._reject:
-            if not self.bare_newlines:
-                self.bare_newlines = True
-                self._emit(Fault("bare-newline", "bare CR or LF in the content was made CRLF"))
+            self.bare_newlines = True
             return normalized(content)
         if self.size + first_bare_newline(content) <= self._limit:  # else the size failed before
             self._fail(_BARE_NEWLINE, "bare CR or LF in the content")

@@ -1,4 +1,4 @@
-"""What the table of verbs is made of: the states of a connection, and a row. The rows stand in `server`."""
+"""What the table of verbs is made of: the states of a connection, and a row. The rows stand in `verbs`."""
 
 import enum
 from collections.abc import Callable
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from mailroot.mail.reply import REPLIES, Reply
 
 if TYPE_CHECKING:
-    from mailroot.wire.server import ServerEngine
+    from mailroot.wire.dialogue import Dialogue
+
+COMMAND_LIMIT = 512  # RFC 5321 section 4.5.3.1.4
 
 
 class State(enum.Enum):
@@ -63,10 +65,10 @@ class Row:
     source: str
     legal: frozenset[State]
     parse: Callable[[bytes, bool], Any]
-    act: Callable[["ServerEngine", Any], None]
-    answered: Callable[["ServerEngine", Reply], None] | None = None
+    act: Callable[["Dialogue", Any], None]
+    answered: Callable[["Dialogue", Reply], None] | None = None
     then: State | None = None
     otherwise: Reply | None = None
     ends_group: bool = False
     alone: bool = False
-    longest: int = 512  # RFC 5321 section 4.5.3.1.4
+    longest: int = COMMAND_LIMIT

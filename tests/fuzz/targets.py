@@ -1,0 +1,54 @@
+"""What a fuzzer may throw at: each target takes octets, and must neither raise nor break its promise."""
+
+from mailroot.mail.reply import Reply
+from mailroot.wire import commands
+from mailroot.wire.grammar import Path, parse_path
+from mailroot.wire.profile import ServerProfile
+from mailroot.wire.server import ServerEngine
+from tests.dialogue import GREETING, Policy, pump
+
+
+def path(octets: bytes) -> None:
+    """A path that was read is printable, short, and reads the same again."""
+    parsed = parse_path(octets.decode(errors="surrogateescape"))
+    if isinstance(parsed, Reply) or parsed.mailbox is None:
+        return
+    text = str(parsed.mailbox)
+    assert not any(character < " " or character == "\x7f" for character in text)
+    assert len(text.encode()) <= 254
+    again = parse_path(f"<{text}>")
+    assert isinstance(again, Path)
+    assert again.mailbox == parsed.mailbox
+
+
+def arguments(octets: bytes) -> None:
+    """No parser of arguments raises."""
+    for parse in (
+        commands.parse_hello,
+        commands.parse_mail,
+        commands.parse_rcpt,
+        commands.parse_verify,
+        commands.parse_chunk,
+    ):
+        for smtputf8 in (False, True):
+            parse(octets, smtputf8)
+    commands.parse_mail(b"FROM:<a@b> " + octets, False)
+    commands.parse_rcpt(b"TO:<a@b> " + octets, True)
+
+
+def conversation(octets: bytes) -> None:
+    """The engine neither raises nor keeps what it has read, and answers in whole lines."""
+    engine = ServerEngine(ServerProfile("m", "127.0.0.1", size_limit=1000, strict_pipelining=False))
+    engine.greet(GREETING)
+    policy = Policy()
+    written = pump(engine, policy)
+    for at in range(0, len(octets), 16):
+        engine.feed(octets[at : at + 16])
+        written += pump(engine, policy)
+    engine.end_of_input()
+    written += pump(engine, policy)
+    assert written.endswith(b"\r\n")
+    assert engine.closing
+
+
+TARGETS = {target.__name__: target for target in (path, arguments, conversation)}
