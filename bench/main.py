@@ -10,11 +10,13 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from bench.disk import Disk, disk
 from bench.servers import ROOT, Postfix, Server
 from bench.table import rows
-from bench.workloads import KINDS, Bench, Figures, workloads
+from bench.workloads import KINDS, Bench, Figures, Workload, workloads
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
@@ -40,6 +42,14 @@ def chosen_servers(asked: argparse.Namespace) -> tuple[type[Server], ...]:
         print(f"Postfix is left out: {reason}")
         left_out["Postfix"] = True
     return tuple(kind for kind in KINDS if not left_out[kind.name])
+
+
+def chosen_workloads(bench: Bench, names: list[str] | None) -> list[Workload]:
+    """Return the workloads of these names, or all."""
+    known = {workload.name: workload for workload in workloads(bench)}
+    if unknown := set(names or ()) - known.keys():
+        raise SystemExit(f"no workload is called {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    return [workload for name, workload in known.items() if not names or name in names]
 
 
 def prepare(kinds: tuple[type[Server], ...]) -> None:
@@ -68,27 +78,26 @@ def measure(asked: argparse.Namespace) -> dict[str, list[Figures]]:
     with disk(asked.disk) as place:
         print(describe(place, kinds, asked.rounds), flush=True)
         bench = Bench(place.folder, kinds, asked.rounds, asked.messages, asked.idle, asked.deep)
-        every = workloads(bench)
-        known = [workload.name for workload in every]
-        if unknown := set(asked.only or ()) - set(known):
-            raise SystemExit(f"no workload is called {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-        for workload in every:
-            if asked.only and workload.name not in asked.only:
-                continue
+        for workload in chosen_workloads(bench, asked.only):
             print(f"\n{workload.name}: {workload.title}", flush=True)
             found[workload.name] = workload.run(bench)
             print("\n".join(rows(found[workload.name])), flush=True)
     return found
 
 
+def end(number: int, _: FrameType | None) -> NoReturn:
+    """End the run in good order: what was started and mounted goes, and no second signal disturbs that."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Measure, print, write; leave nothing running or mounted, after Ctrl-C or SIGTERM either."""
     asked = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        found = measure(asked)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, end)
+    found = measure(asked)
     if asked.json:
         text = json.dumps({name: [asdict(shown) for shown in figures] for name, figures in found.items()}, indent=2)
         asked.json.write_text(text + "\n")

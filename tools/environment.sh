@@ -20,6 +20,10 @@ find_python() {
         "apt-get install python3 python3-venv), or name one: MAILROOT_PYTHON=/path/to/python3"
 }
 
+can_make_environments() { # PYTHON
+    "$1" -c 'import ensurepip, venv' 2>/dev/null
+}
+
 environment_is_ready() { # FOLDER REQUIREMENTS
     [ -x "$1/bin/python" ] && cmp -s "$2" "$1/requirements.installed"
 }
@@ -27,7 +31,7 @@ environment_is_ready() { # FOLDER REQUIREMENTS
 # Makes or renews the virtual environment FOLDER so that it holds REQUIREMENTS; all output goes to standard error.
 make_environment() { # FOLDER REQUIREMENTS
     python=$(find_python) || exit
-    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+    can_make_environments "$python" ||
         fail "$python cannot make virtual environments (Debian and Ubuntu: apt-get install python3-venv)"
     # The lock belongs to descriptor 9, which this shell keeps until the function ends, whatever ends it.
     {
