@@ -34,7 +34,9 @@ MAY_NOT = RelayRight(False, "not listed")
         (UNKNOWN, MAY, True),
     ],
 )
-def test_a_recipient_is_taken_by_its_domain_or_by_the_clients_right(place: Place, right: RelayRight, taken: bool) -> None:
+def test_a_recipient_is_taken_by_its_domain_or_by_the_clients_right(
+    place: Place, right: RelayRight, taken: bool
+) -> None:
     verdict = may_receive(Mailbox("ann", "x.test"), place, right)
     assert isinstance(verdict, Accept if taken else Refuse)
 

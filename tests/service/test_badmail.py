@@ -28,12 +28,12 @@ async def kept(tmp_path):
 async def test_an_entry_becomes_three_files(kept, tmp_path):
     entry = delivery("", key="k1", recipients=("c@d.example", "e@d.example")).entry
     await kept.keep_entry(entry, entry.pending, "the report could not be delivered")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["k1.BAD", "k1.BDP", "k1.BDR"]
-    message = (tmp_path / "k1.BAD").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["k1-0.BAD", "k1-0.BDP", "k1-0.BDR"]
+    message = (tmp_path / "k1-0.BAD").read_bytes()
     assert message.startswith(b"Received:") and b"\r\nReturn-Path: a@b.example\r\nX-OriginalArrivalTime" in message
-    words = (tmp_path / "k1.BDR").read_text()
+    words = (tmp_path / "k1-0.BDR").read_text()
     assert "0xC00402C7" in words and "a@b.example" in words and "c@d.example" in words
-    properties = json.loads((tmp_path / "k1.BDP").read_text())
+    properties = json.loads((tmp_path / "k1-0.BDP").read_text())
     assert properties["recipients"][0]["address"] == "c@d.example"
     assert kept.events[0][0] == "badmail"
 

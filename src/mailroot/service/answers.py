@@ -31,7 +31,19 @@ Commit = asyncio.Future[QueueEntry | None]
 class Answers:
     """The answers of one session. A transaction is `_mail`, the accepted recipients and, from DATA on, a draft."""
 
-    __slots__ = ("_client", "_draft", "_intake", "_leased", "_mail", "_recipients", "_right", "_rules", "_session", "hello", "messages")
+    __slots__ = (
+        "_client",
+        "_draft",
+        "_intake",
+        "_leased",
+        "_mail",
+        "_recipients",
+        "_right",
+        "_rules",
+        "_session",
+        "hello",
+        "messages",
+    )
 
     def __init__(self, rules: Rules, client: Client, intake: Intake, session: str) -> None:
         self._rules = rules
@@ -128,7 +140,9 @@ class Answers:
             return self._refused(verdict.reply, verdict.cause, recipient=str(recipient.address))
         stamped = stamped_recipient(recipient, place)
         if place.local and self._over_quota(stamped):
-            return self._refused(REPLIES.mailbox_full(), "the Drop folder is over its quota", recipient=str(stamped.address))
+            return self._refused(
+                REPLIES.mailbox_full(), "the Drop folder is over its quota", recipient=str(stamped.address)
+            )
         self._recipients.append(stamped)
         return REPLIES.recipient_ok(address=recipient.address)
 

@@ -77,7 +77,8 @@ class Control:
         settings, running = self._state.settings, self._state.running
         rows, counts = await self._servers_with_counts()
         workers = [
-            {"number": number, "pid": running[number].pid, "sessions": counts.get(number, 0)} for number in sorted(running)
+            {"number": number, "pid": running[number].pid, "sessions": counts.get(number, 0)}
+            for number in sorted(running)
         ]
         return {
             "version": __version__,
@@ -96,7 +97,8 @@ class Control:
         counts = await self._state.tell("counts")
         rows = [self._server_row(key, counts) for key in self._state.settings.servers]
         sessions = {
-            number: sum(one["sessions"] for one in count.values()) for number, count in zip(numbers, counts, strict=False)
+            number: sum(one["sessions"] for one in count.values())
+            for number, count in zip(numbers, counts, strict=False)
         }
         return rows, sessions
 

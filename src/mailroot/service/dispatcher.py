@@ -150,9 +150,7 @@ class Dispatcher:
     def _deliveries(self, entry: QueueEntry) -> list[Delivery]:
         pending = entry.pending
         routes = self._rules().plan.group([one.recipient.address for one in pending])
-        return [
-            Delivery(entry, tuple(pending[place] for place in places), route) for route, places in routes.items()
-        ]
+        return [Delivery(entry, tuple(pending[place] for place in places), route) for route, places in routes.items()]
 
     async def _deliver(self, delivery: Delivery) -> None:
         """One attempt and its settlement."""

@@ -23,7 +23,19 @@ class Draft:
     draft becomes a file: `stamped` is None before that.
     """
 
-    __slots__ = ("_cleared", "_create", "_failure", "_made", "_pieces", "_pool", "_trace", "_writer", "_writing", "size", "stamped")
+    __slots__ = (
+        "_cleared",
+        "_create",
+        "_failure",
+        "_made",
+        "_pieces",
+        "_pool",
+        "_trace",
+        "_writer",
+        "_writing",
+        "size",
+        "stamped",
+    )
 
     def __init__(self, trace: Trace, made: Made, create: Callable[[], ContentFile], pool: ThreadPoolExecutor) -> None:
         self._trace, self._made, self._create, self._pool = trace, made, create, pool

@@ -160,4 +160,3 @@ def _profile(rules: Rules, address: str) -> ServerProfile:
         command_timeout=patience,
         body_timeout=patience,
     )
-
