@@ -12,7 +12,7 @@ from mailroot.mail.faults import ConnectionLost, Unavailable
 from mailroot.settings.service import Settings
 
 _ANSWER_PATIENCE = 30.0
-_FIRST_PAUSE, _LONGEST_PAUSE, _SOUND_AFTER = 0.05, 10.0, 30.0
+_FIRST_PAUSE, _LONGEST_PAUSE, _SOUND_AFTER = 0.05, 2.0, 10.0
 
 # The state of a virtual server after an operation; what is not here changes nothing (facts 9: states).
 AFTER = {
