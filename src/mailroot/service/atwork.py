@@ -33,14 +33,18 @@ class Current:
 
 @dataclass(slots=True)
 class Parts:
-    """What the world built for one virtual server. `shards[0]` takes new messages; the others are orphans."""
+    """What the world built for one virtual server.
+
+    `shards[0]` takes new messages; the others are orphans. `pickups` are the shards' Pickup roles in the same order,
+    none where Pickup is off; those of orphans only finish what was claimed.
+    """
 
     current: Current
     sessions: Sessions
     shards: list[Shard]
     carriers: Carriers
     badmail: Badmail
-    pickup: Callable[[], PickupRole] | None
+    pickups: list[Callable[[], PickupRole]]
 
 
 @dataclass(slots=True)
@@ -63,8 +67,8 @@ class ServerAtWork:
             self._run(shard.dispatcher.run())
         self._run(self.parts.sessions.sweep())
         self._run(self.parts.badmail.keep_within(self._badmail_limits, utc_now))
-        if self.parts.pickup is not None:
-            self._run(self.parts.pickup().run())
+        for number, pickup in enumerate(self.parts.pickups):
+            self._run(pickup().recover() if number else pickup().run())
         self.parts.sessions.resume()
         await self.listen(sockets)
 

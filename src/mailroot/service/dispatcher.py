@@ -5,6 +5,7 @@ committed is delivered from memory. Only a settlement takes a recipient out of t
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,6 +22,7 @@ from mailroot.routing.route import DropRoute, RelayRoute
 from mailroot.service.delivery import Delivery
 from mailroot.service.drop import DropCarrier
 from mailroot.service.ends import Ends
+from mailroot.service.probation import Probation
 from mailroot.service.remote import RemoteCarrier
 from mailroot.service.rules import Rules
 
@@ -44,7 +46,9 @@ class Carriers:
 class Dispatcher:
     """Works through one store of one virtual server. `rules` gives those in force at each attempt."""
 
-    def __init__(self, store: QueueStore, rules: Callable[[], Rules], carriers: Carriers, ends: Ends) -> None:
+    def __init__(
+        self, store: QueueStore, rules: Callable[[], Rules], carriers: Carriers, ends: Ends, probation: Probation
+    ) -> None:
         self._store = store
         self._rules = rules
         self._carriers = carriers
@@ -54,7 +58,7 @@ class Dispatcher:
         self._bytes = 0
         self._entries = 0
         self._wake = asyncio.Event()
-        self._alone = asyncio.Lock()
+        self._probation = probation
         self._stopping = False
 
     # -- room: what is in memory has a cap
@@ -118,20 +122,38 @@ class Dispatcher:
     # -- one entry
 
     async def _life(self, entry: QueueEntry) -> None:
-        """All deliveries of an entry, side by side."""
+        """All that is done with an entry; whatever goes wrong, it stays in the queue."""
         try:
             if suspect(entry):
-                async with self._alone:
+                async with self._probation.alone():
                     await self._on_probation(entry)
             else:
-                await self._deliver_all(entry)
+                await self._in_company(entry)
+        except StoreFailed as fault:
+            self._ends.store_failed(fault)
+        except Exception as mistake:  # routing, Badmail or the store: without this the lease would never end
+            await self._put_off(entry, mistake)
         finally:
             self._entries -= 1
             self._bytes -= entry.content.size
             if self._entries < _MOST_ENTRIES // 2:
                 self._wake.set()
 
+    async def _in_company(self, entry: QueueEntry) -> None:
+        await self._probation.enter()
+        try:
+            await self._deliver_all(entry)
+        finally:
+            self._probation.leave()
+
+    async def _put_off(self, entry: QueueEntry, mistake: Exception) -> None:
+        """Leave an entry to the queue for a while. Where that fails too, its lease ends with the process."""
+        self._emit(EVENTS.task_failed, server=self._rules().key, task=f"entry {entry.key}", cause=repr(mistake))
+        with contextlib.suppress(Unavailable):
+            await self._store.release(entry.key, [one.number for one in entry.pending], self._now() + _AFTER_MISTAKE)
+
     async def _deliver_all(self, entry: QueueEntry) -> None:
+        """All deliveries of an entry, side by side."""
         deliveries = self._deliveries(entry)
         if len(deliveries) == 1:
             await self._guarded(deliveries[0])
