@@ -4,6 +4,7 @@ Each message says in its subject what it must look like, so that whatever is fou
 """
 
 import contextlib
+import os
 import random
 import re
 import socket
@@ -13,8 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mailroot.edge.durable import sync_folder
+
 _SUBJECT = re.compile(rb"^Subject: (\S+)\r\n", re.MULTILINE)
 _PATIENCE = 15.0
+_LINES = b"x-sender: a@local.test\r\nx-receiver: b@local.test\r\n"
 SMALL, LARGE = 2_000, 300_000
 
 
@@ -116,8 +120,8 @@ class Drop:
         self.faults: list[str] = []
 
     def look(self) -> None:
-        """Judge each file that is new."""
-        with contextlib.suppress(FileNotFoundError):
+        """Judge each file that is new. A disk that fails shows nothing."""
+        with contextlib.suppress(OSError):
             for path in self._folder.iterdir():
                 if path.suffix == ".eml" and path.name not in self.files:
                     self._judge(path)
@@ -150,6 +154,7 @@ class Load:
     clients: int = 4
     large: float = 0.1
     pickup: bool = True
+    durable_files: bool = False
     ledger: Ledger = field(default_factory=Ledger)
     drop: Drop = field(init=False)
     _turn: int = 0
@@ -180,17 +185,29 @@ class Load:
                 assert not thread.is_alive(), thread.name
 
     def _put_files(self, ended: threading.Event) -> None:
-        """Files as programs write them: created in place, written in two steps, closed."""
-        folder = self.home / "Pickup"
         number = 0
         while not ended.wait(0.02):
             number += 1
             name = f"p{self._turn}-{number}-{LARGE if number % 40 == 0 else SMALL}"
-            head = b"x-sender: a@local.test\r\nx-receiver: b@local.test\r\n"
-            with contextlib.suppress(FileNotFoundError), (folder / f"{name}.txt").open("wb", buffering=0) as file:
+            self.ledger.offered.add(name)
+            with contextlib.suppress(OSError):
+                (self._put_durably if self.durable_files else self._put)(name)
                 self.ledger.picked.add(name)
-                file.write(head)
-                file.write(message_of(name))
+
+    def _put(self, name: str) -> None:
+        """A file as programs write it: created in place, written in two steps, closed."""
+        with (self.home / "Pickup" / f"{name}.txt").open("wb", buffering=0) as file:
+            file.write(_LINES)
+            file.write(message_of(name))
+
+    def _put_durably(self, name: str) -> None:
+        """A file that is ours only once it survives a power cut in Pickup."""
+        staged = self.home / f"{name}.staged"
+        with staged.open("wb", buffering=0) as file:
+            file.write(_LINES + message_of(name))
+            os.fsync(file.fileno())
+        staged.rename(self.home / "Pickup" / f"{name}.txt")
+        sync_folder(self.home / "Pickup")
 
     def wait_for_all(self, patience: float = 60.0) -> None:
         """Wait until all that must come is in Drop."""
@@ -210,4 +227,4 @@ class Load:
         assert sorted(ledger.acknowledged - set(names)) == [], "acknowledged and lost"
         assert sorted(ledger.picked - set(names)) == [], "taken from Pickup and lost"
         assert sorted(name for name in set(names) if names.count(name) > 1) == [], "delivered twice"
-        assert set(names) <= ledger.offered | ledger.picked
+        assert set(names) <= ledger.offered
