@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import BufferedIOBase
 from pathlib import Path
 
 from mailroot.edge.durable import sync_folder
@@ -59,6 +60,8 @@ class Ledger:
 class Client:
     """One connection at a time to a service that may vanish at any moment."""
 
+    recipient = "b@local.test"
+
     def __init__(self, port: int, name: str, chance: random.Random, ledger: Ledger, large: float = 0.1) -> None:
         self._port, self._name, self._chance, self._ledger, self._large = port, name, chance, ledger, large
         self._number = 0
@@ -74,19 +77,23 @@ class Client:
                     self._send(connection, replies)
                 _ask(connection, replies, b"QUIT\r\n")
 
-    def _send(self, connection: socket.socket, replies: "socket.SocketIO") -> None:
+    def _send(self, connection: socket.socket, replies: BufferedIOBase) -> None:
         self._number += 1
         size = LARGE if self._chance.random() < self._large else self._chance.randrange(100, SMALL)
         name = f"{self._name}-{self._number}-{size}"
         _ask(connection, replies, b"MAIL FROM:<a@local.test>\r\n")
-        _ask(connection, replies, b"RCPT TO:<b@local.test>\r\n")
+        _ask(connection, replies, f"RCPT TO:<{self.recipient}>\r\n".encode())
         _ask(connection, replies, b"DATA\r\n")
         self._ledger.offered.add(name)
-        answer = _ask(connection, replies, message_of(name) + b".\r\n")
+        answer = self.deliver(connection, replies, message_of(name) + b".\r\n")
         if answer.startswith("250 2.6.0 "):
             self._ledger.acknowledged.add(name)
         else:
             self._ledger.answers.append(answer)
+
+    def deliver(self, connection: socket.socket, replies: BufferedIOBase, message: bytes) -> str:
+        """Send a message with its end; the answer."""
+        return _ask(connection, replies, message)
 
     def run(self, ended: threading.Event) -> None:
         """Sessions of one and of many messages, until the end."""
@@ -99,12 +106,12 @@ class Client:
                 ended.wait(0.02)
 
 
-def _ask(connection: socket.socket, replies: "socket.SocketIO", command: bytes) -> str:
+def _ask(connection: socket.socket, replies: BufferedIOBase, command: bytes) -> str:
     connection.sendall(command)
     return _reply(replies)
 
 
-def _reply(replies: "socket.SocketIO") -> str:
+def _reply(replies: BufferedIOBase) -> str:
     while line := replies.readline():
         if line[3:4] != b"-":
             return line.decode()
@@ -155,6 +162,7 @@ class Load:
     large: float = 0.1
     pickup: bool = True
     durable_files: bool = False
+    recipient: str = Client.recipient
     ledger: Ledger = field(default_factory=Ledger)
     drop: Drop = field(init=False)
     _turn: int = 0
@@ -170,7 +178,9 @@ class Load:
         works: list[Callable[[threading.Event], None]] = [self.drop.run]
         for number in range(self.clients):
             name = f"c{self._turn}.{number}"
-            works.append(Client(self.port, name, random.Random(self.chance.random()), self.ledger, self.large).run)
+            client = Client(self.port, name, random.Random(self.chance.random()), self.ledger, self.large)
+            client.recipient = self.recipient
+            works.append(client.run)
         if self.pickup:
             works.append(self._put_files)
         threads = [threading.Thread(target=work, args=(ended,), name=f"load {work}") for work in works]
