@@ -9,17 +9,23 @@ import enum
 LINE_LIMIT = 2048  # More than any command of ours may have; RFC 5321 section 4.5.3.1.4 asks for 512 and extensions.
 ENDLESS = 1024 * 1024  # A line without an end is cut here.
 INPUT_LIMIT = 64 * 1024
+TLS_HANDSHAKE = 0x16
 
 
 class NoLine(enum.Enum):
     """Why there is no line to give out."""
 
+    TLS = enum.auto()
+    """A line begins like a TLS handshake (RFC 8446 section 5.1); no command does."""
     STARVED = enum.auto()
     """More input is needed."""
     TOO_LONG = enum.auto()
     """A line of more than `LINE_LIMIT` octets has ended and was thrown away."""
     ENDLESS = enum.auto()
     """A line has passed `ENDLESS` octets."""
+
+
+STARVED = NoLine.STARVED
 
 
 class Input:
@@ -36,6 +42,11 @@ class Input:
         return len(self._octets) - self._at
 
     @property
+    def empty(self) -> bool:
+        """Whether nothing is left."""
+        return self._at >= len(self._octets)
+
+    @property
     def full(self) -> bool:
         """Whether the caller should stop reading from its peer until input has been used."""
         return len(self._octets) - self._at >= INPUT_LIMIT
@@ -50,10 +61,6 @@ class Input:
         self._octets = b""
         self._at = self._skipped = 0
 
-    def starts_with(self, octets: bytes) -> bool:
-        """Whether a line begins here, and begins so."""
-        return self._octets.startswith(octets, self._at) and not self._skipped
-
     def peek(self, limit: int) -> bytes:
         """The first octets, which stay."""
         return self._octets[self._at : self._at + limit]
@@ -67,23 +74,36 @@ class Input:
         self._at = min(start + limit, len(self._octets))
         return self._octets[start : self._at]
 
+    def take_all(self) -> bytes:
+        """All that has come."""
+        octets = self._octets[self._at :]
+        self._octets = b""
+        self._at = 0
+        return octets
+
     def line(self) -> bytes | NoLine:
         """The next line without its LF, or why there is none."""
         start = self._at
         end = self._octets.find(b"\n", start)
         if end < 0:
             return self._unfinished(len(self._octets) - start)
+        if not self._skipped and (end - start <= LINE_LIMIT or self._is_tls()):
+            self._at = end + 1
+            return self._octets[start:end] if self._octets[start] != TLS_HANDSHAKE else NoLine.TLS
         self._at = end + 1
         length = self._skipped + end - start
         self._skipped = 0
-        if length <= LINE_LIMIT:
-            return self._octets[start:end]
         return NoLine.TOO_LONG if length <= ENDLESS else NoLine.ENDLESS
 
     def _unfinished(self, length: int) -> NoLine:
+        if length and self._is_tls():
+            return NoLine.TLS
         if self._skipped + length <= LINE_LIMIT:
-            return NoLine.STARVED
+            return STARVED
         self._skipped += length
         self._octets = b""
         self._at = 0
-        return NoLine.STARVED if self._skipped <= ENDLESS else NoLine.ENDLESS
+        return STARVED if self._skipped <= ENDLESS else NoLine.ENDLESS
+
+    def _is_tls(self) -> bool:
+        return not self._skipped and self._octets[self._at] == TLS_HANDSHAKE
