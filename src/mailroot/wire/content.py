@@ -101,12 +101,14 @@ def _end_chunk(dialogue: Dialogue) -> None:
     if dialogue.chunk.last:
         incoming.take(reader.read(b"", last=True))
         _end(dialogue, incoming)
-    elif incoming.failure is not None:
-        dialogue.state = FAILED
-        dialogue.say(incoming.failure)
-    else:
+    elif incoming.failure is None:
         dialogue.state = CHUNKS
         dialogue.say(REPLIES.chunk_ok(size=dialogue.chunk.size))
+    elif incoming.drained_enough:
+        dialogue.close(incoming.failure)
+    else:
+        dialogue.state = FAILED
+        dialogue.say(incoming.failure)
 
 
 def _incoming(dialogue: Dialogue) -> Incoming:

@@ -73,7 +73,7 @@ class ServerEngine:
         dialogue.state = GREETED
         if not reply.positive:
             dialogue.close(reply)
-        elif len(dialogue.input) and dialogue.profile.strict_pipelining:
+        elif dialogue.input.octets and dialogue.profile.strict_pipelining:
             _refuse_early_talk(dialogue)
         else:
             dialogue.say(reply)
@@ -160,7 +160,7 @@ class ServerEngine:
 def _step(dialogue: Dialogue) -> bool:
     """Use some input. False if there is not enough of it."""
     state = dialogue.state
-    if not dialogue.input.empty and state is not FRESH:
+    if dialogue.input.octets and state is not FRESH:
         if state is DATA:
             read_data(dialogue)
             return True
@@ -193,14 +193,21 @@ def _read_command(dialogue: Dialogue) -> bool:
 def _read_line(dialogue: Dialogue, line: bytes) -> None:
     verb, _, argument = line.partition(b" ")
     row = TABLE.get(verb.upper())
-    if row is None and verb in _HTTP:
-        dialogue.break_off("not-smtp", verb.decode(), REPLIES.not_smtp())
-    elif len(line) + 2 > (COMMAND_LIMIT if row is None else row.longest):
+    if row is None:
+        _refuse_unknown(dialogue, verb, line)
+    elif len(line) + 2 > row.longest:
         dialogue.refuse(REPLIES.line_too_long(), "command")
-    elif row is None:
-        dialogue.refuse(REPLIES.unrecognized(), repr(verb)[2:-1])
     else:
         _obey(dialogue, row, argument.strip())
+
+
+def _refuse_unknown(dialogue: Dialogue, verb: bytes, line: bytes) -> None:
+    if verb in _HTTP:
+        dialogue.break_off("not-smtp", verb.decode(), REPLIES.not_smtp())
+    elif len(line) + 2 > COMMAND_LIMIT:
+        dialogue.refuse(REPLIES.line_too_long(), "command")
+    else:
+        dialogue.refuse(REPLIES.unrecognized(), repr(verb)[2:-1])
 
 
 def _obey(dialogue: Dialogue, row: Row, argument: bytes) -> None:
@@ -220,7 +227,7 @@ def _obey(dialogue: Dialogue, row: Row, argument: bytes) -> None:
 
 def _has_forbidden_input(dialogue: Dialogue) -> bool:
     behind = dialogue.input
-    return len(behind) > 0 and dialogue.profile.strict_pipelining and behind.peek(4).upper() != b"QUIT"
+    return behind.octets != b"" and dialogue.profile.strict_pipelining and behind.peek(4).upper() != b"QUIT"
 
 
 def _refuse_sequence(dialogue: Dialogue, row: Row, parsed: object) -> None:
