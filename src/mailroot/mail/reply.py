@@ -26,9 +26,9 @@ class Reply:
 
     def encode(self) -> bytes:
         """The reply as it goes over the wire; UTF-8 only where its text is not ASCII (RFC 6531 section 3.7.4)."""
+        if self.enhanced and len(self.lines) == 1:
+            return f"{self.code} {self.enhanced} {self.lines[0]}\r\n".encode()
         lead = f"{self.enhanced} " if self.enhanced else ""
-        if len(self.lines) == 1:
-            return f"{self.code} {lead}{self.lines[0]}\r\n".encode()
         last = len(self.lines) - 1
         return "".join(
             f"{self.code}{'-' if number < last else ' '}{lead}{line}\r\n" for number, line in enumerate(self.lines)
