@@ -127,8 +127,14 @@ async def _query(resolver: dns.asyncresolver.Resolver, name: str, kind: str) -> 
         )
     except dns.resolver.NXDOMAIN as none:
         return _Records(
-            Finding.NO_NAME, ttl=min((_negative_ttl(each) for each in none.responses().values()  # type: ignore[no-untyped-call]
-), default=60)
+            Finding.NO_NAME,
+            ttl=min(
+                (
+                    _negative_ttl(each)
+                    for each in none.responses().values()  # type: ignore[no-untyped-call]
+                ),
+                default=60,
+            ),
         )
     except (dns.exception.DNSException, OSError, ValueError) as fault:
         detail = str(fault).split("\n", 1)[0].rstrip(".")

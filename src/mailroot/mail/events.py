@@ -44,24 +44,62 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     EventRow("server_state", _N, ("server", "state"), "A virtual server was started, stopped, paused or continued."),
     EventRow("worker_started", _N, ("worker", "pid"), "A worker process is ready."),
     EventRow("worker_died", _E, ("worker", "pid", "exit"), "A worker process ended by itself; it is replaced."),
-    EventRow("shard_recovered", _N, ("server", "shard", "recovered", "swept"), "A queue shard was opened and put in order."),
+    EventRow(
+        "shard_recovered", _N, ("server", "shard", "recovered", "swept"), "A queue shard was opened and put in order."
+    ),
     EventRow("connected", _D, ("server", "session", "address"), "A client connected."),
     EventRow("disconnected", _D, ("server", "session", "reason"), "A session ended."),
     EventRow("connection_refused", _N, ("server", "session", "address", "cause"), "A connection was not let in."),
     EventRow("protocol_fault", _N, ("server", "session", "address", "kind", "cause"), "A client broke the protocol."),
-    EventRow("refused", _N, ("server", "session", "address", "sender", "recipient", "reply", "cause"), "A sender, a recipient or a message was refused."),
-    EventRow("accepted", _N, ("server", "session", "entry", "message_id", "sender", "recipients", "size"), "A message is in the queue, durably."),
-    EventRow("attempt", _D, ("server", "entry", "message_id", "destination", "remote", "recipients"), "A transaction with a remote server or a Drop folder was tried."),
-    EventRow("delivered", _N, ("server", "entry", "message_id", "recipient", "remote", "reply"), "A recipient was served: in Drop, or taken over by a remote server."),
-    EventRow("deferred", _N, ("server", "entry", "message_id", "recipient", "status", "reason", "due"), "A recipient will be tried again."),
-    EventRow("failed", _W, ("server", "entry", "message_id", "recipient", "status", "reason"), "A recipient was given up."),
-    EventRow("reported", _N, ("server", "entry", "message_id", "about", "recipient", "kind"), "A report was put into the queue."),
-    EventRow("not_reported", _N, ("server", "entry", "message_id", "recipient", "cause"), "A report was not made, and why."),
+    EventRow(
+        "refused",
+        _N,
+        ("server", "session", "address", "sender", "recipient", "reply", "cause"),
+        "A sender, a recipient or a message was refused.",
+    ),
+    EventRow(
+        "accepted",
+        _N,
+        ("server", "session", "entry", "message_id", "sender", "recipients", "size"),
+        "A message is in the queue, durably.",
+    ),
+    EventRow(
+        "attempt",
+        _D,
+        ("server", "entry", "message_id", "destination", "remote", "recipients"),
+        "A transaction with a remote server or a Drop folder was tried.",
+    ),
+    EventRow(
+        "delivered",
+        _N,
+        ("server", "entry", "message_id", "recipient", "remote", "reply"),
+        "A recipient was served: in Drop, or taken over by a remote server.",
+    ),
+    EventRow(
+        "deferred",
+        _N,
+        ("server", "entry", "message_id", "recipient", "status", "reason", "due"),
+        "A recipient will be tried again.",
+    ),
+    EventRow(
+        "failed", _W, ("server", "entry", "message_id", "recipient", "status", "reason"), "A recipient was given up."
+    ),
+    EventRow(
+        "reported",
+        _N,
+        ("server", "entry", "message_id", "about", "recipient", "kind"),
+        "A report was put into the queue.",
+    ),
+    EventRow(
+        "not_reported", _N, ("server", "entry", "message_id", "recipient", "cause"), "A report was not made, and why."
+    ),
     EventRow("badmail", _W, ("server", "entry", "message_id", "name", "cause"), "A message was put into Badmail."),
     EventRow("badmail_removed", _N, ("server", "name", "cause"), "Badmail's retention limit removed a message."),
     EventRow("pickup_refused", _W, ("server", "name", "cause"), "A Pickup file could not be taken."),
     EventRow("queue_changed", _N, ("server", "entry", "operation", "recipients"), "An operator changed the queue."),
-    EventRow("destination_down", _W, ("server", "destination", "cause"), "A destination cannot be reached; its mail waits."),
+    EventRow(
+        "destination_down", _W, ("server", "destination", "cause"), "A destination cannot be reached; its mail waits."
+    ),
     EventRow("store_failed", _E, ("server", "shard", "cause"), "The queue cannot be written; clients get 4xx."),
     EventRow("store_recovered", _N, ("server", "shard"), "The queue can be written again."),
     EventRow("task_failed", _E, ("server", "task", "cause"), "A programming mistake ended a task."),

@@ -88,9 +88,7 @@ REPLY_ROWS: dict[str, ReplyRow] = {
     "nested_mail": ReplyRow(503, "5.5.1", "Sender already specified", "RFC 5321 4.1.4"),
     "bad_sequence": ReplyRow(503, "5.5.1", "Bad sequence of commands", "RFC 5321 4.1.4"),
     "need_bdat": ReplyRow(503, "5.5.1", "BINARYMIME needs BDAT", "RFC 3030 3"),
-    "cannot_verify": ReplyRow(
-        252, "2.1.5", "Cannot VRFY user, but will take message for <{address}>", "facts 5.4"
-    ),
+    "cannot_verify": ReplyRow(252, "2.1.5", "Cannot VRFY user, but will take message for <{address}>", "facts 5.4"),
     "help": ReplyRow(214, "", "This server supports the following commands:", "facts 5.3"),
     # mail transaction
     "sender_ok": ReplyRow(250, "2.1.0", "{address}....Sender OK", "facts 5.4"),
