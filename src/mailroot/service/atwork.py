@@ -110,6 +110,7 @@ class ServerAtWork:
     async def apply(self, rules: Rules, remote: RemoteCarrier) -> None:
         """Put new rules in force; sessions that are open keep theirs, and so do deliveries under way."""
         self.parts.current.rules = rules
+        self.parts.sessions.apply(rules)
         former, self.parts.carriers.remote = self.parts.carriers.remote, remote
         await former.close()
         for shard in self.parts.shards:
