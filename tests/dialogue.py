@@ -10,9 +10,10 @@ A file is lines. The blank ones and those that begin with `#` mean nothing.
     X: lost                 the client goes away
     S: (closes)             the server closes the connection
 
-Escapes in `C` and `M`: \\r \\n \\t \\0 \\\\ \\xHH, and \\{600*ab} for a text repeated. `policy` is "all" (everybody is taken, the
-default) or "local" (only local.test, without relay tricks). `cuts = off` runs the file in whole writes only, because it
-is about what comes in one write. The server is `FQDN`, the client `CLIENT`, the default domain `DEFAULT_DOMAIN`.
+Escapes in `C` and `M`: \\r \\n \\t \\0 \\\\ \\xHH, and \\{600*ab} for a repeated text. `policy` is "all" (everybody is
+taken, the default) or "local" (only local.test, without relay tricks). `cuts = off` runs the file in whole writes only,
+because it is about what comes in one write. The server is `FQDN`, the client `CLIENT`, the default domain
+`DEFAULT_DOMAIN`. The same files can be run over a socket: `read_script`, `Turn` and `matches` know no engine.
 """
 
 import re

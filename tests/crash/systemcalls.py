@@ -165,7 +165,9 @@ class Judge:
         path = self._file_of.get(ident)
         if path is None or "/Drop" in path:
             return
-        late = [one for one in (path, path.rpartition("/")[0].replace("/SortTemp/", "/Queue/")) if one in self._unsynced]
+        late = [
+            one for one in (path, path.rpartition("/")[0].replace("/SortTemp/", "/Queue/")) if one in self._unsynced
+        ]
         self._promise("content", not late, f"{ident}: its entry is synced before {late}")
 
     def _end_sync(self, call: Call) -> None:

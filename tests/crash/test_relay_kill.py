@@ -35,7 +35,9 @@ def test_S07_a_crash_after_the_remote_250_repeats_one_transaction_at_most(tmp_pa
     chance = random.Random(7)
     with sink() as peer:
         made = service(tmp_path)
-        made.settings = made.settings.replace("[servers.default.delivery]", "[servers.default.delivery]\nconnection_limit_per_domain = 1", 1)
+        made.settings = made.settings.replace(
+            "[servers.default.delivery]", "[servers.default.delivery]\nconnection_limit_per_domain = 1", 1
+        )
         made.settings += f'\n[servers.default.domains."far.test"]\ntype = "remote"\nroute = "[127.0.0.1]:{peer.port}"\n'
         load = Load(made.port, made.home, chance, clients=3, large=0.05, pickup=False, recipient="b@far.test")
         try:

@@ -16,6 +16,7 @@ from tests.crash.load import Load, message_of
 from tests.crash.systemcalls import TRACED, Judge
 from tests.live.running import Service, children, service, until
 
+
 @contextlib.contextmanager
 def traced(folder: Path, strace: str) -> Iterator[Service]:
     """A service whose system calls are written to FOLDER/trace."""

@@ -16,14 +16,22 @@ import sys
 from mailroot.cli.main import main
 from mailroot.service.drop import DropCarrier
 
-carry = DropCarrier.carry
+carry, carry_all = DropCarrier.carry, DropCarrier.carry_all
+
+def swallow(deliveries):
+    for delivery in deliveries:
+        if b"Subject: poison" in b"".join(delivery.entry.content.pieces()):
+            os._exit(9)
 
 async def poisoned(carrier, delivery):
-    if b"Subject: poison" in b"".join(delivery.entry.content.pieces()):
-        os._exit(9)
+    swallow([delivery])
     return await carry(carrier, delivery)
 
-DropCarrier.carry = poisoned
+async def poisoned_all(carrier, deliveries):
+    swallow(deliveries)
+    return await carry_all(carrier, deliveries)
+
+DropCarrier.carry, DropCarrier.carry_all = poisoned, poisoned_all
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -4,11 +4,11 @@ import pytest
 
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Recipient
+from mailroot.policy.client import Client, client_address
 from mailroot.policy.loop import may_hop
 from mailroot.policy.recipient import Place, may_receive, stamped_recipient
 from mailroot.policy.relay import RelayRight
 from mailroot.policy.sender import may_send, stamped_sender
-from mailroot.policy.client import Client, client_address
 from mailroot.policy.verdict import Accept, Refuse
 from mailroot.settings.access import Access
 from mailroot.settings.domains import Domain, DomainType

@@ -234,6 +234,13 @@ def test_a_monstrous_refused_chunk_closes() -> None:
     assert client.closed
 
 
+def test_refused_chunks_without_an_end_are_cut_off() -> None:
+    client = Exchange(size_limit=1000, drain_limit=5000).begin()
+    lines = client.say((b"BDAT 2000\r\n" + b"x" * 2000) * 5)
+    assert [line[:3] for line in lines] == ["552"] * 3
+    assert client.closed
+
+
 def test_lost_between_chunks_is_told() -> None:
     client = Exchange().begin()
     client.say(b"BDAT 3\r\nabc")

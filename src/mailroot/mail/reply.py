@@ -3,11 +3,10 @@
 Wordings follow the predecessor where its public documents or logs show them; the rest are ours.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A reply: three-digit code, enhanced status code ("" where the reply has none), one or more lines."""
 
     code: int
@@ -26,17 +25,17 @@ class Reply:
 
     def encode(self) -> bytes:
         """The reply as it goes over the wire; UTF-8 only where its text is not ASCII (RFC 6531 section 3.7.4)."""
-        lead = f"{self.enhanced} " if self.enhanced else ""
-        if len(self.lines) == 1:
-            return f"{self.code} {lead}{self.lines[0]}\r\n".encode()
-        last = len(self.lines) - 1
+        code, enhanced, lines = self
+        if len(lines) == 1:
+            return f"{code} {enhanced} {lines[0]}\r\n".encode() if enhanced else f"{code} {lines[0]}\r\n".encode()
+        lead = f"{enhanced} " if enhanced else ""
+        last = len(lines) - 1
         return "".join(
-            f"{self.code}{'-' if number < last else ' '}{lead}{line}\r\n" for number, line in enumerate(self.lines)
+            f"{code}{'-' if number < last else ' '}{lead}{line}\r\n" for number, line in enumerate(lines)
         ).encode()
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyRow:
+class ReplyRow(NamedTuple):
     """One row of the table: calling it with the values that its text names makes the reply."""
 
     code: int
@@ -46,14 +45,12 @@ class ReplyRow:
 
     def __call__(self, **values: object) -> Reply:
         """The reply with its values in place. Line breaks in a value cannot split the reply."""
-        if not values:
-            return Reply(self.code, self.enhanced, (self.text,))
-        safe = {name: _one_line(str(value)) for name, value in values.items()}
-        return Reply(self.code, self.enhanced, (self.text.format(**safe),))
-
-
-def _one_line(text: str) -> str:
-    return text if text.isprintable() else "".join(character if character.isprintable() else "?" for character in text)
+        text = self.text
+        if values:
+            text = text.format(**values)
+            if not text.isprintable():
+                text = "".join(character if character.isprintable() else "?" for character in text)
+        return Reply(self.code, self.enhanced, (text,))
 
 
 # "facts" is the predecessor's behaviour as its public documents and logs show it.

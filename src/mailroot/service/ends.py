@@ -7,11 +7,14 @@ from datetime import datetime
 
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import StoreFailed
-from mailroot.queue.entry import QueueEntry, SealedDraft
+from mailroot.mail.status import Disposition, Status
+from mailroot.queue.entry import Pending, QueueEntry, SealedDraft
 from mailroot.queue.settle import Settled
 from mailroot.service.badmail import Badmail
 from mailroot.service.reports import Made, Reported, Reporting, Undeliverable
 from mailroot.service.rules import Rules
+
+_FAILED = Disposition.FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +76,13 @@ class Ends:
                 recipient=str(pending.recipient.address),
                 kind=made.kind.value,
             )
+
+
+def no_report_is_due(settled: Settled) -> bool:
+    """Whether all that happened are successes that nobody asked to hear of: by far the most frequent end."""
+    if settled.delayed:
+        return False
+    for pending, status in settled.final:
+        if pending.recipient.notify is not None or status.disposition is _FAILED:
+            return False
+    return True

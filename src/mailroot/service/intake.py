@@ -1,24 +1,21 @@
 """The way into the queue, for everything that takes mail: drafts, the commit, and the first delivery from memory."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-from mailroot import __version__
 from mailroot.edge.contentfiles import ContentFile
 from mailroot.mail.address import Mailbox
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import StoreFailed
 from mailroot.mail.header import Made, Trace
 from mailroot.mail.message import Content
-from mailroot.queue.entry import Origin, QueueEntry, SealedDraft
+from mailroot.queue.entry import QueueEntry, SealedDraft
 from mailroot.queue.store import QueueStore
 from mailroot.routing.route import DropRoute
 from mailroot.service.dispatcher import Dispatcher
 from mailroot.service.draft import Draft
-from mailroot.service.rules import Rules
 
 
 @dataclass(slots=True)
@@ -42,9 +39,8 @@ class Intake:
     pool: ThreadPoolExecutor
     count: Callable[[], int]
 
-    def draft(self, rules: Rules, origin: Origin, sender: Mailbox | None) -> Draft:
+    def draft(self, trace: Trace, sender: Mailbox | None) -> Draft:
         """An empty draft of a message that is about to come in."""
-        trace = Trace(rules.fqdn, __version__, origin.hello, origin.address)
         return Draft(trace, self.made(sender), self.create_content, self.pool)
 
     def made(self, sender: Mailbox | None) -> Made:
@@ -60,7 +56,7 @@ class Intake:
         return self.store.commit(draft)
 
     def accepted(self, entry: QueueEntry, recipients: int, leased: bool) -> None:
-        """Tell of the message, and begin its delivery after the client has had its 250."""
+        """Tell of the message, and have its delivery begin with the next turn of the loop: the client's 250 goes first."""
         self.emit(
             EVENTS.accepted,
             server=self.key,
@@ -71,5 +67,7 @@ class Intake:
             recipients=recipients,
             size=entry.content.size,
         )
-        start = self.dispatcher.begin if leased else self.dispatcher.wake
-        asyncio.get_running_loop().call_soon(start, entry)
+        if leased:
+            self.dispatcher.begin(entry)
+        else:
+            self.dispatcher.wake()

@@ -9,14 +9,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from mailroot.mail.reply import REPLIES, Reply
-from mailroot.service.answers import Answers
+from mailroot.service.answers import ANSWERS, Answers
 from mailroot.wire.server import ServerEngine
 
 if TYPE_CHECKING:
     from mailroot.service.sessions import Sessions
 
-# Bytes that may wait for a slow reader before its session is cut: replies are small, so this is a peer that never reads.
-_MOST_UNREAD = 256 * 1024
+# Replies are small: when a transport's buffer of them is full (64 KiB), the peer does not read, and has this long to.
 _WRITE_PATIENCE = 60.0
 
 
@@ -25,13 +24,15 @@ class Session(asyncio.Protocol):
 
     __slots__ = (
         "_answers",
+        "_deadline",
         "_engine",
         "_loop",
+        "_progress",
         "_sessions",
+        "_stuck_since",
         "_transport",
         "_waiting",
         "address",
-        "deadline",
         "ident",
         "reason",
         "since",
@@ -48,7 +49,8 @@ class Session(asyncio.Protocol):
         self.ident = ""
         self.address = ""
         self.since: datetime | None = None
-        self.deadline = 0.0
+        self._progress = -1
+        self._deadline = self._stuck_since = 0.0
         self.reason = "closed by the client"
 
     @property
@@ -70,7 +72,6 @@ class Session(asyncio.Protocol):
         """Greet the client, or refuse it."""
         transport = cast("asyncio.Transport", transport)  # uvloop's are none by name
         self._transport = transport
-        transport.set_write_buffer_limits(high=_MOST_UNREAD)
         peer = transport.get_extra_info("peername")
         if not peer:  # the client was gone before it was accepted
             self.ident = ""
@@ -85,13 +86,16 @@ class Session(asyncio.Protocol):
         """Feed the engine and answer what it made of it."""
         if self.ident:
             self._engine.feed(data)
-            self._guarded_pump()
+            if self._waiting is None:
+                self._pump()
+            elif self._engine.full:
+                self._pause()
 
     def eof_received(self) -> bool:
         """A client that only closed its side still gets the replies that it is owed."""
         if self.ident:
             self._engine.end_of_input()
-            self._guarded_pump()
+            self._pump()
         return self._waiting is not None
 
     def connection_lost(self, _reason: Exception | None) -> None:
@@ -103,7 +107,31 @@ class Session(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The peer does not read: it has a limited time to begin."""
-        self.deadline = min(self.deadline, self._loop.time() + _WRITE_PATIENCE)
+        self._stuck_since = self._loop.time()
+
+    def resume_writing(self) -> None:
+        """The peer reads again."""
+        self._stuck_since = 0.0
+
+    def check(self, now: float) -> None:
+        """End the session if the client takes too long; `now` in loop time. Looked at now and then, for all sessions.
+
+        The time runs anew with each complete command or piece of content, and stands still while the store works.
+        """
+        engine = self._engine
+        if self._stuck_since and now - self._stuck_since > _WRITE_PATIENCE:
+            self._cut("did not read its replies")
+        elif engine.progress != self._progress or self._waiting is not None:
+            self._progress = engine.progress
+            self._deadline = now + engine.timeout
+        elif now >= self._deadline:
+            self.end(REPLIES.idle_too_long(fqdn=self._answers.fqdn), "timed out")
+            self._stuck_since = self._stuck_since or now
+
+    def _cut(self, reason: str) -> None:
+        self.reason = reason
+        if self._transport is not None:
+            self._transport.abort()
 
     def end(self, reply: Reply, reason: str) -> None:
         """Say why, and close. What the client is still sending is not ours."""
@@ -113,46 +141,36 @@ class Session(asyncio.Protocol):
         self._engine.abort(reply)
         self._flush()
 
-    def expire(self) -> None:
-        """The client took too long."""
-        unread = self._transport is not None and self._transport.get_write_buffer_size() > 0
-        if unread and self._transport is not None:
-            self.reason = "did not read its replies"
-            self._transport.abort()
-        else:
-            self.end(REPLIES.idle_too_long(fqdn=self._answers.fqdn), "timed out")
-
-    @property
-    def committing(self) -> bool:
-        """Whether the client waits for our store: its own time stands still."""
-        return self._waiting is not None
-
     @property
     def busy(self) -> bool:
         """Whether a transaction is open, or a message is being committed."""
         return self._waiting is not None or self._answers.in_transaction
 
-    def _guarded_pump(self) -> None:
-        """A programming mistake ends its session, not the worker; the client may try again."""
+    def _pump(self) -> None:
+        """Answer event after event, then write what is to be written.
+
+        A programming mistake ends its session, not the worker; the client may try again.
+        """
+        engine, answers = self._engine, self._answers
         try:
-            self._pump()
+            while (event := engine.next_event()) is not None:
+                answer = ANSWERS[type(event)](answers, event)
+                if answer is None:
+                    continue
+                if isinstance(answer, Reply):
+                    engine.reply(answer)
+                else:
+                    self._waiting = answer
+                    answer.add_done_callback(self._committed)
+                    break
         except Exception as mistake:  # the task supervisor of a session (design: errors)
             self._sessions.mistake(self, mistake)
-            self.end(REPLIES.internal_error(fqdn=self._answers.fqdn), "internal error")
-
-    def _pump(self) -> None:
-        engine, answers = self._engine, self._answers
-        while (event := engine.next_event()) is not None:
-            answer = answers.take(event)
-            if answer is None:
-                continue
-            if isinstance(answer, Reply):
-                engine.reply(answer)
-            else:
-                self._waiting = answer
-                answer.add_done_callback(self._committed)
-                break
+            engine.abort(REPLIES.internal_error(fqdn=answers.fqdn))
+            self.reason = "internal error"
         self._flush()
+        if answers.congested:
+            self._pause()
+            answers.when_clear(self._resume)
 
     def _committed(self, commit: asyncio.Future[Any]) -> None:
         """The store has spoken: answer, then go on with what the client sent meanwhile."""
@@ -161,28 +179,25 @@ class Session(asyncio.Protocol):
         if self._transport is None:
             return
         self._engine.reply(reply)
-        self._guarded_pump()
+        self._pump()
+        if not self._answers.congested:
+            self._resume()
 
     def _flush(self) -> None:
-        transport = self._transport
+        transport, engine = self._transport, self._engine
         if transport is None:
             return
-        output = self._engine.output()
+        output = engine.output()
         if output:
             transport.write(output)
-        if self._engine.closing:
+        if engine.closing:
             transport.close()
-        self.deadline = self._loop.time() + self._engine.timeout
-        self._pace(transport)
 
-    def _pace(self, transport: asyncio.Transport) -> None:
-        """Stop reading while more would not fit: a draft that waits for the disk, or an engine that is full."""
-        if self._waiting is None and not self._answers.congested and not self._engine.full:
-            return
-        if transport.is_reading() and not transport.is_closing() and (self._answers.congested or self._engine.full):
-            transport.pause_reading()
-            self._answers.when_clear(self._resume)
+    def _pause(self) -> None:
+        """Read no more while it would not fit: the draft waits for the disk, or the engine for the store."""
+        if self._transport is not None and self._transport.is_reading() and not self._transport.is_closing():
+            self._transport.pause_reading()
 
     def _resume(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None and not self._transport.is_closing() and not self._transport.is_reading():
             self._transport.resume_reading()

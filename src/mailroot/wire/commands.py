@@ -25,11 +25,11 @@ _NEEDS_SMTPUTF8: Reply = REPLIES.needs_smtputf8()
 
 
 @dataclass(frozen=True, slots=True)
-class Addressed:
-    """MAIL or RCPT as it was said. `odd` names what was accepted although no standard allows it; "" for nothing."""
+class Odd:
+    """MAIL or RCPT that was accepted although no standard allows what `kind` names."""
 
     said: MailFrom | RcptTo
-    odd: str = ""
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def parse_hello(argument: bytes, _smtputf8: bool) -> Hello | Reply:
     return Hello(argument.decode(), extended=True)
 
 
-def parse_mail(argument: bytes, _smtputf8: bool) -> Addressed | Reply:
+def parse_mail(argument: bytes, _smtputf8: bool) -> MailFrom | RcptTo | Odd | Reply:
     """`FROM:<path> parameters` (RFC 5321 section 4.1.1.2)."""
     if argument[:5].upper() != b"FROM:":
         return _INVALID_ARGUMENTS
@@ -61,15 +61,15 @@ def parse_mail(argument: bytes, _smtputf8: bool) -> Addressed | Reply:
         return parsed
     path, odd = parsed
     if not path.rest:
-        return Addressed(MailFrom(path.mailbox), odd)
+        return _said(MailFrom(path.mailbox), odd)
     values: Any = parse_parameters(path.rest, MAIL_PARAMETERS)
     if isinstance(values, Reply):
         return values
     mail = MailFrom(path.mailbox, **values)
-    return _NEEDS_SMTPUTF8 if wide and not mail.smtputf8 else Addressed(mail, odd)
+    return _NEEDS_SMTPUTF8 if wide and not mail.smtputf8 else _said(mail, odd)
 
 
-def parse_rcpt(argument: bytes, smtputf8: bool) -> Addressed | Reply:
+def parse_rcpt(argument: bytes, smtputf8: bool) -> MailFrom | RcptTo | Odd | Reply:
     """`TO:<path> parameters` (RFC 5321 section 4.1.1.3); the null path is no recipient."""
     if argument[:3].upper() != b"TO:":
         return _INVALID_ARGUMENTS
@@ -80,11 +80,15 @@ def parse_rcpt(argument: bytes, smtputf8: bool) -> Addressed | Reply:
     if path.mailbox is None:
         return _INVALID_ADDRESS
     if not path.rest:
-        return Addressed(RcptTo(Recipient(path.mailbox)), odd)
+        return _said(RcptTo(Recipient(path.mailbox)), odd)
     values: Any = parse_parameters(path.rest, RCPT_PARAMETERS)
     if isinstance(values, Reply):
         return values
-    return Addressed(RcptTo(Recipient(path.mailbox, **values)), odd)
+    return _said(RcptTo(Recipient(path.mailbox, **values)), odd)
+
+
+def _said(event: MailFrom | RcptTo, odd: str) -> MailFrom | RcptTo | Odd:
+    return Odd(event, odd) if odd else event
 
 
 def _parse_addressed(argument: bytes, smtputf8: bool) -> tuple[Path, str] | Reply:

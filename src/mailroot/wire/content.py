@@ -8,10 +8,12 @@ from mailroot.mail.reply import REPLIES, Reply
 from mailroot.wire import commands
 from mailroot.wire.body import ChunkReader, DotReader
 from mailroot.wire.commands import Chunk
-from mailroot.wire.dialogue import Dialogue, Transaction
+from mailroot.wire.dialogue import CLOSED, Dialogue
 from mailroot.wire.events import BodyEnd, Fault
 from mailroot.wire.incoming import SESSION_TOO_LARGE, Incoming
-from mailroot.wire.table import IN_CONTENT, Row, State
+from mailroot.wire.table import CHUNK, CHUNKS, FAILED, IN_CONTENT, READY, Row
+
+_BINARY = Body.BINARY
 
 
 def begin_data(dialogue: Dialogue, reply: Reply) -> None:
@@ -23,29 +25,26 @@ def begin_data(dialogue: Dialogue, reply: Reply) -> None:
         dialogue.transaction.reader = DotReader()
 
 
-def read_data(dialogue: Dialogue) -> bool:
-    """Read up to CRLF.CRLF. False if there is no input."""
+def read_data(dialogue: Dialogue) -> None:
+    """Read up to CRLF.CRLF."""
     transaction, waiting = dialogue.transaction, dialogue.input
     reader, incoming = transaction.reader, transaction.incoming
     assert isinstance(reader, DotReader)
     assert incoming is not None
-    if not len(waiting):
-        return False
     dialogue.progress += 1
-    incoming.take(reader.read(waiting.take(len(waiting))))
+    incoming.take(reader.read(waiting.take_all()))
     if reader.rest is not None:
         waiting.append(reader.rest)
         _end(dialogue, incoming)
     elif incoming.drained_enough:
         dialogue.close(incoming.failure or SESSION_TOO_LARGE)
-    return True
 
 
 def begin_chunks(dialogue: Dialogue, reply: Reply) -> None:
     """The first BDAT was answered."""
     if reply.positive:
         dialogue.transaction.incoming = _incoming(dialogue)
-        dialogue.transaction.reader = ChunkReader(binary=dialogue.transaction.body is Body.BINARY)
+        dialogue.transaction.reader = ChunkReader(binary=dialogue.transaction.body is _BINARY)
         begin_chunk(dialogue, dialogue.transaction.incoming)
     else:
         skip_chunk(dialogue, dialogue.chunk, reply)
@@ -58,7 +57,7 @@ def begin_chunk(dialogue: Dialogue, incoming: Incoming) -> None:
     if incoming.failure is not None and size > dialogue.profile.drain_limit:
         dialogue.close(incoming.failure)
         return
-    dialogue.state = State.CHUNK
+    dialogue.state = CHUNK
     dialogue.chunk_left = size
     if not size:
         _end_chunk(dialogue)
@@ -69,18 +68,16 @@ def skip_chunk(dialogue: Dialogue, chunk: Chunk, reply: Reply) -> None:
     if chunk.size > dialogue.profile.drain_limit:
         dialogue.close(reply)
         return
-    dialogue.resume, dialogue.state = dialogue.state, State.CHUNK
+    dialogue.resume, dialogue.state = dialogue.state, CHUNK
     dialogue.chunk_refusal = reply
     dialogue.chunk_left = chunk.size
     if not chunk.size:
         _end_chunk(dialogue)
 
 
-def read_chunk(dialogue: Dialogue) -> bool:
-    """Read octets of the chunk. False if there is no input."""
+def read_chunk(dialogue: Dialogue) -> None:
+    """Read octets of the chunk."""
     raw = dialogue.input.take(dialogue.chunk_left)
-    if not raw:
-        return False
     dialogue.progress += 1
     dialogue.chunk_left -= len(raw)
     if dialogue.chunk_refusal is None:
@@ -90,7 +87,6 @@ def read_chunk(dialogue: Dialogue) -> bool:
         incoming.take(reader.read(raw))
     if not dialogue.chunk_left:
         _end_chunk(dialogue)
-    return True
 
 
 def _end_chunk(dialogue: Dialogue) -> None:
@@ -105,16 +101,18 @@ def _end_chunk(dialogue: Dialogue) -> None:
     if dialogue.chunk.last:
         incoming.take(reader.read(b"", last=True))
         _end(dialogue, incoming)
-    elif incoming.failure is not None:
-        dialogue.state = State.FAILED
-        dialogue.say(incoming.failure)
-    else:
-        dialogue.state = State.CHUNKS
+    elif incoming.failure is None:
+        dialogue.state = CHUNKS
         dialogue.say(REPLIES.chunk_ok(size=dialogue.chunk.size))
+    elif incoming.drained_enough:
+        dialogue.close(incoming.failure)
+    else:
+        dialogue.state = FAILED
+        dialogue.say(incoming.failure)
 
 
 def _incoming(dialogue: Dialogue) -> Incoming:
-    binary = dialogue.transaction.body is Body.BINARY
+    binary = dialogue.transaction.body is _BINARY
     return Incoming(dialogue.profile, dialogue.session_size, binary, dialogue.events.append)
 
 
@@ -138,8 +136,8 @@ def _answered(dialogue: Dialogue, reply: Reply) -> None:
 
 
 def _end_transaction(dialogue: Dialogue, reply: Reply) -> None:
-    dialogue.transaction = Transaction()
-    dialogue.state = State.READY
+    dialogue.transaction = CLOSED
+    dialogue.state = READY
     if reply is SESSION_TOO_LARGE:
         dialogue.close(reply)
     else:
@@ -158,5 +156,5 @@ END_OF_CONTENT = Row(
     commands.parse_nothing,
     _nothing,
     answered=_answered,
-    then=State.READY,
+    then=READY,
 )

@@ -14,11 +14,11 @@ from mailroot.wire.events import Event, Fault, TransactionReset
 from mailroot.wire.incoming import Incoming
 from mailroot.wire.lines import Input
 from mailroot.wire.profile import ServerProfile
-from mailroot.wire.table import IN_TRANSACTION, Row, State
+from mailroot.wire.table import FRESH, IN_TRANSACTION, READY, Row
 
 
 class Transaction:
-    """What MAIL opened: the little of it that the engine itself needs. One that is not open is empty."""
+    """What MAIL opened: the little of it that the engine itself needs. One that is not open is `CLOSED`."""
 
     __slots__ = ("body", "incoming", "reader", "recipients", "refused", "smtputf8")
 
@@ -30,6 +30,10 @@ class Transaction:
         """Recipients that the caller refused."""
         self.incoming: Incoming | None = None
         self.reader: DotReader | ChunkReader | None = None
+
+
+CLOSED = Transaction()
+"""No transaction is open. Nobody changes it: what would is not legal then."""
 
 
 class Dialogue:
@@ -60,8 +64,8 @@ class Dialogue:
 
     def __init__(self, profile: ServerProfile) -> None:
         self.profile = profile
-        self.state = State.FRESH
-        self.transaction = Transaction()
+        self.state = FRESH
+        self.transaction = CLOSED
         self.extended = True
         """False once HELO was said: no pipelining then."""
         self.input = Input()
@@ -77,7 +81,7 @@ class Dialogue:
         self.chunk_left = 0
         self.chunk_refusal: Reply | None = None
         """The answer to a chunk that is skipped."""
-        self.resume = State.READY
+        self.resume = READY
         """The state after a chunk that is skipped."""
 
     def say(self, reply: Reply) -> None:
@@ -118,8 +122,8 @@ class Dialogue:
         """End an open transaction without a message."""
         if self.state in IN_TRANSACTION:
             self.events.append(TransactionReset(cause))
-            self.state = State.READY
-        self.transaction = Transaction()
+            self.state = READY
+        self.transaction = CLOSED
 
     def break_off(self, kind: str, cause: str, reply: Reply) -> None:
         """Close because of a fault."""

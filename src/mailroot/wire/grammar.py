@@ -7,7 +7,7 @@ Text in, values out; a `Reply` where the text is refused. Not responsible for wh
 import functools
 import ipaddress
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import idna
 
@@ -26,6 +26,11 @@ _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _ADDRESS = rf'(?P<quoted>{_QUOTED})(?:@(?P<domain>[^\s<>"@]+))?|(?P<plain>[^\s<>"]*)'
 _ROUTE = r'(?:@[^\s:<>"@,]+(?:,@[^\s:<>"@,]+)*:)?'  # RFC 5321 appendix C: read, and forgotten
 _PATH = re.compile(rf"<{_ROUTE}(?:{_ADDRESS})>")
+# What nearly every path is: 64 octets of atoms, and labels; 256 octets in all are checked by hand.
+_COMMON_PATH = re.compile(
+    r"<([A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*)"
+    r"@([A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*)>"
+)
 _BARE_ADDRESS = re.compile(_ADDRESS)
 _XTEXT = re.compile(rf"(?:[!-*,-<>-~{_WIDE}]|\+[0-9A-F]{{2}})+")
 _CONTROL_XTEXT = re.compile(r"\+(?:[01][0-9A-F]|7F)")
@@ -38,8 +43,7 @@ _INVALID: Reply = REPLIES.invalid_address()
 _TOO_LONG: Reply = REPLIES.address_too_long()
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(NamedTuple):
     """A path and the text that followed it. `mailbox` is None for `<>`; `bracketed` is false for `a@b` alone."""
 
     mailbox: Mailbox | None
@@ -54,6 +58,12 @@ def parse_path(text: str) -> Path | Reply:
     the domain. The domain is "" where there is none and has no trailing dot. An address without brackets is taken up
     to the next blank, as the predecessor's manuals taught to type it.
     """
+    common = _COMMON_PATH.match(text)
+    if common is not None:
+        local, domain = common.groups()
+        if len(local) <= LOCAL_LIMIT and common.end() <= PATH_LIMIT:
+            return Path(Mailbox(local, domain), text[common.end() :])
+        return _TOO_LONG
     bracketed = text.startswith("<")
     found = (_PATH if bracketed else _BARE_ADDRESS).match(text)
     if found is None:

@@ -9,11 +9,14 @@ import enum
 LINE_LIMIT = 2048  # More than any command of ours may have; RFC 5321 section 4.5.3.1.4 asks for 512 and extensions.
 ENDLESS = 1024 * 1024  # A line without an end is cut here.
 INPUT_LIMIT = 64 * 1024
+TLS_HANDSHAKE = 0x16
 
 
 class NoLine(enum.Enum):
     """Why there is no line to give out."""
 
+    TLS = enum.auto()
+    """A line begins like a TLS handshake (RFC 8446 section 5.1); no command does."""
     STARVED = enum.auto()
     """More input is needed."""
     TOO_LONG = enum.auto()
@@ -22,68 +25,84 @@ class NoLine(enum.Enum):
     """A line has passed `ENDLESS` octets."""
 
 
+STARVED = NoLine.STARVED
+
+
 class Input:
     """The unused input of a connection."""
 
-    __slots__ = ("_at", "_octets", "_skipped")
+    __slots__ = ("_at", "_skipped", "octets")
 
     def __init__(self) -> None:
-        self._octets = b""
+        self.octets = b""
+        """What has come; empty once all of it is used. For reading: only its emptiness means something outside."""
         self._at = 0
         self._skipped = 0  # octets of the present line that were thrown away
 
     def __len__(self) -> int:
-        return len(self._octets) - self._at
+        return len(self.octets) - self._at
 
     @property
     def full(self) -> bool:
         """Whether the caller should stop reading from its peer until input has been used."""
-        return len(self._octets) - self._at >= INPUT_LIMIT
+        return len(self.octets) - self._at >= INPUT_LIMIT
 
     def append(self, octets: bytes) -> None:
         """Take more input."""
-        self._octets = self._octets[self._at :] + octets if self._at < len(self._octets) else octets
+        self.octets = self.octets[self._at :] + octets if self.octets else octets
         self._at = 0
 
     def clear(self) -> None:
         """Forget what has come."""
-        self._octets = b""
+        self.octets = b""
         self._at = self._skipped = 0
-
-    def starts_with(self, octets: bytes) -> bool:
-        """Whether a line begins here, and begins so."""
-        return self._octets.startswith(octets, self._at) and not self._skipped
 
     def peek(self, limit: int) -> bytes:
         """The first octets, which stay."""
-        return self._octets[self._at : self._at + limit]
+        return self.octets[self._at : self._at + limit]
 
     def take(self, limit: int) -> bytes:
         """Up to `limit` octets, for a chunk."""
-        start = self._at
-        if not start and len(self._octets) <= limit:
-            octets, self._octets = self._octets, b""
-            return octets
-        self._at = min(start + limit, len(self._octets))
-        return self._octets[start : self._at]
+        octets = self.octets[self._at : self._at + limit]
+        self._use(self._at + len(octets))
+        return octets
+
+    def take_all(self) -> bytes:
+        """All that has come."""
+        octets = self.octets[self._at :] if self._at else self.octets
+        self._use(len(self.octets))
+        return octets
 
     def line(self) -> bytes | NoLine:
         """The next line without its LF, or why there is none."""
-        start = self._at
-        end = self._octets.find(b"\n", start)
+        octets, start = self.octets, self._at
+        end = octets.find(b"\n", start)
         if end < 0:
-            return self._unfinished(len(self._octets) - start)
-        self._at = end + 1
+            return self._unfinished(len(octets) - start)
+        if self._is_tls():
+            return NoLine.TLS
         length = self._skipped + end - start
         self._skipped = 0
+        self._use(end + 1)
         if length <= LINE_LIMIT:
-            return self._octets[start:end]
+            return octets[start:end]
         return NoLine.TOO_LONG if length <= ENDLESS else NoLine.ENDLESS
 
+    def _use(self, end: int) -> None:
+        if end == len(self.octets):
+            self.octets = b""
+            end = 0
+        self._at = end
+
     def _unfinished(self, length: int) -> NoLine:
+        if length and self._is_tls():
+            return NoLine.TLS
         if self._skipped + length <= LINE_LIMIT:
-            return NoLine.STARVED
+            return STARVED
         self._skipped += length
-        self._octets = b""
-        self._at = 0
-        return NoLine.STARVED if self._skipped <= ENDLESS else NoLine.ENDLESS
+        self._use(len(self.octets))
+        return STARVED if self._skipped <= ENDLESS else NoLine.ENDLESS
+
+    def _is_tls(self) -> bool:
+        """Whether a line begins here, and like no command."""
+        return self.octets[self._at] == TLS_HANDSHAKE and not self._skipped

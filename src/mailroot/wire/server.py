@@ -29,19 +29,29 @@ from mailroot.wire.commands import Chunk
 from mailroot.wire.content import read_chunk, read_data, skip_chunk
 from mailroot.wire.dialogue import Dialogue
 from mailroot.wire.events import Disconnected, Event, Fault
-from mailroot.wire.lines import NoLine
+from mailroot.wire.lines import STARVED, TLS_HANDSHAKE, NoLine
 from mailroot.wire.profile import ServerProfile
-from mailroot.wire.table import COMMAND_LIMIT, IN_CONTENT, IN_TRANSACTION, NEEDED, Row, State
+from mailroot.wire.table import (
+    CHUNK,
+    COMMAND_LIMIT,
+    DATA,
+    FRESH,
+    GREETED,
+    IN_CONTENT,
+    IN_TRANSACTION,
+    MAIL,
+    NEEDED,
+    Row,
+)
 from mailroot.wire.verbs import TABLE
 
 __all__ = ["Misuse", "ServerEngine", "ServerProfile"]
 
 _HTTP = frozenset({b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT", b"DELETE", b"PATCH", b"TRACE", b"PRI"})
-_TLS_HANDSHAKE = b"\x16"  # RFC 8446 section 5.1: the content type of a ClientHello; no command begins with it
 _NO_VALID_RECIPIENTS = REPLIES.no_valid_recipients()
 
 
-class Misuse(RuntimeError):  # noqa: N818 - it is no error of the mail
+class Misuse(RuntimeError):
     """The caller did what the engine does not allow: a programming mistake."""
 
 
@@ -58,12 +68,12 @@ class ServerEngine:
         dialogue = self._dialogue
         if dialogue.closing:
             return  # aborted before
-        if dialogue.state is not State.FRESH:
+        if dialogue.state is not FRESH:
             raise Misuse("greet() was called twice")
-        dialogue.state = State.GREETED
+        dialogue.state = GREETED
         if not reply.positive:
             dialogue.close(reply)
-        elif len(dialogue.input) and dialogue.profile.strict_pipelining:
+        elif dialogue.input.octets and dialogue.profile.strict_pipelining:
             _refuse_early_talk(dialogue)
         else:
             dialogue.say(reply)
@@ -150,25 +160,25 @@ class ServerEngine:
 def _step(dialogue: Dialogue) -> bool:
     """Use some input. False if there is not enough of it."""
     state = dialogue.state
-    if state is State.DATA:
-        advanced = read_data(dialogue)
-    elif state is State.CHUNK:
-        advanced = read_chunk(dialogue)
-    else:
-        advanced = state is not State.FRESH and _read_command(dialogue)
-    if advanced or not dialogue.ended:
-        return advanced
+    if dialogue.input.octets and state is not FRESH:
+        if state is DATA:
+            read_data(dialogue)
+            return True
+        if state is CHUNK:
+            read_chunk(dialogue)
+            return True
+        if _read_command(dialogue):
+            return True
+    if not dialogue.ended:
+        return False
     dialogue.events.append(Disconnected(state in IN_TRANSACTION or state in IN_CONTENT))
     dialogue.closing = True
     return True
 
 
 def _read_command(dialogue: Dialogue) -> bool:
-    if dialogue.input.starts_with(_TLS_HANDSHAKE):
-        dialogue.break_off("tls-hello", "TLS on a plain port", REPLIES.tls_not_here())
-        return True
     line = dialogue.input.line()
-    if line is NoLine.STARVED:
+    if line is STARVED:
         return False
     dialogue.progress += 1
     if isinstance(line, NoLine):
@@ -183,14 +193,21 @@ def _read_command(dialogue: Dialogue) -> bool:
 def _read_line(dialogue: Dialogue, line: bytes) -> None:
     verb, _, argument = line.partition(b" ")
     row = TABLE.get(verb.upper())
-    if row is None and verb in _HTTP:
-        dialogue.break_off("not-smtp", verb.decode(), REPLIES.not_smtp())
-    elif len(line) + 2 > (COMMAND_LIMIT if row is None else row.longest):
+    if row is None:
+        _refuse_unknown(dialogue, verb, line)
+    elif len(line) + 2 > row.longest:
         dialogue.refuse(REPLIES.line_too_long(), "command")
-    elif row is None:
-        dialogue.refuse(REPLIES.unrecognized(), repr(verb)[2:-1])
     else:
         _obey(dialogue, row, argument.strip())
+
+
+def _refuse_unknown(dialogue: Dialogue, verb: bytes, line: bytes) -> None:
+    if verb in _HTTP:
+        dialogue.break_off("not-smtp", verb.decode(), REPLIES.not_smtp())
+    elif len(line) + 2 > COMMAND_LIMIT:
+        dialogue.refuse(REPLIES.line_too_long(), "command")
+    else:
+        dialogue.refuse(REPLIES.unrecognized(), repr(verb)[2:-1])
 
 
 def _obey(dialogue: Dialogue, row: Row, argument: bytes) -> None:
@@ -210,13 +227,13 @@ def _obey(dialogue: Dialogue, row: Row, argument: bytes) -> None:
 
 def _has_forbidden_input(dialogue: Dialogue) -> bool:
     behind = dialogue.input
-    return len(behind) > 0 and dialogue.profile.strict_pipelining and behind.peek(4).upper() != b"QUIT"
+    return behind.octets != b"" and dialogue.profile.strict_pipelining and behind.peek(4).upper() != b"QUIT"
 
 
 def _refuse_sequence(dialogue: Dialogue, row: Row, parsed: object) -> None:
     state = dialogue.state
-    reply = NEEDED[state] if row.otherwise is None or state is State.GREETED else row.otherwise
-    nobody_accepted = state is State.MAIL and dialogue.transaction.refused and row.otherwise is None
+    reply = NEEDED[state] if row.otherwise is None or state is GREETED else row.otherwise
+    nobody_accepted = state is MAIL and dialogue.transaction.refused and row.otherwise is None
     if nobody_accepted:
         reply = _NO_VALID_RECIPIENTS
     if isinstance(parsed, Chunk):
@@ -229,7 +246,9 @@ def _refuse_sequence(dialogue: Dialogue, row: Row, parsed: object) -> None:
 
 
 def _refuse_line(dialogue: Dialogue, why: NoLine) -> None:
-    if why is NoLine.TOO_LONG:
+    if why is NoLine.TLS:
+        dialogue.break_off("tls-hello", "TLS on a plain port", REPLIES.tls_not_here())
+    elif why is NoLine.TOO_LONG:
         dialogue.refuse(REPLIES.line_too_long(), "command")
     else:
         dialogue.break_off("endless-line", "a command line without an end", REPLIES.line_too_long())
@@ -247,8 +266,8 @@ def _accepts_bare_newline(dialogue: Dialogue) -> bool:
 
 def _refuse_early_talk(dialogue: Dialogue) -> None:
     first = dialogue.input.peek(8)
-    if first.startswith(_TLS_HANDSHAKE):
-        dialogue.break_off("tls-hello", "TLS on a plain port", REPLIES.tls_not_here())
+    if first[0] == TLS_HANDSHAKE:
+        _refuse_line(dialogue, NoLine.TLS)
     elif first.partition(b" ")[0] in _HTTP:
         dialogue.break_off("not-smtp", "HTTP", REPLIES.not_smtp())
     else:

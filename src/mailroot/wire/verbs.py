@@ -4,20 +4,23 @@ A verb's function takes what its parser made of the argument. It answers by itse
 asks, and `answered` follows the caller's reply. A new verb is a parser, a function and a row.
 """
 
+import functools
+
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Body
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.wire import commands
-from mailroot.wire.commands import Addressed, Chunk
+from mailroot.wire.commands import Chunk, Odd
 from mailroot.wire.content import begin_chunk, begin_chunks, begin_data
 from mailroot.wire.dialogue import Dialogue, Transaction
-from mailroot.wire.events import DataRequested, Fault, Hello, MailFrom, Quit
+from mailroot.wire.events import DataRequested, Fault, Hello, MailFrom, Quit, RcptTo
 from mailroot.wire.extensions import hello_keywords
 from mailroot.wire.incoming import SESSION_TOO_LARGE
-from mailroot.wire.table import ALWAYS, NO_TRANSACTION, Row, State
+from mailroot.wire.table import ALWAYS, CHUNKS, DATA, FAILED, GREETED, MAIL, NO_TRANSACTION, RCPT, READY, Row
 
 _SMALL_CHUNK = 512  # Smaller chunks bring no mail forward; a client that sends thousands of them only costs.
 
+_BINARY = Body.BINARY
 _OK = REPLIES.ok().encode()
 _RESETTING = REPLIES.resetting().encode()
 _TOO_MANY_RECIPIENTS: Reply = REPLIES.too_many_recipients()
@@ -34,19 +37,23 @@ def _old_hello(dialogue: Dialogue, hello: Hello) -> None:
 
 
 def _greet_back(dialogue: Dialogue, hello: Hello, keywords: tuple[str, ...]) -> None:
-    profile = dialogue.profile
     dialogue.reset("EHLO" if hello.extended else "HELO")
-    dialogue.state = State.READY
+    dialogue.state = READY
     dialogue.extended = hello.extended
     if not hello.name:
         dialogue.events.append(Fault("no-hello-name", "the client gave no name"))
     dialogue.events.append(hello)
-    first: Reply = REPLIES.hello(fqdn=profile.fqdn, address=profile.client_address)
-    dialogue.say(Reply(first.code, first.enhanced, first.lines + keywords))
+    dialogue.out.append(_hello_reply(dialogue.profile.fqdn, dialogue.profile.client_address, keywords))
 
 
-def _mail(dialogue: Dialogue, addressed: Addressed) -> None:
-    mail = addressed.said
+@functools.lru_cache(maxsize=256)
+def _hello_reply(fqdn: str, address: str, keywords: tuple[str, ...]) -> bytes:
+    first: Reply = REPLIES.hello(fqdn=fqdn, address=address)
+    return Reply(first.code, first.enhanced, first.lines + keywords).encode()
+
+
+def _mail(dialogue: Dialogue, said: MailFrom | Odd) -> None:
+    mail = said.said if isinstance(said, Odd) else said
     assert isinstance(mail, MailFrom)
     profile = dialogue.profile
     size = mail.size or 0
@@ -55,23 +62,25 @@ def _mail(dialogue: Dialogue, addressed: Addressed) -> None:
     elif profile.session_limit and dialogue.session_size + size > profile.session_limit:
         dialogue.close(SESSION_TOO_LARGE)
     else:
-        dialogue.state = State.READY
+        dialogue.state = READY
         dialogue.transaction = Transaction(mail.body, mail.smtputf8)
-        _ask_about(dialogue, addressed, _MAIL)
+        _ask_about(dialogue, said, _MAIL)
 
 
-def _rcpt(dialogue: Dialogue, addressed: Addressed) -> None:
+def _rcpt(dialogue: Dialogue, said: RcptTo | Odd) -> None:
     limit = dialogue.profile.recipient_limit
     if limit and dialogue.transaction.recipients >= limit:
         dialogue.say(_TOO_MANY_RECIPIENTS)
     else:
-        _ask_about(dialogue, addressed, _RCPT)
+        _ask_about(dialogue, said, _RCPT)
 
 
-def _ask_about(dialogue: Dialogue, addressed: Addressed, row: Row) -> None:
-    if addressed.odd:
-        dialogue.events.append(Fault(addressed.odd, row.verb))
-    dialogue.ask(addressed.said, row)
+def _ask_about(dialogue: Dialogue, said: MailFrom | RcptTo | Odd, row: Row) -> None:
+    if isinstance(said, Odd):
+        dialogue.events.append(Fault(said.kind, row.verb))
+        dialogue.ask(said.said, row)
+    else:
+        dialogue.ask(said, row)
 
 
 def _answered_mail(dialogue: Dialogue, reply: Reply) -> None:
@@ -88,7 +97,7 @@ def _answered_rcpt(dialogue: Dialogue, reply: Reply) -> None:
 
 
 def _data(dialogue: Dialogue, _: None) -> None:
-    if dialogue.transaction.body is Body.BINARY:
+    if dialogue.transaction.body is _BINARY:
         dialogue.refuse(REPLIES.need_bdat(), "DATA")
     else:
         dialogue.ask(DataRequested(chunked=False), _DATA)
@@ -107,8 +116,8 @@ def _bdat(dialogue: Dialogue, chunk: Chunk) -> None:
 
 def _rset(dialogue: Dialogue, _: None) -> None:
     dialogue.reset("RSET")
-    if dialogue.state is State.FAILED:
-        dialogue.state = State.READY
+    if dialogue.state is FAILED:
+        dialogue.state = READY
     dialogue.say_unless_junk(_RESETTING)
 
 
@@ -127,8 +136,14 @@ def _help(dialogue: Dialogue, _: None) -> None:
 
 def _quit(dialogue: Dialogue, _: None) -> None:
     dialogue.reset("QUIT")
-    dialogue.close(REPLIES.closing(fqdn=dialogue.profile.fqdn))
+    dialogue.close(_closing(dialogue.profile.fqdn))
     dialogue.events.append(Quit())
+
+
+@functools.lru_cache(maxsize=64)
+def _closing(fqdn: str) -> Reply:
+    reply: Reply = REPLIES.closing(fqdn=fqdn)
+    return reply
 
 
 def _not_built(dialogue: Dialogue, _: None) -> None:
@@ -140,7 +155,7 @@ def _later(verb: str, source: str) -> Row:
     return Row(
         verb,
         source,
-        NO_TRANSACTION | {State.GREETED},
+        (GREETED, *NO_TRANSACTION),
         commands.parse_nothing,
         _not_built,
         otherwise=REPLIES.bad_sequence(),
@@ -155,35 +170,35 @@ _MAIL = Row(
     commands.parse_mail,
     _mail,
     answered=_answered_mail,
-    then=State.MAIL,
+    then=MAIL,
     otherwise=REPLIES.nested_mail(),
     longest=1024,  # RFC 1870: 26 more, RFC 6152: 17, RFC 6531: 10, RFC 3461: 115, and long addresses in UTF-8
 )
 _RCPT = Row(
     "RCPT",
     "RFC 5321 section 4.1.1.3",
-    frozenset({State.MAIL, State.RCPT}),
+    (MAIL, RCPT),
     commands.parse_rcpt,
     _rcpt,
     answered=_answered_rcpt,
-    then=State.RCPT,
+    then=RCPT,
     longest=1536,  # RFC 3461: 535 more
 )
 _DATA = Row(
     "DATA",
     "RFC 5321 section 4.1.1.4",
-    frozenset({State.RCPT}),
+    (RCPT,),
     commands.parse_nothing,
     _data,
     answered=begin_data,
-    then=State.DATA,
+    then=DATA,
     ends_group=True,
     alone=True,
 )
 _BDAT = Row(
     "BDAT",
     "RFC 3030 section 2",
-    frozenset({State.RCPT, State.CHUNKS, State.FAILED}),
+    (RCPT, CHUNKS, FAILED),
     commands.parse_chunk,
     _bdat,
     answered=begin_chunks,
