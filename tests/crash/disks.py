@@ -38,8 +38,12 @@ class Disk:
 
     def unmount(self) -> None:
         """Unmount it, once the processes that were killed have let go of it."""
-        words = ("umount", str(self.place))
-        until(lambda: subprocess.run(words, capture_output=True, timeout=60).returncode == 0, "the disk to be free")
+
+        def unmounted() -> bool:
+            words = ("umount", str(self.place))
+            return subprocess.run(words, capture_output=True, check=False, timeout=60).returncode == 0
+
+        until(unmounted, "the disk to be free")
 
     def cut_power(self) -> None:
         """Nothing reaches the disk from now on."""

@@ -16,9 +16,11 @@ from io import BufferedIOBase
 from pathlib import Path
 
 from mailroot.edge.durable import sync_folder
+from tests.live.running import SETTINGS
 
 _SUBJECT = re.compile(rb"^Subject: (\S+)\r\n", re.MULTILINE)
 _PATIENCE = 15.0
+FREQUENT = SETTINGS.replace("[servers.default.delivery]", '[servers.default.delivery]\nretry_intervals = ["1s"]')
 _LINES = b"x-sender: a@local.test\r\nx-receiver: b@local.test\r\n"
 SMALL, LARGE = 2_000, 300_000
 

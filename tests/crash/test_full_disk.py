@@ -1,4 +1,4 @@
-"""A disk without room: clients are told to come again, deliveries go on, and all recovers by itself once there is room."""
+"""A disk without room: clients are told to come again, deliveries go on, and all recovers by itself with the room."""
 
 import errno
 import os
@@ -7,10 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.crash.disks import disk
-from tests.crash.load import Client, Drop, Ledger, message_of
-from tests.live.running import SETTINGS, Service, service, until
-
-FREQUENT = SETTINGS.replace('fqdn = "mail.local.test"', 'fqdn = "mail.local.test"\nretry_intervals = ["1s"]')
+from tests.crash.load import FREQUENT, Client, Drop, Ledger, message_of
+from tests.live.running import Service, service, until
 
 
 def fill(folder: Path, leave: int = 0) -> Path:
@@ -86,7 +84,7 @@ def _put_pickup_file(made: Service, ledger: Ledger) -> None:
     """A file that is in Pickup while there is no room: it was written elsewhere on the disk before."""
     name = f"picked-{len(ledger.picked)}-50"
     path = made.home / "Pickup" / f"{name}.txt"
-    with open(path, "wb", buffering=0) as file:
+    with path.open("wb", buffering=0) as file:
         try:
             written = file.write(b"x-sender: a@local.test\r\nx-receiver: b@local.test\r\n" + message_of(name))
         except OSError:

@@ -14,10 +14,8 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.crash.load import Load
-from tests.live.running import Service, running, service, until
+from tests.live.running import Service, service, until
 
 SERVICE_KILLS = int(os.environ.get("MAILROOT_SERVICE_KILLS", "18"))
 WORKER_KILLS = 3  # of each service, before it is killed itself

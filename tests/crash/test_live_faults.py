@@ -13,15 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.load import Load
+from tests.crash.load import FREQUENT, Load
 from tests.crash.test_kill import leftovers
-from tests.live.running import SETTINGS, Service, running, until
+from tests.live.running import Service, running, until
 
 SOON = """
 [servers.default.pickup]
 rescan = "1s"
 """
-FREQUENT = SETTINGS.replace('fqdn = "mail.local.test"', 'fqdn = "mail.local.test"\nretry_intervals = ["1s"]')
 FATAL = 75  # the worker's exit code after a sync that failed: the next one recovers the shard
 
 

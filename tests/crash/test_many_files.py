@@ -1,6 +1,5 @@
 """Tens of thousands of files in Pickup at once, on the real service."""
 
-import os
 import time
 from pathlib import Path
 
@@ -17,6 +16,11 @@ def memory_of(pids: list[int]) -> int:
             if line.startswith("Pss:"):
                 total += int(line.split()[1]) * 1024
     return total
+
+
+def count(folder: Path) -> int:
+    """How many names a folder has."""
+    return sum(1 for _ in folder.iterdir()) if folder.exists() else 0
 
 
 def test_I16_twenty_thousand_files_are_taken_in_bounded_time_and_memory(tmp_path: Path) -> None:
@@ -37,13 +41,13 @@ def test_I16_twenty_thousand_files_are_taken_in_bounded_time_and_memory(tmp_path
             nonlocal most, descriptors
             workers = made.workers()
             most = max(most, memory_of(workers))
-            descriptors = max(descriptors, *(len(os.listdir(f"/proc/{pid}/fd")) for pid in workers))
+            descriptors = max(descriptors, *(count(Path(f"/proc/{pid}/fd")) for pid in workers))
             time.sleep(0.2)
-            return len(os.listdir(made.drop)) >= FILES
+            return count(made.drop) >= FILES
 
         until(all_dropped, "every file in Drop", 90.0)
         print(f"{FILES} files in {time.monotonic() - began:.1f} s, {most >> 20} MB, {descriptors} descriptors")
-        until(lambda: not os.listdir(pickup), "an empty Pickup folder")
+        until(lambda: not count(pickup), "an empty Pickup folder")
         until(lambda: made.ask("queue", "list") == [], "an empty queue")
     finally:
         if made.process is not None:
@@ -51,6 +55,6 @@ def test_I16_twenty_thousand_files_are_taken_in_bounded_time_and_memory(tmp_path
     subjects = set()
     for path in made.drop.iterdir():
         subjects.add(path.read_bytes().split(b"Subject: ")[1].split(b"\r\n")[0])
-    assert len(subjects) == len(os.listdir(made.drop)) == FILES
+    assert len(subjects) == count(made.drop) == FILES
     assert most < 400 << 20
     assert descriptors < 1_000
