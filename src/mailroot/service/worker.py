@@ -20,6 +20,7 @@ from mailroot.service.world import World
 from mailroot.settings.service import Settings
 
 FAILED = 75  # EX_TEMPFAIL: the supervisor starts another worker, which recovers the shard
+_FAILED_PATIENCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +158,10 @@ class Worker:
             self.over.set_result(code)
 
     async def close(self) -> int:
-        """End all roles within the time that settings give."""
-        await self._world.close(self._patience)
-        return self.over.result() if self.over.done() else 0
+        """End all roles within the time that settings give; at once where nothing can be accepted or settled any more."""
+        code = self.over.result() if self.over.done() else 0
+        await self._world.close(_FAILED_PATIENCE if code == FAILED else self._patience)
+        return code
 
     @property
     def _patience(self) -> float:
