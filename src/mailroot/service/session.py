@@ -29,6 +29,7 @@ class Session(asyncio.Protocol):
         "_progress",
         "_sessions",
         "_transport",
+        "_unread",
         "_waiting",
         "address",
         "deadline",
@@ -49,6 +50,7 @@ class Session(asyncio.Protocol):
         self.address = ""
         self.since: datetime | None = None
         self._progress = -1
+        self._unread = False
         self.deadline = 0.0
         self.reason = "closed by the client"
 
@@ -105,8 +107,17 @@ class Session(asyncio.Protocol):
         self._transport = None
 
     def pause_writing(self) -> None:
-        """The peer does not read: it has a limited time to begin."""
+        """The peer does not read: it has a limited time to begin, and is not listened to meanwhile."""
+        self._unread = True
+        self._pause()
         self.deadline = min(self.deadline, self._loop.time() + _WRITE_PATIENCE)
+
+    def resume_writing(self) -> None:
+        """The peer has read its replies."""
+        self._unread = False
+        self.deadline = self._loop.time() + self._engine.timeout
+        if self._waiting is None and not self._answers.congested:
+            self._resume()
 
     def end(self, reply: Reply, reason: str) -> None:
         """Say why, and close. What the client is still sending is not ours."""
@@ -180,7 +191,7 @@ class Session(asyncio.Protocol):
             transport.write(output)
         if engine.closing:
             transport.close()
-        if engine.progress != self._progress:
+        if engine.progress != self._progress and not self._unread:
             self._progress = engine.progress
             self.deadline = self._loop.time() + engine.timeout
 
@@ -190,5 +201,7 @@ class Session(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _resume(self) -> None:
-        if self._transport is not None and not self._transport.is_closing() and not self._transport.is_reading():
+        if self._unread or self._transport is None or self._transport.is_closing():
+            return
+        if not self._transport.is_reading():
             self._transport.resume_reading()
