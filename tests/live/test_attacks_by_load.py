@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.rawclient import HELLO, RawClient
+from tests.live.rawclient import RawClient
 from tests.live.running import SETTINGS, Service, running, service, until
 
 MEGABYTE = 1024 * 1024
 PATIENCE = 3  # seconds that the service waits for its clients here
-IMPATIENT = SETTINGS.replace("[servers.default.access", f'connection_timeout = "{PATIENCE}s"\n\n[servers.default.access')
+IMPATIENT = SETTINGS.replace(
+    "[servers.default.access", f'connection_timeout = "{PATIENCE}s"\n\n[servers.default.access'
+)
 
 
 @contextlib.contextmanager
@@ -141,4 +143,4 @@ def test_M08_a_full_drop_quota_is_told_at_rcpt(tmp_path: Path) -> None:
             until(lambda number=number: len(started.dropped()) == number, "the message in Drop")
         assert reply == b"452 4.2.2 Mailbox Full\r\n"
         started.dropped()[0].unlink()
-        assert client.say(b"RSET\r\n" ).startswith(b"250")
+        assert client.say(b"RSET\r\n").startswith(b"250")

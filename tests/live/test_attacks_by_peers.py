@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.rawclient import RawClient
-from tests.live.running import SETTINGS, Service, service, until
+from tests.live.running import Service, service, until
 from tests.peers.dns import Names
 from tests.peers.smtp import Peer
 
