@@ -1,5 +1,7 @@
 """Attacks on a service that runs: what must hold as a whole, from the octets of the wire to Drop, queue and log."""
 
+import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -370,3 +372,38 @@ def test_a_mime_bomb_passes_as_it_is(attacked: Attacked, content: bytes) -> None
     header, _, body = content.partition(b"\r\n\r\n")
     assert b"\r\n" + header + b"\r\n" in message
     assert message.endswith(b"\r\n\r\n" + body)
+
+
+# -- the end of the connection at the worst moment
+
+
+def _hang_up(client: RawClient) -> None:
+    """End the connection by a reset, as a program that dies does."""
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.__exit__()
+
+
+@pytest.mark.parametrize("end", [b"\r\n.\r\n", b""], ids=["with_its_end", "without_its_end"])
+def test_A20_clients_that_hang_up_on_large_messages_leave_them_whole_or_not_at_all(
+    attacked: Attacked, end: bytes
+) -> None:
+    text = b"Subject: large\r\n\r\n" + b"x" * 70 * 20_000
+    attacked.told()
+    for _ in range(40):
+        client = RawClient(attacked.port).greeted().envelope()
+        client.send(text + end)
+        _hang_up(client)
+    until(lambda: not attacked.working_files(), "the end of all files of unfinished messages")
+    until(lambda: attacked.waiting() == [], "an empty queue")
+    for message in attacked.dropped():
+        assert message.endswith(b"x" * 70 + b"\r\n")
+    assert len(attacked.dropped()) == len([one for one in attacked.told() if one["event"] == "accepted"])
+    assert attacked.service.errors() == ""
+
+
+def test_A20_a_client_that_closes_its_side_behind_the_end_has_its_answer(attacked: Attacked) -> None:
+    with RawClient(attacked.port) as client:
+        client.greeted().envelope().send(b"Subject: x\r\n\r\nx\r\n.\r\n")
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.rest().startswith(b"250 2.6.0 ")
+    until(attacked.dropped, "the message in Drop")

@@ -86,11 +86,15 @@ class Draft:
         return await loop.run_in_executor(self._pool, self._writer.seal)
 
     def drop(self) -> None:
-        """Forget the message; a file goes too."""
+        """Forget the message; a file goes too, once the thread that writes it has let go of its descriptor."""
         self._pieces.clear()
-        if self._writer is not None:
-            self._pool.submit(self._writer.discard)
-            self._writer = None
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        if self._writing is None:
+            self._pool.submit(writer.discard)
+        else:
+            self._writing.add_done_callback(lambda _: self._pool.submit(writer.discard))
 
     def _with_header(self, start: bytes) -> bytes:
         self.stamped = stamp(start, self._trace, self._made)

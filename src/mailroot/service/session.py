@@ -102,7 +102,8 @@ class Session(asyncio.Protocol):
     def connection_lost(self, _reason: Exception | None) -> None:
         """The end, whoever wanted it. A commit under way goes on: what was received whole is kept."""
         if self.ident:
-            self._answers.drop_draft()
+            if self._waiting is None:
+                self._answers.drop_draft()
             self._sessions.close(self)
         self._transport = None
 
