@@ -1,14 +1,9 @@
-"""A connection that is lost at the worst moment: while its message is committed, or while a draft is being written."""
+"""A connection that is lost at the worst moment: while its message is committed."""
 
 import asyncio
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 
-from mailroot.mail.header import Made, Trace
 from mailroot.mail.reply import REPLIES, Reply
-from mailroot.service.draft import Draft
 from mailroot.service.session import Session
 from mailroot.wire import events as wire
 from mailroot.wire.server import ServerEngine, ServerProfile
@@ -92,35 +87,3 @@ async def test_A20_a_connection_lost_behind_the_end_leaves_the_commit_alone() ->
     answers.commit.set_result(None)
     await asyncio.sleep(0)
     assert answers.told == ["closed", "committed"]
-
-
-class SlowFile:
-    """A content file whose writing takes until the test lets it go."""
-
-    def __init__(self) -> None:
-        self.go = threading.Event()
-        self.began = threading.Event()
-        self.told: list[str] = []
-        self.over = threading.Event()
-
-    def write(self, _octets: bytes) -> None:
-        self.began.set()
-        self.go.wait(10)
-        self.told.append("written")
-
-    def discard(self) -> None:
-        self.told.append("discarded")
-        self.over.set()
-
-
-async def test_A20_a_draft_that_is_dropped_is_not_closed_under_the_hands_of_its_writer() -> None:
-    file = SlowFile()
-    with ThreadPoolExecutor(2) as pool:
-        header = Made(datetime.now(UTC), "", "filler", 1)
-        draft = Draft(Trace("mail.test", "1"), header, lambda: file, pool)  # type: ignore[arg-type, return-value]
-        draft.add(b"x" * 200_000)
-        await asyncio.to_thread(file.began.wait, 10)
-        draft.drop()
-        file.go.set()
-        assert await asyncio.to_thread(file.over.wait, 10)
-    assert file.told == ["written", "discarded"]
