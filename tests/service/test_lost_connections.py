@@ -1,7 +1,10 @@
 """A connection that is lost at the worst moment: while its message is committed."""
 
 import asyncio
+from collections import defaultdict
 from typing import Any
+
+import pytest
 
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.service.session import Session
@@ -65,7 +68,10 @@ class Wire(asyncio.Transport):
         return True
 
 
-def began() -> tuple[Session, OneCommit]:
+@pytest.fixture
+async def began(monkeypatch: pytest.MonkeyPatch) -> tuple[Session, OneCommit]:
+    """A session within DATA, and its answers."""
+    monkeypatch.setattr("mailroot.service.session.ANSWERS", defaultdict(lambda: OneCommit.take))
     answers = OneCommit()
     session = Session(OneSession(answers), asyncio.get_running_loop())  # type: ignore[arg-type]
     session.connection_made(Wire())
@@ -74,14 +80,14 @@ def began() -> tuple[Session, OneCommit]:
     return session, answers
 
 
-async def test_A20_a_connection_lost_before_the_end_drops_the_message() -> None:
-    session, answers = began()
+async def test_A20_a_connection_lost_before_the_end_drops_the_message(began: tuple[Session, OneCommit]) -> None:
+    session, answers = began
     session.connection_lost(None)
     assert answers.told == ["dropped", "closed"]
 
 
-async def test_A20_a_connection_lost_behind_the_end_leaves_the_commit_alone() -> None:
-    session, answers = began()
+async def test_A20_a_connection_lost_behind_the_end_leaves_the_commit_alone(began: tuple[Session, OneCommit]) -> None:
+    session, answers = began
     session.data_received(DIALOGUE[4])
     session.connection_lost(ConnectionResetError())
     answers.commit.set_result(None)
