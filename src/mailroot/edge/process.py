@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import pwd
+import resource
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -88,6 +89,16 @@ def become(name: str) -> None:
     os.initgroups(name, group)
     os.setresgid(group, group, group)
     os.setresuid(user, user, user)
+
+
+def most_descriptors() -> int:
+    """How many descriptors this process may have open, after its limit was raised as far as it may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return _HIGHEST_DESCRIPTOR if soft == resource.RLIM_INFINITY else soft
 
 
 def reap(child: int) -> int:
