@@ -10,7 +10,7 @@ from pathlib import Path
 from mailroot.edge.durable import translated
 from mailroot.mail.faults import Misconfigured
 
-_BACKLOG = 4096  # below the number of clients that come at once, a connection costs a second of SYN retries
+BACKLOG = 4096  # below the number of clients that come at once, a connection costs a second of SYN retries
 
 
 def listen(address: str, port: int, leaving: Sequence[socket.socket] = ()) -> socket.socket:
@@ -24,8 +24,7 @@ def listen(address: str, port: int, leaving: Sequence[socket.socket] = ()) -> so
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        _bind(listener, address, port, leaving)
-        listener.listen(_BACKLOG)
+        _listen(listener, address, port, leaving)
     except OSError as fault:
         listener.close()
         mend = "stop what listens there, or change general.bindings"
@@ -35,20 +34,25 @@ def listen(address: str, port: int, leaving: Sequence[socket.socket] = ()) -> so
     return listener
 
 
-def _bind(listener: socket.socket, address: str, port: int, leaving: Sequence[socket.socket]) -> None:
+def _listen(listener: socket.socket, address: str, port: int, leaving: Sequence[socket.socket]) -> None:
     try:
         listener.bind((address, port))
+        listener.listen(BACKLOG)
     except OSError:
         if not leaving:
             raise
-        # Two sockets that both have the option may share a port (socket(7)); the others of the machine may not.
-        for one in (listener, *leaving):
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        # Two sockets that both have the option may share a port (socket(7)); those of others may not.
+        _share_ports((listener, *leaving), shared=True)
         try:
             listener.bind((address, port))
+            listener.listen(BACKLOG)
         finally:
-            for one in (listener, *leaving):
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+            _share_ports((listener, *leaving), shared=False)
+
+
+def _share_ports(sockets: Sequence[socket.socket], *, shared: bool) -> None:
+    for one in sockets:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
 
 
 def shown(address: str, port: int) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mailroot.edge.clock import utc_now
 from mailroot.edge.folder import Permissions, permissions
+from mailroot.edge.listening import BACKLOG
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.queue.store import QueueStore
 from mailroot.service.badmail import Badmail, BadmailLimits
@@ -81,7 +82,7 @@ class ServerAtWork:
         """Accept on these sockets too."""
         loop = asyncio.get_running_loop()
         for listener in sockets:
-            self._listeners.append(await loop.create_server(self.parts.sessions.make, sock=listener))
+            self._listeners.append(await loop.create_server(self.parts.sessions.make, sock=listener, backlog=BACKLOG))
 
     def unlisten(self) -> None:
         """Accept no more, on any socket."""

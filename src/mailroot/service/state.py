@@ -57,7 +57,7 @@ class WorkerAtWork:
 
 @dataclass(slots=True)
 class State:
-    """The supervisor's memory. `listeners` has the sockets of servers that are not stopped, in their bindings' order."""
+    """The supervisor's memory. `listeners`: sockets of the servers that are not stopped, in their bindings' order."""
 
     settings: Settings
     counts: SharedCounts
