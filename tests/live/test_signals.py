@@ -125,7 +125,7 @@ def test_a_signal_before_the_workers_are_ready_ends_the_service(tmp_path: Path) 
     with running(tmp_path) as service:
         service.stop()
         service.start(ready=False)
-        until(lambda: (service.folder / ".mailroot.toml.control").exists(), "the control socket")
+        until((service.folder / ".mailroot.toml.control").exists, "the control socket")
         assert service.process is not None
         with within(LIMIT):
             assert service.stop() == 0

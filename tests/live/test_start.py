@@ -20,7 +20,7 @@ as_root = pytest.mark.skipif(not is_root, reason="needs root")
 
 def run_serve(folder: Path, *words: str, account: str = "") -> "subprocess.CompletedProcess[str]":
     """What `mailroot serve` says; under another account from the first step on that has to do with the settings."""
-    code = "import os, pwd, sys, mailroot.service.supervisor, mailroot.cli.commands, mailroot.cli.main as cli\n"
+    code = "import encodings.utf_8_sig, os, pwd, sys, mailroot.service.supervisor, mailroot.cli.commands, mailroot.cli.main as cli\n"
     code += f"os.setuid(pwd.getpwnam({account!r}).pw_uid)\n" if account else ""
     code += "sys.exit(cli.main(sys.argv[1:]))"
     return subprocess.run(
@@ -40,7 +40,7 @@ def test_the_first_banner_comes_within_a_second_and_a_half(tmp_path: Path) -> No
     began = time.monotonic()
     made.start(ready=False)
     try:
-        until(lambda: made.listening(), "the line `listening`")
+        until(made.listening, "the line `listening`")
         with made.connect() as client:
             assert client.noop()[0] == 250
         assert time.monotonic() - began < 4.5
@@ -202,8 +202,9 @@ def test_workers_run_as_another_account_and_all_folders_are_theirs(tmp_path: Pat
             assert "\nCapEff:\t0000000000000000" in fields
         made.send()
         until(lambda: list((tmp_path / "Elsewhere" / "Drop").glob("*.eml")), "the message in Drop")
-        (made.home / "Pickup" / "bad.eml").write_bytes(b"\r\nno header\r\n")
-        (made.home / "Pickup" / "bad.eml").chmod(0o666)
+        (tmp_path / "bad.eml").write_bytes(b"\r\nno header\r\n")
+        (tmp_path / "bad.eml").chmod(0o666)
+        (tmp_path / "bad.eml").rename(made.home / "Pickup" / "bad.eml")
         until(lambda: list((tmp_path / "Elsewhere" / "Badmail").glob("*.BAD")), "the bad file in Badmail")
         control = control_path(made.file).stat()
         assert (control.st_uid, stat.S_IMODE(control.st_mode)) == (0, 0o600)

@@ -35,6 +35,7 @@ class Control:
         self._state = supervisor.state
         self._path = path
         self._server: asyncio.Server | None = None
+        self._clients: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
     async def __aenter__(self) -> "Control":
         listener = open_private(self._path)
@@ -44,9 +45,16 @@ class Control:
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
+        for writer in self._clients.values():
+            writer.transport.abort()
+        tasks = [task for task in self._clients if task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=1.0)
         self._path.unlink(missing_ok=True)
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self._clients[task] = writer
         try:
             async with asyncio.timeout(_PATIENCE):
                 while (line := await reader.readline()).endswith(b"\n"):
@@ -57,6 +65,7 @@ class Control:
             writer.transport.abort()  # a client that is slow, talks too long or has gone is owed nothing
         finally:
             writer.close()
+            self._clients.pop(task, None)
 
     async def _answer(self, line: bytes) -> dict[str, object]:
         try:
