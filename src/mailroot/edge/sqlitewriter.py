@@ -31,11 +31,11 @@ _FREE_PAGES = 2048  # that are kept for the next messages instead of being given
 
 @dataclass(slots=True)
 class Request:
-    """Something for the writer: to commit `rows`, to apply `settlement` with its reports in `rows`, or to `call`."""
+    """Something for the writer: to commit `rows`, to apply `settlements` with their reports in `rows`, or to `call`."""
 
     future: "Future[Any]"
     rows: Sequence[DraftRow] = ()
-    settlement: Settlement | None = None
+    settlements: Sequence[Settlement] = ()
     call: Callable[[Tables], object] | None = None
     result: Any = None
     fault: BaseException | None = None
@@ -43,7 +43,7 @@ class Request:
     @property
     def commits(self) -> bool:
         """Whether the request brings a new message, and so needs room that others do not."""
-        return self.settlement is None and self.call is None
+        return not self.settlements and self.call is None
 
 
 class Writer:
@@ -189,7 +189,7 @@ class Writer:
         run = self._connection.execute
         run("BEGIN IMMEDIATE")
         self._insert(group)
-        settlements = [request.settlement for request in group if request.settlement is not None]
+        settlements = [settlement for request in group for settlement in request.settlements]
         if settlements:
             self._tables.settle(settlements, self._now())
         for request in group:
@@ -202,7 +202,7 @@ class Writer:
         rows: list[DraftRow] = []
         owners: list[Request] = []
         for request in group:
-            request.result = None if request.settlement is None else []
+            request.result = [] if request.settlements else None
             for row in request.rows:
                 if row.draft.claim is None or _first_seen(row, known):
                     rows.append(row)
@@ -212,10 +212,10 @@ class Writer:
         first = self._tables.reserve(len(rows))
         contents = self._tables.adopt(rows, first)
         for request, entry in zip(owners, self._tables.insert(rows, first, contents), strict=True):
-            if request.settlement is None:
-                request.result = entry
-            else:
+            if request.settlements:
                 request.result.append(entry)
+            else:
+                request.result = entry
 
     def _known_claims(self, group: list[Request]) -> set[str]:
         claims = [row.draft.claim for request in group for row in request.rows if row.draft.claim is not None]
