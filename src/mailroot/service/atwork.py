@@ -109,8 +109,10 @@ class ServerAtWork:
         soon = max(patience - _LAST_STEPS, patience / 2)
         dispatchers = [shard.dispatcher for shard in self.parts.shards]
         await asyncio.gather(self.parts.sessions.drain(soon), *(one.stop(soon) for one in dispatchers))
+        if self.parts.sessions:
+            await asyncio.sleep(_LAST_STEPS / 4)  # for the last words of those that had all their time
         for session in self.parts.sessions:
-            session.expire()  # its client does not read, and so would never see the end
+            session.cut("did not read its replies")
         await asyncio.gather(*(one.stop(_LAST_STEPS / 4) for one in dispatchers))  # what the last sessions brought
         roles = list(self._roles.values())
         for role in list(self._roles):

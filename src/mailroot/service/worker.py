@@ -56,9 +56,8 @@ def run_worker(birth: Birth) -> int:
 
 async def _work(birth: Birth) -> int:
     worker = Worker(birth)
-    asyncio.get_running_loop().add_signal_handler(
-        signal.SIGTERM, worker.end, 0
-    )  # told with all the service's processes
+    # A service manager tells all processes of the service, not the supervisor alone.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.end, 0)
     try:
         await worker.open()
     except Fault as fault:
