@@ -23,6 +23,8 @@ from mailroot.wire.offer import Mail
 # A line that went stale is replaced; each idle one may have, but not for ever.
 _STALE_LINES = 5
 # Deliveries that wait for one destination beyond these only take room.
+_RETIRING = 0.5
+_RETIRING = 0.5
 _BACKLOG = 500
 # Beyond so many, destinations without work are forgotten.
 _DESTINATIONS = 10_000
@@ -68,6 +70,12 @@ class RemoteCarrier:
     def backlog(self, destination: str) -> int:
         """How many deliveries wait for a connection to the destination (`RelayRoute.destination`)."""
         return sum(each.backlog for each in self._destinations.values() if each.name == destination)
+
+    async def retire(self) -> None:
+        """Let what is under way end, however long it takes, then close. Nothing new may be given to this carrier."""
+        while not all(destination.quiet for destination in self._destinations.values()):
+            await asyncio.sleep(_RETIRING)
+        await self.close()
 
     async def close(self) -> None:
         """End all idle connections in good order. Deliveries under way are their callers' to end before."""

@@ -124,7 +124,7 @@ class Session(asyncio.Protocol):
         """
         engine = self._engine
         if self._stuck_since and now - self._stuck_since > min(_WRITE_PATIENCE, engine.timeout):
-            self._cut("did not read its replies")
+            self.cut("did not read its replies")
         elif engine.progress != self._progress or self._waiting is not None:
             self._progress = engine.progress
             self._deadline = now + engine.timeout
@@ -132,7 +132,8 @@ class Session(asyncio.Protocol):
             self.end(REPLIES.idle_too_long(fqdn=self._answers.fqdn), "timed out")
             self._stuck_since = self._stuck_since or now
 
-    def _cut(self, reason: str) -> None:
+    def cut(self, reason: str) -> None:
+        """End at once, without a word."""
         self.reason = reason
         if self._transport is not None:
             self._transport.abort()

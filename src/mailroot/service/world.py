@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mailroot.edge.clock import LocalClock, utc_now
 from mailroot.edge.dns import DnsResolver
-from mailroot.edge.folder import Permissions, permissions
+from mailroot.edge.folder import Permissions, check_folder, permissions
 from mailroot.edge.logs import Log, open_log
 from mailroot.edge.process import most_descriptors
 from mailroot.edge.sharedcounts import SharedCounts
@@ -22,7 +22,7 @@ from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import StoreFailed
 from mailroot.mail.pickuplines import Dots as PickupDots
 from mailroot.routing.route import DropRoute
-from mailroot.service.atwork import Current, Parts, ServerAtWork, Shard
+from mailroot.service.atwork import Current, Parts, ServerAtWork, Shard, drop_permissions
 from mailroot.service.badmail import Badmail
 from mailroot.service.dispatcher import Carriers, Dispatcher
 from mailroot.service.drop import DropCarrier
@@ -56,13 +56,21 @@ class Run:
     most_sessions: int
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """New settings, and the rules that they make, before they are in force."""
+
+    settings: Settings
+    rules: Mapping[str, Rules]
+
+
 class World:
     """The virtual servers of one worker. `fail` hears why the process must end and be replaced."""
 
     def __init__(self, number: int, settings: Settings, counts: SharedCounts, fail: Callable[[str], None]) -> None:
         self._settings = settings
         self._fail = fail
-        self._prepared: Mapping[str, Rules] = {}
+        self._prepared: Prepared | None = None
         self.servers: dict[str, ServerAtWork] = {}
         self.now = utc_now
         self._run = Run(
@@ -82,16 +90,40 @@ class World:
         for key in self._settings.servers:
             self.servers[key] = await self._built(key, rules_of(key, self._settings.servers[key]))
 
-    async def prepare(self, settings: Settings) -> None:
-        """Make the rules of new settings, without putting them in force."""
-        self._settings = settings
-        self._prepared = {key: rules_of(key, settings.servers[key]) for key in self.servers}
+    @property
+    def patience(self) -> float:
+        """How long an end in good order may take, in seconds."""
+        return self._settings.service.shutdown_timeout.total_seconds()
 
-    async def swap(self) -> None:
-        """Put the prepared rules in force."""
-        for key, rules in self._prepared.items():
-            await self.servers[key].apply(rules, self._remote(rules))
-        self._prepared = {}
+    async def prepare(self, settings: Settings) -> None:
+        """Make what new settings need, without putting them in force. Raises `Fault` where a folder cannot be used."""
+        rules = {key: rules_of(key, settings.servers[key]) for key in self.servers}
+        for one in rules.values():
+            await self._check_folders(one)
+        self._prepared = Prepared(settings, rules)
+
+    def forget(self) -> None:
+        """The prepared settings will not come."""
+        self._prepared = None
+
+    async def swap(self, settings: Settings) -> None:
+        """Put settings in force; a worker that was born after they were prepared prepares them now."""
+        if self._prepared is None or self._prepared.settings.revision != settings.revision:
+            await self.prepare(settings)
+        assert self._prepared is not None
+        rules, self._prepared = self._prepared.rules, None
+        rebound = _bindings(self._settings) != _bindings(settings)
+        self._settings = settings
+        for key, server in self.servers.items():
+            if rebound or rules[key].settings != server.parts.current.rules.settings:
+                server.apply(rules[key], self._remote(rules[key]))
+
+    async def _check_folders(self, rules: Rules) -> None:
+        """Make the folders that settings name, and see whether we may write there."""
+        settings, loop = rules.settings, asyncio.get_running_loop()
+        wanted = [(folder, drop_permissions(settings)) for folder in _drop_folders(rules)]
+        for folder, given in [*wanted, (settings.messages.badmail, Permissions())]:
+            await loop.run_in_executor(self._run.pool, check_folder, folder, given)
 
     async def close(self, patience: float) -> None:
         """End all roles within `patience` seconds, then close what they worked with."""
@@ -104,13 +136,11 @@ class World:
 
     async def _built(self, key: str, rules: Rules) -> ServerAtWork:
         settings, current = rules.settings, Current(rules)
-        drop = DropCarrier(
-            f"{key}-w{self._run.number}",
-            _drop_permissions(settings),
-            lambda folder: current.rules.quotas.get(folder, 0),
-        )
+        await self._check_folders(rules)
+        writer = f"{key}-w{self._run.number}"
+        drop = DropCarrier(writer, drop_permissions(settings), lambda folder: current.rules.quotas.get(folder, 0))
         await drop.prepare(_drop_folders(rules))
-        badmail = Badmail(key, settings.messages.badmail, f"{key}-w{self._run.number}", self.emit)
+        badmail = Badmail(key, settings.messages.badmail, writer, self.emit)
         ends = Ends(self._reporting(current), badmail, self.emit, self.now, self._store_failed(key))
         carriers = Carriers(drop, self._remote(rules))
         shards = [
@@ -121,8 +151,8 @@ class World:
         intake = self._intake(key, shards[0], drop)
         prefix = f"{secrets.token_hex(3)}{self._run.number}-"
         sessions = Sessions(rules, intake, self._session_count(key), prefix)
-        pickup = self._pickup(current, intake, badmail, shards[0].name) if settings.pickup.enabled else None
-        return ServerAtWork(Parts(current, sessions, shards, carriers, badmail, pickup))
+        pickup = self._pickup(current, intake, badmail, shards[0].name)
+        return ServerAtWork(Parts(current, sessions, shards, carriers, badmail, pickup, self.emit))
 
     async def _store(self, key: str, shard: str, settings: VirtualServer) -> SqliteQueue:
         def set_aside(entry: str, cause: str) -> None:
@@ -164,13 +194,16 @@ class World:
         )
 
     def _pickup(self, current: Current, intake: Intake, badmail: Badmail, shard: str) -> Callable[[], PickupRole]:
-        home, folder = current.rules.settings.home, current.rules.settings.pickup
-        places = PickupPlaces(
-            pickup=f"{home}/Pickup",
-            claims=f"{home}/SortTemp/pickup-{shard}",
-            lock=f"{home}/.pickup.lock",
-            permissions=permissions(folder.owner, folder.group, folder.mode),
-        )
+        home = current.rules.settings.home
+
+        def places() -> PickupPlaces:
+            folder = current.rules.settings.pickup
+            return PickupPlaces(
+                pickup=f"{home}/Pickup",
+                claims=f"{home}/SortTemp/pickup-{shard}",
+                lock=f"{home}/.pickup.lock",
+                permissions=permissions(folder.owner, folder.group, folder.mode),
+            )
 
         def rules() -> PickupRules:
             settings = current.rules.settings
@@ -188,18 +221,13 @@ class World:
             emit=self.emit,
             now=self.now,
         )
-        return lambda: PickupRole(places, rules, world)
+        return lambda: PickupRole(places(), rules, world)
 
     def _remote(self, rules: Rules) -> RemoteCarrier:
         settings = rules.settings
         resolver = DnsResolver([(server.address, server.port) for server in settings.delivery.dns], time.monotonic)
-        bindings = [
-            (binding.address, binding.port)
-            for server in self._settings.servers.values()
-            for binding in server.general.bindings
-        ]
         limit = SharedLimit(self._run.counts, self._run.number, self._settings, rules.key)
-        return RemoteCarrier(Way(rules.key, settings, resolver, self.emit, bindings, limit))
+        return RemoteCarrier(Way(rules.key, settings, resolver, self.emit, _bindings(self._settings), limit))
 
     def _reporting(self, current: Current) -> Callable[[], Reporting]:
         naming = Naming(self._run.run, self._run.filler, self._run.count)
@@ -229,8 +257,11 @@ class World:
         return failed
 
 
-def _drop_permissions(settings: VirtualServer) -> Permissions:
-    return permissions(settings.drop.owner, settings.drop.group, settings.drop.mode)
+def _bindings(settings: Settings) -> list[tuple[str, int]]:
+    """Every address and port on which this service listens."""
+    return [
+        (binding.address, binding.port) for server in settings.servers.values() for binding in server.general.bindings
+    ]
 
 
 def _drop_folders(rules: Rules) -> list[str]:
