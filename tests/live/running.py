@@ -138,6 +138,11 @@ class Service:
         assert self.process is not None
         return children(self.process.pid)
 
+    def memory(self, what: str = "VmRSS") -> int:
+        """Octets of memory that the workers have now; "VmHWM": that they had at most."""
+        lines = [line for pid in self.workers() for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:"))
+
     def connect(self, timeout: float = 10.0) -> smtplib.SMTP:
         """A client's connection."""
         return smtplib.SMTP("127.0.0.1", self.port, timeout=timeout)

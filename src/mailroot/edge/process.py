@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import pwd
+import resource
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -113,6 +114,16 @@ def become(name: str) -> None:
     os.setresgid(group, group, group)
     os.setresuid(user, user, user)
     _die_with(parent)  # a change of the account takes that wish back (prctl(2))
+
+
+def most_descriptors() -> int:
+    """How many descriptors this process may have open, after its limit was raised as far as it may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return _HIGHEST_DESCRIPTOR if soft == resource.RLIM_INFINITY else soft
 
 
 def reap(child: int) -> int:

@@ -72,7 +72,7 @@ class MemoryQueue:
                 if number not in kept.leased:
                     yield key, pending
 
-    async def settle(self, *settlements: Settlement) -> Sequence[QueueEntry]:
+    async def settle(self, *settlements: Settlement, patient: bool = False) -> Sequence[QueueEntry]:  # noqa: ARG002
         """See `QueueStore.settle`."""
         for settlement in settlements:
             kept = self._kept.get(settlement.key)

@@ -28,6 +28,7 @@ _MOST_ENTRIES = 4_000
 _MOST_BYTES = 64 * 1024 * 1024
 _CLAIM_AT_ONCE = 500
 _DROP_AT_ONCE = 64
+_DROP_GATHERS = 0.01
 _LONGEST_SLEEP = 60.0
 _STORE_PATIENCE = 1.0
 _SURPLUS_WAIT = timedelta(seconds=20)
@@ -143,14 +144,14 @@ class Dispatcher:
         if len(pending) == 1:
             return [Delivery(entry, pending, plan.route(pending[0].recipient.address.domain))]
         routes = plan.group([one.recipient.address for one in pending])
-        return [
-            Delivery(entry, tuple([pending[place] for place in places]), route) for route, places in routes.items()
-        ]
+        return [Delivery(entry, tuple([pending[place] for place in places]), route) for route, places in routes.items()]
 
     async def _drop_all(self) -> None:
         """Entries that only go into Drop are delivered and settled in groups, which share their syncs."""
         try:
             while self._drops:
+                if len(self._drops) < _DROP_AT_ONCE and not self._stopping:
+                    await asyncio.sleep(_DROP_GATHERS)  # the clients have had their answers: a larger group costs less
                 group, self._drops = self._drops[:_DROP_AT_ONCE], self._drops[_DROP_AT_ONCE:]
                 await self._drop_group(group)
         finally:
@@ -168,7 +169,7 @@ class Dispatcher:
     async def _settle_group(self, group: list[Delivery], outcomes: list[Mapping[int, Status]]) -> None:
         """While a group is settled, the next one is written."""
         try:
-            await self._settle(list(zip(group, outcomes, strict=True)))
+            await self._settle(list(zip(group, outcomes, strict=True)), patient=True)
         except StoreFailed as fault:
             self._ends.store_failed(fault)
         except Exception as mistake:  # the task supervisor of a group (design: errors)
@@ -225,12 +226,12 @@ class Dispatcher:
 
     # -- settlements
 
-    async def _settle(self, attempts: list[tuple[Delivery, Mapping[int, Status]]]) -> None:
+    async def _settle(self, attempts: list[tuple[Delivery, Mapping[int, Status]]], patient: bool = False) -> None:
         """Make outcomes durable, together with the reports that they make due."""
         rules = self._rules()
         settled = [self._settled(rules, delivery, outcome) for delivery, outcome in attempts]
         both = list(zip([delivery for delivery, _ in attempts], settled, strict=True))
-        await self._apply([await self._settlement(rules, delivery, one) for delivery, one in both])
+        await self._apply([await self._settlement(rules, delivery, one) for delivery, one in both], patient)
         for delivery, one in both:
             self._tell(rules, delivery.entry, one)
             if one.deferred:
@@ -247,11 +248,11 @@ class Dispatcher:
             reports = await self._ends.report(rules, entry, settled, expires)
         return Settlement(entry.key, tuple([one.number for one, _ in settled.final]), settled.deferred, reports)
 
-    async def _apply(self, settlements: list[Settlement]) -> None:
+    async def _apply(self, settlements: list[Settlement], patient: bool = False) -> None:
         """Apply settlements; while the disk is full they are tried again, and the leases stay ours."""
         while True:
             try:
-                reports = await self._store.settle(*settlements)
+                reports = await self._store.settle(*settlements, patient=patient)
             except StoreFailed:
                 raise
             except Unavailable:

@@ -14,6 +14,7 @@ from mailroot.edge.clock import LocalClock, utc_now
 from mailroot.edge.dns import DnsResolver
 from mailroot.edge.folder import Permissions, check_folder, permissions
 from mailroot.edge.logs import Log, open_log
+from mailroot.edge.process import most_descriptors
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.sqlitequeue import SqliteQueue
 from mailroot.mail.address import Mailbox
@@ -52,6 +53,7 @@ class Run:
     filler: str
     run: str
     count: Callable[[], int]
+    most_sessions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class World:
             filler="".join(secrets.choice(_ALPHABET) for _ in range(19)),
             run=secrets.token_hex(8).upper(),
             count=itertools.count(1).__next__,
+            most_sessions=most_descriptors() * 3 // 4,  # the rest is for files and outgoing connections
         )
         self.emit = self._run.emit
 
@@ -240,7 +243,11 @@ class World:
 
     def _session_count(self, key: str) -> SessionCount:
         counts, number, slot = self._run.counts, self._run.number, sessions_slot(self._settings, key)
-        return SessionCount(lambda change: counts.add(number, slot, change), lambda: counts.total(slot))
+        return SessionCount(lambda change: counts.add(number, slot, change), lambda: counts.total(slot), self._room)
+
+    def _room(self) -> bool:
+        """Whether there may be one more session in this worker."""
+        return sum(len(server.parts.sessions) for server in self.servers.values()) < self._run.most_sessions
 
     def _store_failed(self, key: str) -> Callable[[StoreFailed], None]:
         def failed(fault: StoreFailed) -> None:
