@@ -91,8 +91,9 @@ def lock_home(home: Path) -> int:
     except OSError as fault:
         holder = os.read(descriptor, 32).decode(errors="replace").strip()
         os.close(descriptor)
-        text = f"home {home} is in use by another service (process {holder or 'unknown'})"
-        raise Misconfigured(f"{text}: stop it, or give this one its own home") from fault
+        told = f"home {home} is in use by another service (process {holder or 'unknown'})"
+        text = f"{told}: stop it, or give this one its own home"
+        raise Misconfigured(text) from fault
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
