@@ -5,6 +5,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+import uvloop
 
 from mailroot.mail.envelope import Body
 from mailroot.mail.faults import Unavailable
@@ -13,6 +14,11 @@ from mailroot.service.connections import CountedLimit
 from mailroot.settings.virtualserver import Authentication, OutboundSecurity, OutboundTls
 from tests.peers.smtp import EXTENSIONS, Peer
 from tests.service.carrying import CONTENT, KnownNames, carrier, delivery, direct, loopback, smart, until
+
+
+@pytest.fixture(params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy], ids=["asyncio", "uvloop"])
+def event_loop_policy(request):
+    return request.param()
 
 
 def code(statuses, number=0):

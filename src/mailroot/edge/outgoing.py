@@ -5,7 +5,7 @@ with `NoReply`; nothing is raised.
 """
 
 import asyncio
-from collections.abc import Callable
+from typing import cast
 
 from mailroot.mail.faults import Unavailable
 from mailroot.mail.reply import Reply
@@ -25,7 +25,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reader = ReplyReader()
         self._heard: list[Reply] = []
-        self._wanted = 0
+        # The greeting may come before anybody waits for it.
+        self._wanted = 1
         self._end: NoReply | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
@@ -33,16 +34,14 @@ class Connection(asyncio.Protocol):
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._tick_at = 0.0
-        # Called once, when the connection has ended.
-        self.on_end: Callable[[], None] | None = None
 
     # What the loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection stands."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=_WRITE_LIMIT)
+        # uvloop's transports have the methods, not the base class.
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=_WRITE_LIMIT)
 
     def data_received(self, data: bytes) -> None:
         """Collect replies; more than were asked for end the connection."""
@@ -161,8 +160,6 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         self.resume_writing()
         self._wake()
-        if self.on_end is not None:
-            self.on_end()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -245,7 +245,14 @@ class Destination:
 
     def _own(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._disown)
+
+    def _disown(self, task: asyncio.Task[None]) -> None:
+        """A task that was cancelled or failed by a mistake of ours must not leave anybody waiting."""
+        self._tasks.discard(task)
+        mistake = asyncio.CancelledError() if task.cancelled() else task.exception()
+        while mistake is not None and (waiter := self._next_waiter()) is not None:
+            waiter.set_exception(mistake)
 
 
 def _moment() -> float:
