@@ -24,6 +24,7 @@ IDLE_WAIT = 3.0
 FAIR_SHARE = 20
 # Connections that other workers end are not told to us: seconds until a destination without any asks again.
 _ASK_AGAIN = 1.0
+_GIVEN_UP = Status(Disposition.DELAYED, "4.3.2", "The connection was given up here before the server answered.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,6 @@ class Destination:
         self._opening = 0
         self._standing = 0
         self._asking: asyncio.TimerHandle | None = None
-
-    @property
-    def backlog(self) -> int:
-        """How many deliveries wait for a line."""
-        return len(self._waiting)
 
     @property
     def lines(self) -> int:
@@ -250,9 +246,11 @@ class Destination:
     def _disown(self, task: asyncio.Task[None]) -> None:
         """A task that was cancelled or failed by a mistake of ours must not leave anybody waiting."""
         self._tasks.discard(task)
-        mistake = asyncio.CancelledError() if task.cancelled() else task.exception()
-        while mistake is not None and (waiter := self._next_waiter()) is not None:
-            waiter.set_exception(mistake)
+        if task.cancelled():
+            self._all_fail(_GIVEN_UP)
+        elif mistake := task.exception():
+            while (waiter := self._next_waiter()) is not None:
+                waiter.set_exception(mistake)
 
 
 def _moment() -> float:
