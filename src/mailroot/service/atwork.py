@@ -111,7 +111,7 @@ class ServerAtWork:
         """Put new rules in force; sessions that are open keep theirs, and so do deliveries under way."""
         self.parts.current.rules = rules
         former, self.parts.carriers.remote = self.parts.carriers.remote, remote
-        await former.close()
+        former.retire()
         for shard in self.parts.shards:
             shard.dispatcher.wake()
 

@@ -63,6 +63,11 @@ class RemoteCarrier:
         """Forget which hosts failed: an operator knows better."""
         self._means.failures.forget()
 
+    def retire(self) -> None:
+        """Close what nobody uses: another carrier takes over. Deliveries under way and those that wait go on."""
+        for destination in self._destinations.values():
+            destination.give_up_idle()
+
     async def close(self) -> None:
         """End all idle connections in good order. Deliveries under way are their callers' to end before."""
         await asyncio.gather(*(destination.close() for destination in self._destinations.values()))
