@@ -45,11 +45,21 @@ def test_attempts_follow_the_intervals_then_the_sender_is_warned_and_told_the_en
             failure = reports(service, "a@far.example")[1]
             assert fields(failure)["action"] == "failed" and fields(failure)["status"] == "4.4.7"
             assert "Greylisted, come again" in text(failure)
+            assert "within the time that is allowed" in " ".join(text(failure).split())
             assert not service.ask("queue", "list")
     expected = [1, 2, 2, 2, 1]  # the last interval repeats; the last attempt comes with the end of the time
     assert len(later.waits) == len(expected), later.waits
     assert all(wait == pytest.approx(due, abs=0.8) for wait, due in zip(later.waits, expected, strict=True)), later.waits
     assert min(later.waits) > 0.5
+
+
+def test_a_server_that_was_never_reached_is_named_as_the_reason(tmp_path: Path) -> None:
+    delivery = f'smart_host = "[127.0.0.1]:{free_port()}"\nretry_intervals = ["1s"]\nretry_attempts = 2\n'
+    with relaying(tmp_path, delivery) as service:
+        service.send("a@far.example")
+        said = text(report(service, "a@far.example"))
+    assert "unable to connect successfully to the destination mail server." in " ".join(said.split())
+    assert "connection refused" in said
 
 
 def test_a_number_of_attempts_ends_trying(tmp_path: Path) -> None:
