@@ -14,7 +14,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from bench.servers import RECIPIENT
+from bench.servers import RECIPIENT, Unfinished
 
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 SOURCE_LIMIT = 1800.0
@@ -58,7 +58,7 @@ def send(load: Load, port: int) -> None:
         check=False,
     )
     if done.returncode or "fatal" in done.stderr:
-        raise SystemExit(f"smtp-source failed: {done.stderr.strip()[-500:]}")
+        raise Unfinished(f"smtp-source failed: {done.stderr.strip()[-500:]}")
 
 
 class Sink:

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from bench.disk import Disk, disk
-from bench.servers import ROOT, Postfix, Server
+from bench.servers import ROOT, Postfix, Server, Unfinished
 from bench.table import rows
 from bench.workloads import KINDS, Bench, Figures, Workload, workloads
 
@@ -80,7 +80,12 @@ def measure(asked: argparse.Namespace) -> dict[str, list[Figures]]:
         bench = Bench(place.folder, kinds, asked.rounds, asked.messages, asked.idle, asked.deep)
         for workload in chosen_workloads(bench, asked.only):
             print(f"\n{workload.name}: {workload.title}", flush=True)
-            found[workload.name] = workload.run(bench)
+            try:
+                found[workload.name] = workload.run(bench)
+            except Unfinished as fault:
+                found[workload.name] = []
+                print(f"  UNFINISHED: {fault}", flush=True)
+                continue
             print("\n".join(rows(found[workload.name])), flush=True)
     return found
 
@@ -93,7 +98,10 @@ def end(number: int, _: FrameType | None) -> NoReturn:
 
 
 def main() -> None:
-    """Measure, print, write; leave nothing running or mounted, after Ctrl-C or SIGTERM either."""
+    """Measure, print, write; leave nothing running or mounted, after Ctrl-C or SIGTERM either.
+
+    Ends with 1 where a workload was not finished.
+    """
     asked = arguments()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, end)
@@ -101,6 +109,7 @@ def main() -> None:
     if asked.json:
         text = json.dumps({name: [asdict(shown) for shown in figures] for name, figures in found.items()}, indent=2)
         asked.json.write_text(text + "\n")
+    sys.exit(0 if all(found.values()) else 1)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,10 @@ scache   unix - - n - 1 scache
 """
 
 
+class Unfinished(RuntimeError):
+    """A server did not do what the workload asked for; the text says what is missing."""
+
+
 def free_port() -> int:
     """Return a port on loopback that nobody uses."""
     with socket.socket() as probe:
@@ -98,7 +102,7 @@ class Server(ABC):
         self.account.root = self.process.pid
         while not self._greets():
             if self.process.poll() is not None or time.monotonic() - began > START_LIMIT:
-                raise SystemExit(f"{self.name} did not start:\n{self.output.read_text(errors='replace')[-2000:]}")
+                raise Unfinished(f"{self.name} did not start:\n{self.output.read_text(errors='replace')[-2000:]}")
             time.sleep(0.005)
         return time.monotonic() - began
 

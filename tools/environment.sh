@@ -8,9 +8,13 @@ fail() {
     exit 69 # EX_UNAVAILABLE of sysexits.h
 }
 
-# Prints the first Python that is new enough; MAILROOT_PYTHON names one to try first.
+# Prints the first Python that is new enough; MAILROOT_PYTHON names one to try first. The system's own comes before what
+# else is on the path: distributions build theirs optimised, which a Python built by hand rarely is (a third slower).
 find_python() {
-    for candidate in ${MAILROOT_PYTHON:+"$MAILROOT_PYTHON"} python3 python3.13 python3.12 python3.11 python3.14; do
+    system=${MAILROOT_SYSTEM_PYTHON-/usr/bin/python3}
+    [ -n "$system" ] && can_make_environments "$system" || system=
+    for candidate in "${MAILROOT_PYTHON-}" "$system" python3 python3.13 python3.12 python3.11; do
+        [ -n "$candidate" ] || continue
         if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             printf '%s\n' "$candidate"
             return 0

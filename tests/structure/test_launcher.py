@@ -46,6 +46,7 @@ class Clone:
             "REAL_PYTHON": sys.executable,
             "LOG": str(self.log),
             "MAILROOT_PYTHON": str(python),
+            "MAILROOT_SYSTEM_PYTHON": "",
         }
 
     def start(self, *arguments: str, launcher: Path | None = None, **environment: str) -> subprocess.Popen:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mailroot.mail.faults import Misconfigured
 
-_BACKLOG = 4096  # below the number of clients that come at once, a connection costs a second of SYN retries
+BACKLOG = 4096  # below the number of clients that come at once, a connection costs a second of SYN retries
 
 
 def listen(address: str, port: int) -> socket.socket:
@@ -21,7 +21,7 @@ def listen(address: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((address, port))
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError as fault:
         listener.close()
         mend = "stop what listens there, or change general.bindings"

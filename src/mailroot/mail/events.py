@@ -46,8 +46,12 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     EventRow(
         "shard_recovered", _N, ("server", "shard", "recovered", "swept"), "A queue shard was opened and put in order."
     ),
-    EventRow("connected", _D, ("server", "session", "address"), "A client connected."),
-    EventRow("disconnected", _D, ("server", "session", "reason"), "A session ended."),
+    EventRow(
+        "disconnected",
+        _D,
+        ("server", "session", "address", "hello", "messages", "reason"),
+        "A session ended; `messages` were accepted in it.",
+    ),
     EventRow("connection_refused", _N, ("server", "session", "address", "cause"), "A connection was not let in."),
     EventRow("protocol_fault", _N, ("server", "session", "address", "kind", "cause"), "A client broke the protocol."),
     EventRow(

@@ -46,14 +46,10 @@ class ReplyRow:
 
     def __call__(self, **values: object) -> Reply:
         """The reply with its values in place. Line breaks in a value cannot split the reply."""
-        if not values:
-            return Reply(self.code, self.enhanced, (self.text,))
-        safe = {name: _one_line(str(value)) for name, value in values.items()}
-        return Reply(self.code, self.enhanced, (self.text.format(**safe),))
-
-
-def _one_line(text: str) -> str:
-    return text if text.isprintable() else "".join(character if character.isprintable() else "?" for character in text)
+        text = self.text.format(**values) if values else self.text
+        if not text.isprintable():
+            text = "".join(character if character.isprintable() else "?" for character in text)
+        return Reply(self.code, self.enhanced, (text,))
 
 
 # "facts" is the predecessor's behaviour as its public documents and logs show it.

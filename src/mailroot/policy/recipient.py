@@ -18,18 +18,27 @@ _ENCAPSULATED = "imcea"  # Exchange's encapsulated addresses: IMCEASMTP-user+40e
 class Place:
     """Where a recipient's domain stands in the settings.
 
-    `name` is the entry that matched, "*.partner.example" too, "" where none did. `domain` is None without a match.
-    `default_domain` is the local default domain of the virtual server.
+    `name` is the entry that matched, "*.partner.example" too, "" where none did. `default_domain` is the local default
+    domain of the virtual server. `local`: mail for it ends here; `alias`: under the default domain's name. `relayed`:
+    it is open to all who may connect.
     """
 
     name: str
-    domain: Domain | None
     default_domain: str
+    local: bool = False
+    alias: bool = False
+    relayed: bool = False
 
-    @property
-    def local(self) -> bool:
-        """Whether mail for it ends here."""
-        return self.domain is not None and self.domain.type is not DomainType.REMOTE
+
+def place_of(name: str, domain: Domain, default_domain: str) -> Place:
+    """The place of a domain that has an entry."""
+    return Place(
+        name=name,
+        default_domain=default_domain,
+        local=domain.type is not DomainType.REMOTE,
+        alias=domain.type is DomainType.ALIAS,
+        relayed=domain.relay,
+    )
 
 
 def tricky(local: str) -> bool:
@@ -42,8 +51,8 @@ def may_receive(address: Mailbox, place: Place, right: RelayRight) -> Verdict:
     if place.local:
         if tricky(address.local):
             return Refuse(REPLIES.relay_trick(address=address), "the local part of a local address names another route")
-        return Accept(f"{place.name} is a local domain ({place.domain.type.value})" if place.domain else "local")
-    if place.domain is not None and place.domain.relay:
+        return Accept(f"{place.name} is a local domain")
+    if place.relayed:
         return Accept(f"domain {place.name} is relayed for everybody")
     if right.allowed:
         return Accept(right.cause)
@@ -53,7 +62,7 @@ def may_receive(address: Mailbox, place: Place, right: RelayRight) -> Verdict:
 def stamped_recipient(recipient: Recipient, place: Place) -> Recipient:
     """The recipient with the default domain in place of an alias, its original address kept (RFC 3461 section 4.2)."""
     address = recipient.address
-    if place.domain is None or place.domain.type is not DomainType.ALIAS:
+    if not place.alias:
         return recipient
     orcpt = recipient.orcpt or _original(address)
     return Recipient(address.at(place.default_domain), recipient.notify, orcpt)

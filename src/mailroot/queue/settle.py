@@ -40,7 +40,10 @@ def settle(
     delayed: list[Pending] = []
     for recipient in pending:
         status = outcome[recipient.number]
-        tried = replace(recipient, attempts=recipient.attempts + 1, last=status)
+        attempts = recipient.attempts + 1
+        tried = Pending(
+            recipient.number, recipient.recipient, recipient.due, attempts, recipient.delay_reported, status
+        )
         if status.final:
             final.append((tried, status))
         elif exhausted(tried.attempts, plan) or expired(entry.arrived, now, plan):

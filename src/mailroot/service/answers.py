@@ -7,22 +7,23 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from mailroot import __version__
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Envelope, Recipient
 from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import DiskFull, StoreFailed, Unavailable
+from mailroot.mail.header import Trace
 from mailroot.mail.reply import REPLIES, Reply
-from mailroot.policy.client import Client
 from mailroot.policy.loop import may_hop
 from mailroot.policy.recipient import may_receive, stamped_recipient
-from mailroot.policy.relay import RelayRight, relay_right
-from mailroot.policy.sender import may_send, stamped_sender
+from mailroot.policy.sender import stamped_sender
 from mailroot.policy.verdict import Refuse
 from mailroot.queue.entry import Origin, QueueEntry, SealedDraft
 from mailroot.routing.route import DropRoute
 from mailroot.service.draft import Draft
 from mailroot.service.intake import Intake
 from mailroot.service.rules import Rules
+from mailroot.service.standing import Standing
 from mailroot.wire import events as wire
 
 Commit = asyncio.Future[QueueEntry | None]
@@ -32,31 +33,38 @@ class Answers:
     """The answers of one session. A transaction is `_mail`, the accepted recipients and, from DATA on, a draft."""
 
     __slots__ = (
-        "_client",
         "_draft",
         "_intake",
         "_leased",
         "_mail",
+        "_origin",
         "_recipients",
-        "_right",
         "_rules",
+        "_sender",
         "_session",
-        "hello",
+        "_standing",
+        "_trace",
         "messages",
     )
 
-    def __init__(self, rules: Rules, client: Client, intake: Intake, session: str) -> None:
+    def __init__(self, rules: Rules, standing: Standing, intake: Intake, session: str) -> None:
         self._rules = rules
-        self._client = client
+        self._standing = standing
         self._intake = intake
         self._session = session
-        self._right: RelayRight = relay_right(client, rules.settings.access.relay)
+        self._origin = Origin("smtp", "", standing.address, session)
+        self._trace = Trace(rules.fqdn, __version__, "", standing.address)
         self._mail: wire.MailFrom | None = None
+        self._sender: Mailbox | None = None
         self._recipients: list[Recipient] = []
         self._draft: Draft | None = None
         self._leased = False
-        self.hello = ""
         self.messages = 0
+
+    @property
+    def hello(self) -> str:
+        """What the client called itself; "" before it did."""
+        return self._origin.hello
 
     @property
     def fqdn(self) -> str:
@@ -92,21 +100,21 @@ class Answers:
     def committed(self, commit: Commit) -> Reply:
         """The reply to the end of data, once the store has spoken: 250 only for what survives a power cut."""
         recipients, self._recipients = self._recipients, []
-        sender = "" if self._mail is None or self._mail.sender is None else str(self._mail.sender)
         self._mail, self._draft = None, None
         try:
             entry = commit.result()
-        except DiskFull as fault:
-            return self._refused(REPLIES.disk_full(), str(fault), sender)
-        except StoreFailed as fault:
-            self._intake.store_failed(fault)
-            return self._refused(REPLIES.store_unavailable(), str(fault), sender)
         except Unavailable as fault:
-            return self._refused(REPLIES.store_unavailable(), str(fault), sender)
+            return self._not_stored(fault)
         self.messages += 1
         assert entry is not None  # only Pickup's drafts have claims
         self._intake.accepted(entry, len(recipients), self._leased)
         return REPLIES.queued(message_id=entry.message_id)
+
+    def _not_stored(self, fault: Unavailable) -> Reply:
+        if isinstance(fault, StoreFailed):
+            self._intake.store_failed(fault)
+        reply = REPLIES.disk_full() if isinstance(fault, DiskFull) else REPLIES.store_unavailable()
+        return self._refused(reply, str(fault))
 
     def drop_draft(self) -> None:
         """The session ended or the client changed its mind: nothing of the transaction is kept."""
@@ -117,32 +125,31 @@ class Answers:
             self._draft = None
 
     def _hello(self, event: wire.Hello) -> None:
-        self.hello = event.name
+        address = self._standing.address
+        self._origin = Origin("smtp", event.name, address, self._session)
+        self._trace = Trace(self._rules.fqdn, __version__, event.name, address)
 
     def _mail_from(self, event: wire.MailFrom) -> Reply:
-        sender = stamped_sender(event.sender, self._rules.domains.default)
-        text = "<>" if sender is None else str(sender)
-        verdict = may_send(self._client, self._rules.settings.access)
+        sender = self._sender = stamped_sender(event.sender, self._rules.domains.default)
+        verdict = self._standing.sending
         if isinstance(verdict, Refuse):
-            return self._refused(verdict.reply, verdict.cause, text)
+            return self._refused(verdict.reply, verdict.cause)
         self._mail = event
         self._recipients = []
-        return REPLIES.sender_ok(address=text)
+        return REPLIES.sender_ok(address="<>" if sender is None else sender)
 
     def _rcpt_to(self, event: wire.RcptTo) -> Reply:
-        recipient = event.recipient
+        recipient, rules = event.recipient, self._rules
         if not recipient.address.domain:
-            address = recipient.address.at(self._rules.domains.default)
+            address = recipient.address.at(rules.domains.default)
             recipient = Recipient(address, recipient.notify, recipient.orcpt)
-        place = self._rules.place(recipient.address)
-        verdict = may_receive(recipient.address, place, self._right)
+        place = rules.place(recipient.address.domain)
+        verdict = may_receive(recipient.address, place, self._standing.right)
         if isinstance(verdict, Refuse):
-            return self._refused(verdict.reply, verdict.cause, recipient=str(recipient.address))
+            return self._refused(verdict.reply, verdict.cause, str(recipient.address))
         stamped = stamped_recipient(recipient, place)
-        if place.local and self._over_quota(stamped):
-            return self._refused(
-                REPLIES.mailbox_full(), "the Drop folder is over its quota", recipient=str(stamped.address)
-            )
+        if rules.quotas and place.local and self._over_quota(stamped):
+            return self._refused(REPLIES.mailbox_full(), "the Drop folder is over its quota", str(stamped.address))
         self._recipients.append(stamped)
         return REPLIES.recipient_ok(address=recipient.address)
 
@@ -151,7 +158,7 @@ class Answers:
         return isinstance(route, DropRoute) and self._intake.over_quota(route)
 
     def _data_requested(self, _event: wire.DataRequested) -> Reply:
-        self._draft = self._intake.draft(self._rules, self._origin(), self._mail_sender())
+        self._draft = self._intake.draft(self._trace, self._sender)
         return REPLIES.start_input()
 
     def _body_piece(self, event: wire.BodyPiece) -> None:
@@ -187,7 +194,7 @@ class Answers:
         mail = self._mail
         assert mail is not None and draft.stamped is not None
         envelope = Envelope(
-            sender=self._mail_sender(),
+            sender=self._sender,
             recipients=tuple(self._recipients),
             body=mail.body,
             smtputf8=mail.smtputf8,
@@ -196,7 +203,7 @@ class Answers:
         )
         self._leased = self._intake.room(content)
         arrived, message_id = self._intake.now(), draft.stamped.message_id
-        return SealedDraft(envelope, content, self._origin(), arrived, message_id, lease=self._leased)
+        return SealedDraft(envelope, content, self._origin, arrived, message_id, lease=self._leased)
 
     def _body_failed(self, event: wire.BodyFailed) -> None:
         self._refused(event.reply, event.cause)
@@ -210,7 +217,7 @@ class Answers:
             EVENTS.protocol_fault,
             server=self._rules.key,
             session=self._session,
-            address=str(self._client.address),
+            address=self._standing.address,
             kind=event.kind,
             cause=event.cause,
         )
@@ -218,19 +225,13 @@ class Answers:
     def _nothing(self, _event: wire.Event) -> None:
         """Quit and the end of the connection change nothing here; the engine has answered."""
 
-    def _mail_sender(self) -> Mailbox | None:
-        return stamped_sender(self._mail.sender if self._mail else None, self._rules.domains.default)
-
-    def _origin(self) -> Origin:
-        return Origin("smtp", self.hello, str(self._client.address), self._session)
-
-    def _refused(self, reply: Reply, cause: str, sender: str = "", recipient: str = "") -> Reply:
+    def _refused(self, reply: Reply, cause: str, recipient: str = "") -> Reply:
         self._intake.emit(
             EVENTS.refused,
             server=self._rules.key,
             session=self._session,
-            address=str(self._client.address),
-            sender=sender or str(self._mail_sender() or "<>"),
+            address=self._standing.address,
+            sender=str(self._sender or "<>"),
             recipient=recipient,
             reply=reply.text,
             cause=cause,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mailroot.edge.clock import utc_now
+from mailroot.edge.listening import BACKLOG
 from mailroot.queue.store import QueueStore
 from mailroot.service.badmail import Badmail, BadmailLimits
 from mailroot.service.dispatcher import Carriers, Dispatcher
@@ -72,7 +73,7 @@ class ServerAtWork:
         """Accept on these sockets too."""
         loop = asyncio.get_running_loop()
         for listener in sockets:
-            self._listeners.append(await loop.create_server(self.parts.sessions.make, sock=listener))
+            self._listeners.append(await loop.create_server(self.parts.sessions.make, sock=listener, backlog=BACKLOG))
 
     def unlisten(self) -> None:
         """Accept no more, on any socket."""
@@ -110,6 +111,7 @@ class ServerAtWork:
     async def apply(self, rules: Rules, remote: RemoteCarrier) -> None:
         """Put new rules in force; sessions that are open keep theirs, and so do deliveries under way."""
         self.parts.current.rules = rules
+        self.parts.sessions.apply(rules)
         former, self.parts.carriers.remote = self.parts.carriers.remote, remote
         former.retire()
         for shard in self.parts.shards:

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import StoreFailed
-from mailroot.queue.entry import QueueEntry, SealedDraft
+from mailroot.mail.status import Disposition, Status
+from mailroot.queue.entry import Pending, QueueEntry, SealedDraft
 from mailroot.queue.settle import Settled
 from mailroot.service.badmail import Badmail
 from mailroot.service.reports import Made, Reported, Reporting, Undeliverable
@@ -31,6 +32,8 @@ class Ends:
         self, rules: Rules, entry: QueueEntry, settled: Settled, expires: datetime
     ) -> tuple[SealedDraft, ...]:
         """The reports that are due now, to be committed with the settlement; Badmail is written before it."""
+        if not settled.delayed and all(_needs_no_report(one, status) for one, status in settled.final):
+            return ()
         reporting = self.reporting()
         if entry.content.in_memory:
             reported = reporting.reports_for(entry, settled, self.now(), expires)
@@ -73,3 +76,8 @@ class Ends:
                 recipient=str(pending.recipient.address),
                 kind=made.kind.value,
             )
+
+
+def _needs_no_report(pending: Pending, status: Status) -> bool:
+    """A success that nobody asked to hear of: by far the most frequent end."""
+    return pending.recipient.notify is None and status.disposition is not Disposition.FAILED

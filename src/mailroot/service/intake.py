@@ -6,19 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-from mailroot import __version__
 from mailroot.edge.contentfiles import ContentFile
 from mailroot.mail.address import Mailbox
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import StoreFailed
 from mailroot.mail.header import Made, Trace
 from mailroot.mail.message import Content
-from mailroot.queue.entry import Origin, QueueEntry, SealedDraft
+from mailroot.queue.entry import QueueEntry, SealedDraft
 from mailroot.queue.store import QueueStore
 from mailroot.routing.route import DropRoute
 from mailroot.service.dispatcher import Dispatcher
 from mailroot.service.draft import Draft
-from mailroot.service.rules import Rules
 
 
 @dataclass(slots=True)
@@ -42,9 +40,8 @@ class Intake:
     pool: ThreadPoolExecutor
     count: Callable[[], int]
 
-    def draft(self, rules: Rules, origin: Origin, sender: Mailbox | None) -> Draft:
+    def draft(self, trace: Trace, sender: Mailbox | None) -> Draft:
         """An empty draft of a message that is about to come in."""
-        trace = Trace(rules.fqdn, __version__, origin.hello, origin.address)
         return Draft(trace, self.made(sender), self.create_content, self.pool)
 
     def made(self, sender: Mailbox | None) -> Made:

@@ -37,4 +37,4 @@ def receipt(rules: Rules, intake: Intake, picked: PickedUp) -> Receipt:
 
 def _recipient(rules: Rules, address: Mailbox) -> Recipient:
     placed = address if address.domain else address.at(rules.domains.default)
-    return stamped_recipient(Recipient(placed), rules.place(placed))
+    return stamped_recipient(Recipient(placed), rules.place(placed.domain))

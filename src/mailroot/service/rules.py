@@ -1,20 +1,27 @@
 """One virtual server's rules: what one revision of the settings means. Immutable; a session keeps those it began with."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_address
 
-from mailroot.mail.address import Mailbox
-from mailroot.policy.recipient import Place
+from mailroot.policy.recipient import Place, place_of
 from mailroot.queue.schedule import RetryPlan
 from mailroot.routing.domains import DomainTable
 from mailroot.routing.plan import Plan
+from mailroot.routing.route import DropRoute
 from mailroot.settings.virtualserver import Delivery, VirtualServer
+
+
+_MOST_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Settings of a virtual server with everything that is derived from them once."""
+    """Settings of a virtual server with everything that is derived from them once.
+
+    `quotas` are the limits of Drop folders in octets, for those that have one. `places` remembers domains.
+    """
 
     key: str
     settings: VirtualServer
@@ -23,20 +30,29 @@ class Rules:
     remote_retry: RetryPlan
     local_retry: RetryPlan
     own_addresses: frozenset[str]
+    quotas: Mapping[str, int]
+    places: dict[str, Place] = field(default_factory=dict)
 
     @property
     def fqdn(self) -> str:
         """The name that the server gives itself."""
         return self.settings.delivery.fqdn
 
-    def place(self, address: Mailbox) -> Place:
-        """Where a recipient's domain stands; an address literal of our own is the default domain."""
-        match = self.domains.find(address.domain)
-        if match is None and address.domain.startswith("[") and self._own_literal(address.domain):
-            match = self.domains.find(self.domains.default)
-        if match is None:
-            return Place("", None, self.domains.default)
-        return Place(match.name, match.domain, self.domains.default)
+    def place(self, domain: str) -> Place:
+        """Where a domain stands; an address literal of our own is the default domain."""
+        place = self.places.get(domain)
+        if place is None:
+            if len(self.places) >= _MOST_REMEMBERED:
+                self.places.clear()
+            place = self.places[domain] = self._found(domain)
+        return place
+
+    def _found(self, domain: str) -> Place:
+        default = self.domains.default
+        match = self.domains.find(domain)
+        if match is None and domain.startswith("[") and self._own_literal(domain):
+            match = self.domains.find(default)
+        return Place("", default) if match is None else place_of(match.name, match.domain, default)
 
     def _own_literal(self, domain: str) -> bool:
         text = domain[1:-1]
@@ -52,16 +68,24 @@ def rules_of(key: str, settings: VirtualServer) -> Rules:
     """The rules that a virtual server's settings make."""
     domains = DomainTable(settings.domains)
     delivery = settings.delivery
+    plan = Plan(settings, domains)
     return Rules(
         key=key,
         settings=settings,
         domains=domains,
-        plan=Plan(settings, domains),
+        plan=plan,
         remote_retry=_retry(delivery, delivery.delay_notification, delivery.expiration),
         local_retry=_retry(delivery, delivery.local_delay_notification, delivery.local_expiration),
         own_addresses=frozenset(binding.address for binding in settings.general.bindings),
+        quotas=_quotas(settings, plan),
     )
 
 
 def _retry(delivery: Delivery, delay_notification: timedelta, expiration: timedelta) -> RetryPlan:
     return RetryPlan(delivery.retry_intervals, delivery.retry_attempts, delay_notification, expiration)
+
+
+def _quotas(settings: VirtualServer, plan: Plan) -> dict[str, int]:
+    """Ten times the message size limit for the Drop folder of a domain that asks for a quota (facts 1.7)."""
+    asking = (plan.route(name) for name, domain in settings.domains.items() if domain.drop_quota)
+    return {route.folder: 10 * settings.messages.size_limit for route in asking if isinstance(route, DropRoute)}

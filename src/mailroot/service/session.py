@@ -15,8 +15,7 @@ from mailroot.wire.server import ServerEngine
 if TYPE_CHECKING:
     from mailroot.service.sessions import Sessions
 
-# Bytes that may wait for a slow reader before its session is cut: replies are small, so this is a peer that never reads.
-_MOST_UNREAD = 256 * 1024
+# Replies are small: when a transport's buffer of them is full (64 KiB), the peer does not read, and has this long to.
 _WRITE_PATIENCE = 60.0
 
 
@@ -27,6 +26,7 @@ class Session(asyncio.Protocol):
         "_answers",
         "_engine",
         "_loop",
+        "_progress",
         "_sessions",
         "_transport",
         "_waiting",
@@ -48,6 +48,7 @@ class Session(asyncio.Protocol):
         self.ident = ""
         self.address = ""
         self.since: datetime | None = None
+        self._progress = -1
         self.deadline = 0.0
         self.reason = "closed by the client"
 
@@ -70,7 +71,6 @@ class Session(asyncio.Protocol):
         """Greet the client, or refuse it."""
         transport = cast("asyncio.Transport", transport)  # uvloop's are none by name
         self._transport = transport
-        transport.set_write_buffer_limits(high=_MOST_UNREAD)
         peer = transport.get_extra_info("peername")
         if not peer:  # the client was gone before it was accepted
             self.ident = ""
@@ -85,7 +85,10 @@ class Session(asyncio.Protocol):
         """Feed the engine and answer what it made of it."""
         if self.ident:
             self._engine.feed(data)
-            self._guarded_pump()
+            if self._waiting is None:
+                self._guarded_pump()
+            elif self._engine.full:
+                self._pause()
 
     def eof_received(self) -> bool:
         """A client that only closed its side still gets the replies that it is owed."""
@@ -153,6 +156,9 @@ class Session(asyncio.Protocol):
                 answer.add_done_callback(self._committed)
                 break
         self._flush()
+        if answers.congested:
+            self._pause()
+            answers.when_clear(self._resume)
 
     def _committed(self, commit: asyncio.Future[Any]) -> None:
         """The store has spoken: answer, then go on with what the client sent meanwhile."""
@@ -162,27 +168,27 @@ class Session(asyncio.Protocol):
             return
         self._engine.reply(reply)
         self._guarded_pump()
+        if not self._answers.congested:
+            self._resume()
 
     def _flush(self) -> None:
-        transport = self._transport
+        transport, engine = self._transport, self._engine
         if transport is None:
             return
-        output = self._engine.output()
+        output = engine.output()
         if output:
             transport.write(output)
-        if self._engine.closing:
+        if engine.closing:
             transport.close()
-        self.deadline = self._loop.time() + self._engine.timeout
-        self._pace(transport)
+        if engine.progress != self._progress:
+            self._progress = engine.progress
+            self.deadline = self._loop.time() + engine.timeout
 
-    def _pace(self, transport: asyncio.Transport) -> None:
-        """Stop reading while more would not fit: a draft that waits for the disk, or an engine that is full."""
-        if self._waiting is None and not self._answers.congested and not self._engine.full:
-            return
-        if transport.is_reading() and not transport.is_closing() and (self._answers.congested or self._engine.full):
-            transport.pause_reading()
-            self._answers.when_clear(self._resume)
+    def _pause(self) -> None:
+        """Read no more while it would not fit: the draft waits for the disk, or the engine for the store."""
+        if self._transport is not None and self._transport.is_reading() and not self._transport.is_closing():
+            self._transport.pause_reading()
 
     def _resume(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None and not self._transport.is_closing() and not self._transport.is_reading():
             self._transport.resume_reading()

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from mailroot.mail.dates import mail_date
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.reply import REPLIES, Reply
-from mailroot.policy.access import may_connect
-from mailroot.policy.client import Client, client_address
 from mailroot.policy.verdict import Refuse
 from mailroot.service.answers import Answers
 from mailroot.service.intake import Intake
 from mailroot.service.rules import Rules
 from mailroot.service.session import Session
-from mailroot.settings.virtualserver import BareNewline
-from mailroot.wire.server import ServerEngine, ServerProfile
+from mailroot.service.standing import Standing, Standings
+from mailroot.wire.server import ServerEngine
 
 _SWEEP = 1.0
 _END_PATIENCE = 0.05
@@ -30,10 +28,10 @@ class SessionCount:
 
 
 class Sessions:
-    """Makes and keeps the sessions. `rules` gives those in force when a session begins; it keeps them."""
+    """Makes and keeps the sessions. A session keeps the rules that were in force when it began."""
 
-    def __init__(self, rules: Callable[[], Rules], intake: Intake, count: SessionCount, prefix: str) -> None:
-        self._rules = rules
+    def __init__(self, rules: Rules, intake: Intake, count: SessionCount, prefix: str) -> None:
+        self._standings = Standings(rules)
         self._intake = intake
         self._count = count
         self._prefix = prefix
@@ -41,6 +39,11 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._refusing: Callable[[str], Reply] | None = None
         self._emit: Emit = intake.emit
+        self._loop = asyncio.get_running_loop()
+
+    def apply(self, rules: Rules) -> None:
+        """Sessions that begin from now on have these rules."""
+        self._standings = Standings(rules)
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -50,32 +53,40 @@ class Sessions:
 
     def make(self) -> Session:
         """A session for a connection that is being accepted."""
-        return Session(self, asyncio.get_running_loop())
+        return Session(self, self._loop)
 
     def open(self, session: Session) -> tuple[ServerEngine, Answers, Reply]:
         """Let a client in, or not: what its session works with, and the first reply."""
         self._number += 1
         session.ident = f"{self._prefix}{self._number:x}"
         session.since = self._intake.now()
-        rules = self._rules()
-        client = Client(client_address(session.address))
-        greeting = self._refusal(rules, client, session) or self._greeting(rules)
+        standings = self._standings
+        standing = standings.of(session.address)
+        refusal = self._refusal(standings.rules, standing, session)
+        greeting = refusal or standings.greeting(mail_date(self._intake.local_now()))
         self._sessions[session.ident] = session
         self._count.add(1)
-        answers = Answers(rules, client, self._intake, session.ident)
-        self._emit(EVENTS.connected, server=rules.key, session=session.ident, address=session.address)
-        return ServerEngine(_profile(rules, str(client.address))), answers, greeting
+        answers = Answers(standings.rules, standing, self._intake, session.ident)
+        return ServerEngine(standing.profile), answers, greeting
 
     def close(self, session: Session) -> None:
         """A session is over."""
         if self._sessions.pop(session.ident, None) is None:
             return
         self._count.add(-1)
-        self._emit(EVENTS.disconnected, server=self._rules().key, session=session.ident, reason=session.reason)
+        self._emit(
+            EVENTS.disconnected,
+            server=self._rules.key,
+            session=session.ident,
+            address=session.address,
+            hello=session.hello,
+            messages=session.messages,
+            reason=session.reason,
+        )
 
     def mistake(self, session: Session, mistake: Exception) -> None:
         """A programming mistake ended a session."""
-        key = self._rules().key
+        key = self._rules.key
         self._emit(EVENTS.task_failed, server=key, task=f"session {session.ident}", cause=repr(mistake))
 
     def pause(self) -> None:
@@ -105,7 +116,7 @@ class Sessions:
             over = loop.time() >= until
             for session in self:
                 if over or not session.busy:
-                    session.end(REPLIES.shutting_down(fqdn=self._rules().fqdn), "the server stopped")
+                    session.end(REPLIES.shutting_down(fqdn=self._rules.fqdn), "the server stopped")
             if over:
                 break
             await asyncio.sleep(_END_PATIENCE)
@@ -115,22 +126,23 @@ class Sessions:
         session = self._sessions.get(ident)
         if session is None:
             return False
-        session.end(REPLIES.shutting_down(fqdn=self._rules().fqdn), cause)
+        session.end(REPLIES.shutting_down(fqdn=self._rules.fqdn), cause)
         return True
 
-    def _refusal(self, rules: Rules, client: Client, session: Session) -> Reply | None:
+    @property
+    def _rules(self) -> Rules:
+        return self._standings.rules
+
+    def _refusal(self, rules: Rules, standing: Standing, session: Session) -> Reply | None:
         if self._refusing is not None:
             return self._refusing(rules.fqdn)
+        refused = standing.refused
         limit = rules.settings.general.connection_limit
         if limit and self._count.total() >= limit:
-            refused = Refuse(
-                REPLIES.too_many_connections(fqdn=rules.fqdn), f"general.connection_limit of {limit} is reached"
-            )
-        else:
-            verdict = may_connect(client.address, rules.settings.access.connection)
-            if not isinstance(verdict, Refuse):
-                return None
-            refused = verdict
+            reply = REPLIES.too_many_connections(fqdn=rules.fqdn)
+            refused = Refuse(reply, f"general.connection_limit of {limit} is reached")
+        if refused is None:
+            return None
         self._emit(
             EVENTS.connection_refused,
             server=rules.key,
@@ -139,24 +151,3 @@ class Sessions:
             cause=refused.cause,
         )
         return refused.reply
-
-    def _greeting(self, rules: Rules) -> Reply:
-        date = mail_date(self._intake.local_now())
-        return REPLIES.greeting(fqdn=rules.fqdn, banner=rules.settings.general.banner, date=date)
-
-
-def _profile(rules: Rules, address: str) -> ServerProfile:
-    general, messages = rules.settings.general, rules.settings.messages
-    patience = general.connection_timeout.total_seconds()
-    return ServerProfile(
-        fqdn=rules.fqdn,
-        client_address=address,
-        default_domain=rules.domains.default,
-        size_limit=messages.size_limit,
-        session_limit=messages.session_limit,
-        recipient_limit=messages.recipient_limit,
-        error_limit=general.error_limit,
-        reject_bare_newline=messages.bare_newline is BareNewline.REJECT,
-        command_timeout=patience,
-        body_timeout=patience,
-    )

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailroot.edge.clock import local_now, utc_now
+from mailroot.edge.clock import LocalClock, utc_now
 from mailroot.edge.dns import DnsResolver
 from mailroot.edge.folder import Permissions, permissions
 from mailroot.edge.logs import Log, open_log
@@ -101,7 +101,7 @@ class World:
 
     async def _built(self, key: str, rules: Rules) -> ServerAtWork:
         settings, current = rules.settings, Current(rules)
-        drop = DropCarrier(f"{key}-w{self._run.number}", _drop_permissions(settings), _quotas(current))
+        drop = DropCarrier(f"{key}-w{self._run.number}", _drop_permissions(settings), lambda folder: current.rules.quotas.get(folder, 0))
         await drop.prepare(_drop_folders(rules))
         badmail = Badmail(key, settings.messages.badmail, f"{key}-w{self._run.number}", self.emit)
         ends = Ends(self._reporting(current), badmail, self.emit, self.now, self._store_failed(key))
@@ -113,7 +113,7 @@ class World:
         ]
         intake = self._intake(key, shards[0], drop)
         prefix = f"{secrets.token_hex(3)}{self._run.number}-"
-        sessions = Sessions(lambda: current.rules, intake, self._session_count(key), prefix)
+        sessions = Sessions(rules, intake, self._session_count(key), prefix)
         pickup = self._pickup(current, intake, badmail, shards[0].name) if settings.pickup.enabled else None
         return ServerAtWork(Parts(current, sessions, shards, carriers, badmail, pickup))
 
@@ -148,7 +148,7 @@ class World:
             dispatcher=shard.dispatcher,
             emit=self.emit,
             now=self.now,
-            local_now=local_now,
+            local_now=LocalClock(),
             over_quota=lambda route: drop.over_quota(route.folder),
             store_failed=self._store_failed(key),
             filler=self._run.filler,
@@ -227,22 +227,6 @@ def _drop_folders(rules: Rules) -> list[str]:
     local = (name for name, domain in rules.settings.domains.items() if domain.type is not DomainType.REMOTE)
     routes = (rules.plan.route(name) for name in local)
     return sorted({route.folder for route in routes if isinstance(route, DropRoute)})
-
-
-def _quotas(current: Current) -> Callable[[str], int]:
-    """The quota of a folder: ten times the message size limit where a domain asks for one (facts 1.7)."""
-
-    def quota(folder: str) -> int:
-        rules = current.rules
-        limit = rules.settings.messages.size_limit
-        asked = any(
-            domain.drop_quota and rules.plan.route(name) == DropRoute(rules.domains.default, folder)
-            for name, domain in rules.settings.domains.items()
-            if domain.type is not DomainType.REMOTE
-        )
-        return 10 * limit if asked else 0
-
-    return quota
 
 
 def _mailbox(text: str) -> Mailbox | None:

@@ -1,0 +1,80 @@
+"""Where a client stands: everything that its address alone decides, decided once and remembered."""
+
+from dataclasses import dataclass
+
+from mailroot.mail.reply import REPLIES, Reply
+from mailroot.policy.access import may_connect
+from mailroot.policy.client import Client, client_address
+from mailroot.policy.relay import RelayRight, relay_right
+from mailroot.policy.sender import may_send
+from mailroot.policy.verdict import Refuse, Verdict
+from mailroot.service.rules import Rules
+from mailroot.settings.virtualserver import BareNewline
+from mailroot.wire.profile import ServerProfile
+
+_MOST_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the rules say of one client. `address` is its text; `refused` is None where it may connect."""
+
+    client: Client
+    address: str
+    refused: Refuse | None
+    right: RelayRight
+    sending: Verdict
+    profile: ServerProfile
+
+
+class Standings:
+    """The standings under one revision of the rules; a bounded number is remembered, then all are forgotten."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self._known: dict[str, Standing] = {}
+
+    def of(self, address: str) -> Standing:
+        """The standing of a client by the text of its address."""
+        standing = self._known.get(address)
+        if standing is None:
+            if len(self._known) >= _MOST_REMEMBERED:
+                self._known.clear()
+            standing = self._known[address] = _standing(self.rules, address)
+        return standing
+
+    def greeting(self, date: str) -> Reply:
+        """The greeting at this date."""
+        return REPLIES.greeting(fqdn=self.rules.fqdn, banner=self.rules.settings.general.banner, date=date)
+
+
+def _standing(rules: Rules, address: str) -> Standing:
+    access = rules.settings.access
+    client = Client(client_address(address))
+    text = str(client.address)
+    verdict = may_connect(client.address, access.connection)
+    return Standing(
+        client=client,
+        address=text,
+        refused=verdict if isinstance(verdict, Refuse) else None,
+        right=relay_right(client, access.relay),
+        sending=may_send(client, access),
+        profile=_profile(rules, text),
+    )
+
+
+def _profile(rules: Rules, address: str) -> ServerProfile:
+    general, messages = rules.settings.general, rules.settings.messages
+    patience = general.connection_timeout.total_seconds()
+    return ServerProfile(
+        fqdn=rules.fqdn,
+        client_address=address,
+        default_domain=rules.domains.default,
+        size_limit=messages.size_limit,
+        session_limit=messages.session_limit,
+        recipient_limit=messages.recipient_limit,
+        error_limit=general.error_limit,
+        reject_bare_newline=messages.bare_newline is BareNewline.REJECT,
+        command_timeout=patience,
+        body_timeout=patience,
+    )
