@@ -119,7 +119,9 @@ def test_L24_a_large_message_to_a_slow_server_does_not_stop_the_rest(tmp_path: P
         more = '[servers.default.messages]\nsize_limit = "100MB"\nsession_limit = "200MB"\n'
         with destinations(world, tmp_path, {"slow.example": ["127.0.2.3"]}, more, port=port) as (service, peers):
             with smtplib.SMTP("127.0.0.1", service.port, timeout=60) as client:
-                client.sendmail("s@source.example", "a@slow.example", b"Subject: x\r\n\r\n" + (b"x" * 70 + b"\r\n") * 10**6)
+                client.sendmail(
+                    "s@source.example", "a@slow.example", b"Subject: x\r\n\r\n" + (b"x" * 70 + b"\r\n") * 10**6
+                )
             until(lambda: slow.messages, "the large message", 60)
             assert arrivals(service, peers, 20) < 10
             world.soon(slow.gate.set)

@@ -97,7 +97,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(service, first, second, later, six, seven_bit, binary, world)
 
 
-
 def test_L20_the_best_exchanger_gets_the_mail(site: Site) -> None:
     site.send("a@ordered.example")
     assert at(site.first, "a@ordered.example")

@@ -5,7 +5,6 @@ import json
 import smtplib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from flufl.bounce import scan_message
@@ -47,7 +46,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         world = stack.enter_context(outside())
         plain = world.enter(Peer(extensions=tuple(one for one in EXTENSIONS if one != "DSN")))
         confirming = world.enter(Peer())
-        refusing = world.enter(Peer({"RCPT": "550 5.1.1 No such user here", "RCPT TO:<full@refusing.example>": "552 5.2.2 Mailbox full"}))
+        refusing = world.enter(
+            Peer({"RCPT": "550 5.1.1 No such user here", "RCPT TO:<full@refusing.example>": "552 5.2.2 Mailbox full"})
+        )
         routes = "".join(
             f'[servers.default.domains."{name}.example"]\ntype = "remote"\nroute = "[127.0.0.1]:{peer.port}"\n'
             for name, peer in (("plain", plain), ("confirming", confirming), ("refusing", refusing))
@@ -127,7 +128,8 @@ def test_J04_success_is_confirmed_to_whom_asks(site: Site, recipient: str, actio
 
 def test_the_wishes_go_on_to_a_server_that_knows_them(site: Site) -> None:
     site.send(
-        "<sender@local.test> RET=HDRS ENVID=E1", "<s@confirming.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;x@y.example"
+        "<sender@local.test> RET=HDRS ENVID=E1",
+        "<s@confirming.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;x@y.example",
     )
     until(lambda: site.confirming.messages, "the message")
     (mail,) = [line for line in site.confirming.commands if line.startswith("MAIL")]
@@ -140,7 +142,9 @@ def test_the_wishes_go_on_to_a_server_that_knows_them(site: Site) -> None:
 
 def test_an_operator_gets_a_copy_of_each_failure_report(site: Site) -> None:
     site.send("<sender@plain.example>", "<copied@refusing.example>")
-    until(lambda: [m for m in site.plain.messages if b"rfc822;copied@refusing.example" in m], "the report at the sender")
+    until(
+        lambda: [m for m in site.plain.messages if b"rfc822;copied@refusing.example" in m], "the report at the sender"
+    )
     assert report(site.service, "copied@refusing.example")["To"] == "sender@plain.example"
     copies = [path for path in site.service.dropped() if b"x-receiver: copies@local.test" in path.read_bytes()]
     assert copies

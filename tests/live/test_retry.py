@@ -49,7 +49,9 @@ def test_attempts_follow_the_intervals_then_the_sender_is_warned_and_told_the_en
             assert not service.ask("queue", "list")
     expected = [1, 2, 2, 2, 1]  # the last interval repeats; the last attempt comes with the end of the time
     assert len(later.waits) == len(expected), later.waits
-    assert all(wait == pytest.approx(due, abs=0.8) for wait, due in zip(later.waits, expected, strict=True)), later.waits
+    assert all(wait == pytest.approx(due, abs=0.8) for wait, due in zip(later.waits, expected, strict=True)), (
+        later.waits
+    )
     assert min(later.waits) > 0.5
 
 

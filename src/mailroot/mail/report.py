@@ -97,10 +97,7 @@ _ADVICE = (
     ("3.4", "The message is too large. Send it in parts, or put the attachment where it can be fetched."),
     ("3.", "The mail system had a fault. Try again later."),
     ("4.6", "The mail systems send the message in a circle. Show this report to your administrator."),
-    (
-        "4.7",
-        "Check the domain of the address, or try again later. If that fails too, show this report to your administrator.",
-    ),
+    ("4.7", "Check the domain of the address, or try again later. If that fails, show this to your administrator."),
     ("4.", "The mail server could not be found or reached. Check the domain of the address, or try again later."),
     ("6.", "The message has a form that the other server does not take. Show this report to your administrator."),
     ("7.", "The message was not permitted. Ask the administrator of the server that refused it, and show this report."),

@@ -135,7 +135,7 @@ class Destination:
         self._idle.clear()
 
     async def close(self) -> None:
-        """End at once what is being opened, and all idle lines in good order. Lines in use are their users' to release."""
+        """End what is being opened at once, and idle lines in good order. Lines in use are their users' to release."""
         self.give_up_idle()
         for task in self._calls:
             task.cancel()

@@ -46,7 +46,9 @@ class RemoteCarrier:
         delivery = way.settings.delivery
         ours = Surroundings(delivery.fqdn, is_local, is_bound_by(way.bindings), delivery.private_exchangers)
         guide = Guide(way.resolver, ours)
-        self._means = Means(way.server, way.settings, guide, Allotment(way.limit), FailedHosts(_longest_rest(way)), way.emit)
+        self._means = Means(
+            way.server, way.settings, guide, Allotment(way.limit), FailedHosts(_longest_rest(way)), way.emit
+        )
         self._destinations: dict[tuple[str, int, bool], Destination] = {}
 
     async def carry(self, delivery: Delivery) -> Mapping[int, Status]:

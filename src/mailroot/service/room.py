@@ -1,8 +1,8 @@
 """The room for messages that are worked on from memory, and each destination's share in it.
 
 A destination may hold a quarter of what is free, and little until it has taken something: so none that is slow or dead
-can fill the room, nor can many of them, and one without any mail under way finds a place. What goes beyond a share returns to the queue and
-comes again when the destination, at its present speed, will have worked off what lies before it.
+can fill the room, nor can many of them, and one without any mail under way finds a place. What goes beyond a share
+returns to the queue and comes again when the destination, at its present speed, will have worked off what lies before.
 """
 
 from collections.abc import Callable
