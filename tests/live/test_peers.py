@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.load import Sink, tool
+from bench.load import Load, Sink, send, tool
 from bench.servers import Postfix
 from tests.live.outside import fields, relaying, report
 from tests.live.running import Service, free_port, until
@@ -40,22 +40,10 @@ def test_mail_is_relayed_to_smtp_sink_one_for_one(tmp_path: Path) -> None:
     counting = Sink(port)
     try:
         with relaying(tmp_path, f'smart_host = "[127.0.0.1]:{port}"\n') as service:
-            source = [
-                tool("smtp-source"),
-                "-s",
-                "20",
-                "-m",
-                "1000",
-                "-l",
-                "4096",
-                "-f",
-                "s@a.example",
-                "-t",
-                "r@b.example",
-            ]
-            subprocess.run([*source, f"127.0.0.1:{service.port}"], check=True, timeout=60)
+            send(Load(1000, sessions=20, recipient="r@far.example"), service.port)
             until(lambda: counting.messages >= 1000, "all messages", 60)
             until(lambda: not service.ask("queue", "list"), "an empty queue")
+            until(lambda: delivered(service) >= 1000, "all events")
             assert delivered(service) == 1000
         assert counting.messages == 1000
     finally:

@@ -188,4 +188,4 @@ def test_J09_a_storm_of_failures_does_not_become_a_storm_of_reports(site: Site) 
     assert len(told) == 100
     kept = [path for path in (site.service.home / "Badmail").glob("*.BDR") if "storm" in path.read_text()]
     assert len(kept) == 20
-    assert len(site.service.events("report_storm")) == 1
+    assert len(until(lambda: site.service.events("report_storm"), "the event")) == 1

@@ -116,7 +116,7 @@ def test_an_operator_who_mended_the_other_side_gets_a_real_attempt_at_once(tmp_p
             service.send("a@far.example")
             until(lambda: service.events("deferred"), "the first attempt")
             peer = world.enter(Peer(port=port))
-            service.run("queue", "retry", service.ask("queue", "list")[0]["key"])
+            service.run("queue", "retry", "--all")
             until(lambda: peer.messages, "the mail after `queue retry`")
 
 
