@@ -192,7 +192,7 @@ async def test_a_failed_sync_of_a_group_delivers_nothing_and_leaves_nothing(carr
 
     with monkeypatch.context() as broken:
         broken.setattr("mailroot.edge.folder.Folder.sync_file_system", fail)
-        outcomes = await asyncio.gather(*(carrier.carry(delivery(tmp_path, key=f"k{n}")) for n in range(20)))
+        outcomes = await carrier.carry_all([delivery(tmp_path, key=f"k{n}") for n in range(20)])
     assert {outcome[0].code for outcome in outcomes} == {"4.3.0"}
     assert list(tmp_path.iterdir()) == []
 

@@ -76,7 +76,17 @@ class Site:
 
     def role(self, badmail) -> PickupRole:
         places = PickupPlaces(str(self.pickup), str(self.home / "SortTemp/pickup-0"), str(self.home / "pickup.lock"))
-        world = PickupWorld("s", self.store, badmail, receive, lambda entry: None, MemoryFile, self.emit, lambda: NOW)
+        world = PickupWorld(
+            server="s",
+            store=self.store,
+            badmail=badmail,
+            receive=receive,
+            room=lambda content: True,
+            committed=lambda entry, leased: None,
+            new_content=MemoryFile,
+            emit=self.emit,
+            now=lambda: NOW,
+        )
         return PickupRole(places, lambda: self.rules, world)
 
     def emit(self, row, **fields) -> None:

@@ -83,10 +83,11 @@ class SqliteQueue:
         """See `QueueStore.commit`."""
         return self._writer.submit(Request(self._loop.create_future(), rows=(draft_row(draft),)))
 
-    def settle(self, settlement: Settlement) -> Awaitable[Sequence[QueueEntry]]:
+    def settle(self, *settlements: Settlement, patient: bool = False) -> Awaitable[Sequence[QueueEntry]]:
         """See `QueueStore.settle`."""
-        rows = tuple([draft_row(draft) for draft in settlement.reports])
-        return self._writer.submit(Request(self._loop.create_future(), rows=rows, settlement=settlement))
+        rows = tuple([draft_row(draft) for settlement in settlements for draft in settlement.reports])
+        request = Request(self._loop.create_future(), rows=rows, settlements=settlements, patient=patient)
+        return self._writer.submit(request)
 
     def claim(self, now: datetime, limit: int) -> Awaitable[Sequence[Lease]]:
         """See `QueueStore.claim`; it also stops at 8 MB of contents."""

@@ -6,6 +6,7 @@ event loop in one call. Checkpoints follow the answers, so nobody waits for them
 
 import queue
 import threading
+import time
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,16 +27,21 @@ _GROUP = 512  # requests of one transaction
 _GROUP_BYTES = 16 * 1024 * 1024  # contents of one transaction
 _WAL_PAGES = 4096  # the log is carried over into the database when it is this long: 16 MB
 _IDLE_SECONDS = 0.5  # without a request for this long, the log is carried over and free pages are given back
+_PATIENCE = 0.01  # seconds that a patient request waits for others; its caller's client has had its answer before
 _FREE_PAGES = 2048  # that are kept for the next messages instead of being given back to the file system
 
 
 @dataclass(slots=True)
 class Request:
-    """Something for the writer: to commit `rows`, to apply `settlement` with its reports in `rows`, or to `call`."""
+    """Something for the writer: to commit `rows`, to apply `settlements` with their reports in `rows`, or to `call`.
+
+    One that is `patient` waits a moment for others to share a transaction with.
+    """
 
     future: "Future[Any]"
     rows: Sequence[DraftRow] = ()
-    settlement: Settlement | None = None
+    settlements: Sequence[Settlement] = ()
+    patient: bool = False
     call: Callable[[Tables], object] | None = None
     result: Any = None
     fault: BaseException | None = None
@@ -43,7 +49,7 @@ class Request:
     @property
     def commits(self) -> bool:
         """Whether the request brings a new message, and so needs room that others do not."""
-        return self.settlement is None and self.call is None
+        return not self.settlements and self.call is None
 
 
 class Writer:
@@ -115,20 +121,25 @@ class Writer:
             self._ended = True
 
     def _next_group(self) -> tuple[list[Request], bool]:
+        """What waits, up to a bound, and whether to go on after it."""
         group: list[Request] = []
         size = 0
-        try:
-            request = self._waiting.get(timeout=_IDLE_SECONDS)
-            while request is not None:
-                group.append(request)
-                for row in request.rows:
-                    size += len(row.content or b"")
-                if len(group) >= _GROUP or size >= _GROUP_BYTES:
-                    return group, True
-                request = self._waiting.get_nowait()
-        except queue.Empty:
-            return group, True
-        return group, False
+        until = time.monotonic() + _IDLE_SECONDS
+        while len(group) < _GROUP and size < _GROUP_BYTES:
+            try:
+                request = self._waiting.get(until > 0.0, max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                break
+            if request is None:
+                return group, False
+            if not request.patient:
+                until = 0.0
+            elif not group:
+                until = time.monotonic() + _PATIENCE
+            group.append(request)
+            for row in request.rows:
+                size += len(row.content or b"")
+        return group, True
 
     def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self._log_pages = pages
@@ -189,7 +200,7 @@ class Writer:
         run = self._connection.execute
         run("BEGIN IMMEDIATE")
         self._insert(group)
-        settlements = [request.settlement for request in group if request.settlement is not None]
+        settlements = [settlement for request in group for settlement in request.settlements]
         if settlements:
             self._tables.settle(settlements, self._now())
         for request in group:
@@ -202,7 +213,7 @@ class Writer:
         rows: list[DraftRow] = []
         owners: list[Request] = []
         for request in group:
-            request.result = None if request.settlement is None else []
+            request.result = [] if request.settlements else None
             for row in request.rows:
                 if row.draft.claim is None or _first_seen(row, known):
                     rows.append(row)
@@ -212,10 +223,10 @@ class Writer:
         first = self._tables.reserve(len(rows))
         contents = self._tables.adopt(rows, first)
         for request, entry in zip(owners, self._tables.insert(rows, first, contents), strict=True):
-            if request.settlement is None:
-                request.result = entry
-            else:
+            if request.settlements:
                 request.result.append(entry)
+            else:
+                request.result = entry
 
     def _known_claims(self, group: list[Request]) -> set[str]:
         claims = [row.draft.claim for request in group for row in request.rows if row.draft.claim is not None]

@@ -3,11 +3,10 @@
 Wordings follow the predecessor where its public documents or logs show them; the rest are ours.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A reply: three-digit code, enhanced status code ("" where the reply has none), one or more lines."""
 
     code: int
@@ -26,17 +25,17 @@ class Reply:
 
     def encode(self) -> bytes:
         """The reply as it goes over the wire; UTF-8 only where its text is not ASCII (RFC 6531 section 3.7.4)."""
-        if self.enhanced and len(self.lines) == 1:
-            return f"{self.code} {self.enhanced} {self.lines[0]}\r\n".encode()
-        lead = f"{self.enhanced} " if self.enhanced else ""
-        last = len(self.lines) - 1
+        code, enhanced, lines = self
+        if len(lines) == 1:
+            return f"{code} {enhanced} {lines[0]}\r\n".encode() if enhanced else f"{code} {lines[0]}\r\n".encode()
+        lead = f"{enhanced} " if enhanced else ""
+        last = len(lines) - 1
         return "".join(
-            f"{self.code}{'-' if number < last else ' '}{lead}{line}\r\n" for number, line in enumerate(self.lines)
+            f"{code}{'-' if number < last else ' '}{lead}{line}\r\n" for number, line in enumerate(lines)
         ).encode()
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyRow:
+class ReplyRow(NamedTuple):
     """One row of the table: calling it with the values that its text names makes the reply."""
 
     code: int
@@ -46,9 +45,11 @@ class ReplyRow:
 
     def __call__(self, **values: object) -> Reply:
         """The reply with its values in place. Line breaks in a value cannot split the reply."""
-        text = self.text.format(**values) if values else self.text
-        if not text.isprintable():
-            text = "".join(character if character.isprintable() else "?" for character in text)
+        text = self.text
+        if values:
+            text = text.format(**values)
+            if not text.isprintable():
+                text = "".join(character if character.isprintable() else "?" for character in text)
         return Reply(self.code, self.enhanced, (text,))
 
 

@@ -72,12 +72,13 @@ class MemoryQueue:
                 if number not in kept.leased:
                     yield key, pending
 
-    async def settle(self, settlement: Settlement) -> Sequence[QueueEntry]:
+    async def settle(self, *settlements: Settlement, patient: bool = False) -> Sequence[QueueEntry]:  # noqa: ARG002
         """See `QueueStore.settle`."""
-        kept = self._kept.get(settlement.key)
-        if kept is not None:
-            self._apply(kept, settlement)
-        added = [self._add(report) for report in settlement.reports]
+        for settlement in settlements:
+            kept = self._kept.get(settlement.key)
+            if kept is not None:
+                self._apply(kept, settlement)
+        added = [self._add(report) for settlement in settlements for report in settlement.reports]
         return [entry for entry in added if entry is not None]
 
     def _apply(self, kept: _Kept, settlement: Settlement) -> None:

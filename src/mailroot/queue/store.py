@@ -27,10 +27,12 @@ class QueueStore(Protocol):
     def claim(self, now: datetime, limit: int) -> Awaitable[Sequence[Lease]]:
         """Lease up to `limit` recipients that are due and not leased, the longest due first, grouped by entry."""
 
-    def settle(self, settlement: Settlement) -> Awaitable[Sequence[QueueEntry]]:
-        """Apply a settlement, durably; the leases of the recipients that it names end with it.
+    def settle(self, *settlements: Settlement, patient: bool = False) -> Awaitable[Sequence[QueueEntry]]:
+        """Apply settlements, durably and together; the leases of the recipients that they name end with it.
 
-        Returns the entries of its reports, each leased to the caller where its draft asks for it.
+        `patient` settlements may wait some milliseconds to share a transaction with what comes next: for deliveries
+        whose repetition after a crash would do no harm.
+        Returns the entries of their reports, each leased to the caller where its draft asks for it.
         """
 
     def release(self, key: str, numbers: Sequence[int], due: datetime) -> Awaitable[None]:

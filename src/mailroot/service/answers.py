@@ -26,6 +26,8 @@ from mailroot.service.rules import Rules
 from mailroot.service.standing import Standing
 from mailroot.wire import events as wire
 
+_START_INPUT = REPLIES.start_input()
+
 Commit = asyncio.Future[QueueEntry | None]
 
 
@@ -86,16 +88,13 @@ class Answers:
     @property
     def congested(self) -> bool:
         """Whether the draft waits for the disk."""
-        return self._draft is not None and self._draft.congested
+        draft = self._draft
+        return draft is not None and not draft.small and draft.congested
 
     def when_clear(self, resume: Callable[[], None]) -> None:
         """Call `resume` once the draft's disk has caught up."""
         if self._draft is not None:
             self._draft.when_clear(resume)
-
-    def take(self, event: wire.Event) -> Reply | Commit | None:
-        """The answer to an event: a reply, a commit whose end `committed` turns into one, or None where none is owed."""
-        return _ANSWERS[type(event)](self, event)
 
     def committed(self, commit: Commit) -> Reply:
         """The reply to the end of data, once the store has spoken: 250 only for what survives a power cut."""
@@ -136,7 +135,7 @@ class Answers:
             return self._refused(verdict.reply, verdict.cause)
         self._mail = event
         self._recipients = []
-        return REPLIES.sender_ok(address="<>" if sender is None else sender)
+        return REPLIES.sender_ok(address="<>" if sender is None else str(sender))
 
     def _rcpt_to(self, event: wire.RcptTo) -> Reply:
         recipient, rules = event.recipient, self._rules
@@ -151,7 +150,7 @@ class Answers:
         if rules.quotas and place.local and self._over_quota(stamped):
             return self._refused(REPLIES.mailbox_full(), "the Drop folder is over its quota", str(stamped.address))
         self._recipients.append(stamped)
-        return REPLIES.recipient_ok(address=recipient.address)
+        return REPLIES.recipient_ok(address=str(recipient.address))
 
     def _over_quota(self, recipient: Recipient) -> bool:
         route = self._rules.plan.route(recipient.address.domain)
@@ -159,7 +158,7 @@ class Answers:
 
     def _data_requested(self, _event: wire.DataRequested) -> Reply:
         self._draft = self._intake.draft(self._trace, self._sender)
-        return REPLIES.start_input()
+        return _START_INPUT
 
     def _body_piece(self, event: wire.BodyPiece) -> None:
         if self._draft is not None:
@@ -193,17 +192,11 @@ class Answers:
     def _sealed(self, draft: Draft, content: Any) -> SealedDraft:
         mail = self._mail
         assert mail is not None and draft.stamped is not None
-        envelope = Envelope(
-            sender=self._sender,
-            recipients=tuple(self._recipients),
-            body=mail.body,
-            smtputf8=mail.smtputf8,
-            ret=mail.ret,
-            envid=mail.envid,
-        )
-        self._leased = self._intake.room(content)
+        recipients = tuple(self._recipients)
+        envelope = Envelope(self._sender, recipients, mail.body, mail.smtputf8, mail.ret, mail.envid)
+        leased = self._leased = self._intake.room(content)
         arrived, message_id = self._intake.now(), draft.stamped.message_id
-        return SealedDraft(envelope, content, self._origin, arrived, message_id, lease=self._leased)
+        return SealedDraft(envelope, content, self._origin, arrived, message_id, None, leased)
 
     def _body_failed(self, event: wire.BodyFailed) -> None:
         self._refused(event.reply, event.cause)
@@ -239,7 +232,8 @@ class Answers:
         return reply
 
 
-_ANSWERS: dict[type, Callable[[Answers, Any], Reply | Commit | None]] = {
+# The answer to each event: a reply, a commit whose end `Answers.committed` turns into one, or None where none is owed.
+ANSWERS: dict[type, Callable[[Answers, Any], Reply | Commit | None]] = {
     wire.Hello: Answers._hello,
     wire.MailFrom: Answers._mail_from,
     wire.RcptTo: Answers._rcpt_to,

@@ -6,7 +6,7 @@ committed is delivered from memory. Only a settlement takes a recipient out of t
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -14,19 +14,21 @@ from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import StoreFailed, Unavailable
 from mailroot.mail.message import Content
 from mailroot.mail.status import Disposition, Status
-from mailroot.queue.entry import Pending, QueueEntry, Settlement
+from mailroot.queue.entry import Pending, QueueEntry, SealedDraft, Settlement
 from mailroot.queue.recovery import hopeless, suspect
 from mailroot.queue.settle import Settled, settle
 from mailroot.queue.store import QueueStore
 from mailroot.routing.route import DropRoute, RelayRoute
 from mailroot.service.delivery import Delivery
 from mailroot.service.drop import DropCarrier
-from mailroot.service.ends import Ends
+from mailroot.service.ends import Ends, no_report_is_due
 from mailroot.service.remote import RemoteCarrier
 from mailroot.service.room import MOST_ENTRIES, Room
 from mailroot.service.rules import Rules
 
 _CLAIM_AT_ONCE = 500
+_DROP_AT_ONCE = 64
+_DROP_GATHERS = 0.01
 _LONGEST_SLEEP = 60.0
 _STORE_PATIENCE = 1.0
 _AFTER_MISTAKE = timedelta(minutes=5)
@@ -53,6 +55,9 @@ class Dispatcher:
         self._room = Room(time.monotonic)
         self._wake = asyncio.Event()
         self._alone = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._drops: list[Delivery] = []
+        self._dropping: asyncio.Task[None] | None = None
         self._stopping = False
 
     # -- room: what is in memory has a cap
@@ -64,9 +69,24 @@ class Dispatcher:
     def begin(self, entry: QueueEntry) -> None:
         """Start to work on an entry whose recipients are leased to us."""
         self._room.enter(entry.content)
-        task = asyncio.get_running_loop().create_task(self._life(entry))
+        deliveries = self._deliveries(entry)
+        if len(deliveries) == 1 and isinstance(deliveries[0].route, DropRoute) and not suspect(entry):
+            self._drops.append(deliveries[0])
+            if self._dropping is None:
+                self._dropping = self._start(self._drop_all())
+        else:
+            self._start(self._life(entry, deliveries))
+
+    def _end(self, entry: QueueEntry) -> None:
+        self._room.leave(entry.content)
+        if self._room.entries < MOST_ENTRIES // 2:
+            self._wake.set()
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
         self._work.add(task)
         task.add_done_callback(self._work.discard)
+        return task
 
     def wake(self, _entry: QueueEntry | None = None) -> None:
         """Something may be due: a hint, never needed for correctness."""
@@ -112,23 +132,61 @@ class Dispatcher:
         except TimeoutError:
             pass
 
-    # -- one entry
+    # -- deliveries
 
-    async def _life(self, entry: QueueEntry) -> None:
+    def _deliveries(self, entry: QueueEntry) -> list[Delivery]:
+        """Route: the entry's recipients by their way."""
+        pending, plan = entry.pending, self._rules().plan
+        if len(pending) == 1:
+            return [Delivery(entry, pending, plan.route(pending[0].recipient.address.domain))]
+        routes = plan.group([one.recipient.address for one in pending])
+        return [Delivery(entry, tuple([pending[place] for place in places]), route) for route, places in routes.items()]
+
+    async def _drop_all(self) -> None:
+        """Entries that only go into Drop are delivered and settled in groups, which share their syncs."""
+        try:
+            while self._drops:
+                if len(self._drops) < _DROP_AT_ONCE and not self._stopping:
+                    await asyncio.sleep(_DROP_GATHERS)  # the clients have had their answers: a larger group costs less
+                group, self._drops = self._drops[:_DROP_AT_ONCE], self._drops[_DROP_AT_ONCE:]
+                await self._drop_group(group)
+        finally:
+            self._dropping = None
+
+    async def _drop_group(self, group: list[Delivery]) -> None:
+        try:
+            outcomes = await self._carriers.drop.carry_all(group)
+        except Exception:  # the mistake is that of one delivery: each is tried alone, and the one is found
+            for delivery in group:
+                self._start(self._life(delivery.entry, [delivery]))
+            return
+        self._start(self._settle_group(group, outcomes))
+
+    async def _settle_group(self, group: list[Delivery], outcomes: list[Mapping[int, Status]]) -> None:
+        """While a group is settled, the next one is written."""
+        try:
+            await self._settle(list(zip(group, outcomes, strict=True)), patient=True)
+        except StoreFailed as fault:
+            self._ends.store_failed(fault)
+        except Exception as mistake:  # the task supervisor of a group (design: errors)
+            for delivery in group:
+                await self._after_mistake(delivery, mistake)
+        finally:
+            for delivery in group:
+                self._end(delivery.entry)
+
+    async def _life(self, entry: QueueEntry, deliveries: list[Delivery]) -> None:
         """All deliveries of an entry, side by side."""
         try:
             if suspect(entry):
                 async with self._alone:
-                    await self._on_probation(entry)
+                    await self._on_probation(entry, deliveries)
             else:
-                await self._deliver_all(entry)
+                await self._deliver_all(deliveries)
         finally:
-            self._room.leave(entry.content)
-            if self._room.entries < MOST_ENTRIES // 2:
-                self._wake.set()
+            self._end(entry)
 
-    async def _deliver_all(self, entry: QueueEntry) -> None:
-        deliveries = self._deliveries(entry)
+    async def _deliver_all(self, deliveries: list[Delivery]) -> None:
         if len(deliveries) == 1:
             await self._guarded(deliveries[0])
         else:
@@ -142,11 +200,6 @@ class Dispatcher:
             self._ends.store_failed(fault)
         except Exception as mistake:  # the task supervisor of a delivery (design: errors)
             await self._after_mistake(delivery, mistake)
-
-    def _deliveries(self, entry: QueueEntry) -> list[Delivery]:
-        pending = entry.pending
-        routes = self._rules().plan.group([one.recipient.address for one in pending])
-        return [Delivery(entry, tuple(pending[place] for place in places), route) for route, places in routes.items()]
 
     async def _deliver(self, delivery: Delivery) -> None:
         """One attempt and its settlement."""
@@ -164,7 +217,7 @@ class Dispatcher:
             outcome = await self._carriers.drop.carry(delivery)
         else:
             outcome = {one.number: route.status for one in delivery.pending}
-        await self._settle(delivery, outcome)
+        await self._settle([(delivery, outcome)])
 
     async def _give_back(self, delivery: Delivery, destination: str) -> None:
         """A destination that has its share of the room gets the surplus from the queue later."""
@@ -172,23 +225,35 @@ class Dispatcher:
         wait = timedelta(seconds=self._room.surplus_wait(destination))
         await self._store.release(delivery.entry.key, numbers, self._now() + wait)
 
-    async def _settle(self, delivery: Delivery, outcome: Mapping[int, Status]) -> None:
-        """Make the outcome durable, together with the reports that it makes due."""
-        entry, rules, now = delivery.entry, self._rules(), self._now()
-        retry = rules.local_retry if isinstance(delivery.route, DropRoute) else rules.remote_retry
-        settled = settle(entry, delivery.pending, outcome, now, retry)
-        drafts = await self._ends.report(rules, entry, settled, entry.arrived + retry.expiration)
-        served = tuple(one.number for one, _ in settled.final)
-        await self._settled(Settlement(entry.key, served, settled.deferred, drafts))
-        self._tell(rules, entry, settled)
-        if settled.deferred:
-            self._wake.set()
+    # -- settlements
 
-    async def _settled(self, settlement: Settlement) -> None:
-        """Apply a settlement; while the disk is full it is tried again, and the lease stays ours."""
+    async def _settle(self, attempts: list[tuple[Delivery, Mapping[int, Status]]], patient: bool = False) -> None:
+        """Make outcomes durable, together with the reports that they make due."""
+        rules = self._rules()
+        settled = [self._settled(rules, delivery, outcome) for delivery, outcome in attempts]
+        both = list(zip([delivery for delivery, _ in attempts], settled, strict=True))
+        await self._apply([await self._settlement(rules, delivery, one) for delivery, one in both], patient)
+        for delivery, one in both:
+            self._tell(rules, delivery.entry, one)
+            if one.deferred:
+                self._wake.set()
+
+    def _settled(self, rules: Rules, delivery: Delivery, outcome: Mapping[int, Status]) -> Settled:
+        return settle(delivery.entry, delivery.pending, outcome, self._now(), rules.retry(delivery.route))
+
+    async def _settlement(self, rules: Rules, delivery: Delivery, settled: Settled) -> Settlement:
+        entry = delivery.entry
+        reports: tuple[SealedDraft, ...] = ()
+        if not no_report_is_due(settled):
+            expires = entry.arrived + rules.retry(delivery.route).expiration
+            reports = await self._ends.report(rules, entry, settled, expires)
+        return Settlement(entry.key, tuple([one.number for one, _ in settled.final]), settled.deferred, reports)
+
+    async def _apply(self, settlements: list[Settlement], patient: bool = False) -> None:
+        """Apply settlements; while the disk is full they are tried again, and the leases stay ours."""
         while True:
             try:
-                reports = await self._store.settle(settlement)
+                reports = await self._store.settle(*settlements, patient=patient)
             except StoreFailed:
                 raise
             except Unavailable:
@@ -223,13 +288,13 @@ class Dispatcher:
 
     # -- entries that make us fail (guarantee G6)
 
-    async def _on_probation(self, entry: QueueEntry) -> None:
+    async def _on_probation(self, entry: QueueEntry, deliveries: list[Delivery]) -> None:
         """A suspect is worked on alone, and its failure is counted before the try: a crash cannot hide it."""
         entry = replace(entry, failures=await self._store.failed(entry.key))
         if hopeless(entry):
             await self._set_aside(entry, f"Working on it made the service fail {entry.failures - 1} times.")
         else:
-            await self._deliver_all(entry)
+            await self._deliver_all(deliveries)
 
     async def _after_mistake(self, delivery: Delivery, mistake: Exception) -> None:
         entry = delivery.entry
@@ -243,7 +308,7 @@ class Dispatcher:
 
     async def _set_aside(self, entry: QueueEntry, cause: str) -> None:
         await self._ends.set_aside(entry, cause)
-        await self._settled(Settlement(entry.key, tuple(one.number for one in entry.pending)))
+        await self._apply([Settlement(entry.key, tuple(one.number for one in entry.pending))])
 
     # -- the end
 

@@ -1,6 +1,6 @@
 """Delivery into Drop folders: one `.eml` per message and folder, durable before it is reported as delivered.
 
-Deliveries that come while a group of files is being made durable share the next group. A run that dies between the
+A group of deliveries shares its syncs. A run that dies between the
 rename and the settlement finds the file by its name and makes no second one; only if the polling program has taken the
 file away in that moment can the repetition double it (nothing can tell the two apart then).
 """
@@ -10,13 +10,12 @@ import errno
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
 
 from mailroot.edge.dropfolder import drop_file
 from mailroot.edge.dropquota import DropQuota
 from mailroot.edge.folder import Permissions
-from mailroot.edge.wholefiles import GROUP_LIMIT, NewFile, Staged, WholeFiles, appear, sync_contents, sync_names
+from mailroot.edge.wholefiles import Staged, WholeFiles, appear, sync_contents, sync_names
 from mailroot.mail.faults import Unavailable
 from mailroot.mail.status import Disposition, Status
 from mailroot.routing.route import DropRoute
@@ -29,24 +28,6 @@ _NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP}
 
 _Given = TypeVar("_Given")
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A file that somebody waits for."""
-
-    file: NewFile
-    in_memory: bool
-    done: asyncio.Future[OSError | Unavailable | None]
-
-    def finish(self, outcome: OSError | Unavailable | RuntimeError | None) -> None:
-        """Tell the outcome to who waits, if anybody still does."""
-        if self.done.done():
-            return
-        if isinstance(outcome, RuntimeError):
-            self.done.set_exception(outcome)
-        else:
-            self.done.set_result(outcome)
 
 
 class DropCarrier:
@@ -66,8 +47,7 @@ class DropCarrier:
         self._files = WholeFiles(writer, permissions)
         self._quota = DropQuota(quota)
         self._thread = ThreadPoolExecutor(1, "drop")
-        self._waiting: list[_Job] = []
-        self._group: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
 
     async def prepare(self, folders: Iterable[str]) -> None:
         """Make missing folders, and sweep what a dead run left half written. Raises `OSError`."""
@@ -80,66 +60,56 @@ class DropCarrier:
 
     async def carry(self, delivery: Delivery) -> Mapping[int, Status]:
         """Deliver one message into its folder; see `Carrier.carry`."""
-        route = delivery.route
-        if not isinstance(route, DropRoute):
-            raise TypeError(f"a Drop folder is no place for {route}")
-        if self.over_quota(route.folder):
-            return dict.fromkeys((one.number for one in delivery.pending), _FULL)
-        new = drop_file(delivery.entry, delivery.pending, route.domain, route.folder)
-        job = _Job(new, delivery.entry.content.in_memory, asyncio.get_running_loop().create_future())
-        self._waiting.append(job)
-        if self._group is None:
-            self._group = asyncio.create_task(self._write_groups())
-        fault = await job.done
-        if fault is None:
-            self._quota.add(route.folder, delivery.entry.content.size)
-        status = _DELIVERED if fault is None else _delayed(fault, route.folder)
-        return dict.fromkeys((one.number for one in delivery.pending), status)
+        return (await self.carry_all((delivery,)))[0]
 
-    async def close(self) -> None:
-        """Finish the deliveries that were begun and close the folders."""
-        if self._group is not None:
-            await self._group
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._files.close)
-        self._thread.shutdown()
+    async def carry_all(self, deliveries: Sequence[Delivery]) -> list[Mapping[int, Status]]:
+        """Deliver a group of messages, at most `GROUP_LIMIT`; the outcomes in its order.
 
-    async def _write_groups(self) -> None:
-        group: list[_Job] = []
-        try:
-            while self._waiting:
-                group, self._waiting = self._waiting[:GROUP_LIMIT], self._waiting[GROUP_LIMIT:]
-                await self._write(group)
-        finally:
-            self._group = None
-            for job in [*group, *self._waiting]:  # only a programming mistake leaves any
-                job.finish(RuntimeError("the group of Drop files was not written"))
-
-    async def _write(self, group: Sequence[_Job]) -> None:
-        """Write a group of files, make it durable and visible, and tell those who wait.
-
+        The group is written, made durable and then visible with as few syncs as there are file systems and folders.
         Only the syncs (and long or remote writes) are the thread's: after each system call a thread must get the
         interpreter lock back, which under a busy loop costs up to 5 ms; eight times the throughput was measured so.
         """
-        self._files.refresh()
-        staged: list[Staged] = []
-        jobs: list[_Job] = []
-        for job in group:
-            try:
-                staged.append(await self._stage(job))
-                jobs.append(job)
-            except (OSError, Unavailable) as fault:
-                job.finish(fault)
-        await self._in_thread(sync_contents, staged)
-        for one in staged:
-            appear(one)
-        await self._in_thread(sync_names, staged)
-        for job, one in zip(jobs, staged, strict=True):
-            job.finish(one.fault)
+        async with self._turn:
+            self._files.refresh()
+            tried = [await self._stage(delivery) for delivery in deliveries]
+            staged = [one for one in tried if isinstance(one, Staged)]
+            if staged:
+                await self._in_thread(sync_contents, staged)
+                for one in staged:
+                    appear(one)
+                await self._in_thread(sync_names, staged)
+        return [self._outcome(delivery, one) for delivery, one in zip(deliveries, tried, strict=True)]
 
-    async def _stage(self, job: _Job) -> Staged:
-        if job.in_memory and self._files.quick(job.file.folder):
-            return self._files.stage(job.file)
-        return await self._in_thread(self._files.stage, job.file)
+    async def close(self) -> None:
+        """Finish the deliveries that were begun and close the folders."""
+        async with self._turn:
+            await self._in_thread(WholeFiles.close, self._files)
+        self._thread.shutdown()
+
+    async def _stage(self, delivery: Delivery) -> Staged | Status:
+        """The message's file, written; or why it cannot be."""
+        route, entry = delivery.route, delivery.entry
+        if not isinstance(route, DropRoute):
+            raise TypeError(f"a Drop folder is no place for {route}")
+        if self.over_quota(route.folder):
+            return _FULL
+        new = drop_file(entry, delivery.pending, route.domain, route.folder)
+        try:
+            if entry.content.in_memory and self._files.quick(route.folder):
+                return self._files.stage(new)
+            return await self._in_thread(self._files.stage, new)
+        except (OSError, Unavailable) as fault:
+            return _delayed(fault, route.folder)
+
+    def _outcome(self, delivery: Delivery, tried: Staged | Status) -> Mapping[int, Status]:
+        folder = delivery.route.folder if isinstance(delivery.route, DropRoute) else ""
+        status = tried if isinstance(tried, Status) else _DELIVERED
+        if isinstance(tried, Staged):
+            if tried.fault is None:
+                self._quota.add(folder, delivery.entry.content.size)
+            else:
+                status = _delayed(tried.fault, folder)
+        return {one.number: status for one in delivery.pending}
 
     async def _in_thread(self, call: Callable[[_Given], _Result], given: _Given) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, given)

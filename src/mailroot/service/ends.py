@@ -14,6 +14,8 @@ from mailroot.service.badmail import Badmail
 from mailroot.service.reports import Made, Reported, Reporting, Undeliverable
 from mailroot.service.rules import Rules
 
+_FAILED = Disposition.FAILED
+
 
 @dataclass(frozen=True, slots=True)
 class Ends:
@@ -32,8 +34,6 @@ class Ends:
         self, rules: Rules, entry: QueueEntry, settled: Settled, expires: datetime
     ) -> tuple[SealedDraft, ...]:
         """The reports that are due now, to be committed with the settlement; Badmail is written before it."""
-        if not settled.delayed and all(_needs_no_report(one, status) for one, status in settled.final):
-            return ()
         reporting = self.reporting()
         if entry.content.in_memory:
             reported = reporting.reports_for(entry, settled, self.now(), expires)
@@ -78,6 +78,11 @@ class Ends:
             )
 
 
-def _needs_no_report(pending: Pending, status: Status) -> bool:
-    """A success that nobody asked to hear of: by far the most frequent end."""
-    return pending.recipient.notify is None and status.disposition is not Disposition.FAILED
+def no_report_is_due(settled: Settled) -> bool:
+    """Whether all that happened are successes that nobody asked to hear of: by far the most frequent end."""
+    if settled.delayed:
+        return False
+    for pending, status in settled.final:
+        if pending.recipient.notify is not None or status.disposition is _FAILED:
+            return False
+    return True

@@ -1,6 +1,5 @@
 """The way into the queue, for everything that takes mail: drafts, the commit, and the first delivery from memory."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -57,7 +56,7 @@ class Intake:
         return self.store.commit(draft)
 
     def accepted(self, entry: QueueEntry, recipients: int, leased: bool) -> None:
-        """Tell of the message, and begin its delivery after the client has had its 250."""
+        """Tell of the message, and have its delivery begin with the next turn of the loop: the client's 250 goes first."""
         self.emit(
             EVENTS.accepted,
             server=self.key,
@@ -68,5 +67,7 @@ class Intake:
             recipients=recipients,
             size=entry.content.size,
         )
-        start = self.dispatcher.begin if leased else self.dispatcher.wake
-        asyncio.get_running_loop().call_soon(start, entry)
+        if leased:
+            self.dispatcher.begin(entry)
+        else:
+            self.dispatcher.wake()

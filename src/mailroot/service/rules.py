@@ -9,7 +9,7 @@ from mailroot.policy.recipient import Place, place_of
 from mailroot.queue.schedule import RetryPlan
 from mailroot.routing.domains import DomainTable
 from mailroot.routing.plan import Plan
-from mailroot.routing.route import DropRoute
+from mailroot.routing.route import DropRoute, Route
 from mailroot.settings.virtualserver import Delivery, VirtualServer
 
 
@@ -37,6 +37,10 @@ class Rules:
     def fqdn(self) -> str:
         """The name that the server gives itself."""
         return self.settings.delivery.fqdn
+
+    def retry(self, route: Route) -> RetryPlan:
+        """How long and how often a route is tried (facts 1.4: local mail has times of its own)."""
+        return self.local_retry if isinstance(route, DropRoute) else self.remote_retry
 
     def place(self, domain: str) -> Place:
         """Where a domain stands; an address literal of our own is the default domain."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from mailroot.mail.reply import REPLIES, Reply
-from mailroot.service.answers import Answers
+from mailroot.service.answers import ANSWERS, Answers
 from mailroot.wire.server import ServerEngine
 
 if TYPE_CHECKING:
@@ -24,14 +24,15 @@ class Session(asyncio.Protocol):
 
     __slots__ = (
         "_answers",
+        "_deadline",
         "_engine",
         "_loop",
         "_progress",
         "_sessions",
+        "_stuck_since",
         "_transport",
         "_waiting",
         "address",
-        "deadline",
         "ident",
         "reason",
         "since",
@@ -49,7 +50,7 @@ class Session(asyncio.Protocol):
         self.address = ""
         self.since: datetime | None = None
         self._progress = -1
-        self.deadline = 0.0
+        self._deadline = self._stuck_since = 0.0
         self.reason = "closed by the client"
 
     @property
@@ -86,7 +87,7 @@ class Session(asyncio.Protocol):
         if self.ident:
             self._engine.feed(data)
             if self._waiting is None:
-                self._guarded_pump()
+                self._pump()
             elif self._engine.full:
                 self._pause()
 
@@ -94,7 +95,7 @@ class Session(asyncio.Protocol):
         """A client that only closed its side still gets the replies that it is owed."""
         if self.ident:
             self._engine.end_of_input()
-            self._guarded_pump()
+            self._pump()
         return self._waiting is not None
 
     def connection_lost(self, _reason: Exception | None) -> None:
@@ -106,7 +107,31 @@ class Session(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The peer does not read: it has a limited time to begin."""
-        self.deadline = min(self.deadline, self._loop.time() + _WRITE_PATIENCE)
+        self._stuck_since = self._loop.time()
+
+    def resume_writing(self) -> None:
+        """The peer reads again."""
+        self._stuck_since = 0.0
+
+    def check(self, now: float) -> None:
+        """End the session if the client takes too long; `now` in loop time. Looked at now and then, for all sessions.
+
+        The time runs anew with each complete command or piece of content, and stands still while the store works.
+        """
+        engine = self._engine
+        if self._stuck_since and now - self._stuck_since > _WRITE_PATIENCE:
+            self._cut("did not read its replies")
+        elif engine.progress != self._progress or self._waiting is not None:
+            self._progress = engine.progress
+            self._deadline = now + engine.timeout
+        elif now >= self._deadline:
+            self.end(REPLIES.idle_too_long(fqdn=self._answers.fqdn), "timed out")
+            self._stuck_since = self._stuck_since or now
+
+    def _cut(self, reason: str) -> None:
+        self.reason = reason
+        if self._transport is not None:
+            self._transport.abort()
 
     def end(self, reply: Reply, reason: str) -> None:
         """Say why, and close. What the client is still sending is not ours."""
@@ -116,45 +141,32 @@ class Session(asyncio.Protocol):
         self._engine.abort(reply)
         self._flush()
 
-    def expire(self) -> None:
-        """The client took too long."""
-        unread = self._transport is not None and self._transport.get_write_buffer_size() > 0
-        if unread and self._transport is not None:
-            self.reason = "did not read its replies"
-            self._transport.abort()
-        else:
-            self.end(REPLIES.idle_too_long(fqdn=self._answers.fqdn), "timed out")
-
-    @property
-    def committing(self) -> bool:
-        """Whether the client waits for our store: its own time stands still."""
-        return self._waiting is not None
-
     @property
     def busy(self) -> bool:
         """Whether a transaction is open, or a message is being committed."""
         return self._waiting is not None or self._answers.in_transaction
 
-    def _guarded_pump(self) -> None:
-        """A programming mistake ends its session, not the worker; the client may try again."""
+    def _pump(self) -> None:
+        """Answer event after event, then write what is to be written.
+
+        A programming mistake ends its session, not the worker; the client may try again.
+        """
+        engine, answers = self._engine, self._answers
         try:
-            self._pump()
+            while (event := engine.next_event()) is not None:
+                answer = ANSWERS[type(event)](answers, event)
+                if answer is None:
+                    continue
+                if isinstance(answer, Reply):
+                    engine.reply(answer)
+                else:
+                    self._waiting = answer
+                    answer.add_done_callback(self._committed)
+                    break
         except Exception as mistake:  # the task supervisor of a session (design: errors)
             self._sessions.mistake(self, mistake)
-            self.end(REPLIES.internal_error(fqdn=self._answers.fqdn), "internal error")
-
-    def _pump(self) -> None:
-        engine, answers = self._engine, self._answers
-        while (event := engine.next_event()) is not None:
-            answer = answers.take(event)
-            if answer is None:
-                continue
-            if isinstance(answer, Reply):
-                engine.reply(answer)
-            else:
-                self._waiting = answer
-                answer.add_done_callback(self._committed)
-                break
+            engine.abort(REPLIES.internal_error(fqdn=answers.fqdn))
+            self.reason = "internal error"
         self._flush()
         if answers.congested:
             self._pause()
@@ -167,7 +179,7 @@ class Session(asyncio.Protocol):
         if self._transport is None:
             return
         self._engine.reply(reply)
-        self._guarded_pump()
+        self._pump()
         if not self._answers.congested:
             self._resume()
 
@@ -180,9 +192,6 @@ class Session(asyncio.Protocol):
             transport.write(output)
         if engine.closing:
             transport.close()
-        if engine.progress != self._progress:
-            self._progress = engine.progress
-            self.deadline = self._loop.time() + engine.timeout
 
     def _pause(self) -> None:
         """Read no more while it would not fit: the draft waits for the disk, or the engine for the store."""

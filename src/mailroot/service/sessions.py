@@ -104,8 +104,7 @@ class Sessions:
             await asyncio.sleep(_SWEEP)
             now = loop.time()
             for session in self:
-                if session.deadline < now and not session.committing:
-                    session.expire()
+                session.check(now)
 
     async def drain(self, patience: float) -> None:
         """Let transactions that are under way end, for `patience` seconds; end all other sessions at once."""

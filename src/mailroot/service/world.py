@@ -101,7 +101,11 @@ class World:
 
     async def _built(self, key: str, rules: Rules) -> ServerAtWork:
         settings, current = rules.settings, Current(rules)
-        drop = DropCarrier(f"{key}-w{self._run.number}", _drop_permissions(settings), lambda folder: current.rules.quotas.get(folder, 0))
+        drop = DropCarrier(
+            f"{key}-w{self._run.number}",
+            _drop_permissions(settings),
+            lambda folder: current.rules.quotas.get(folder, 0),
+        )
         await drop.prepare(_drop_folders(rules))
         badmail = Badmail(key, settings.messages.badmail, f"{key}-w{self._run.number}", self.emit)
         ends = Ends(self._reporting(current), badmail, self.emit, self.now, self._store_failed(key))

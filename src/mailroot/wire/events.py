@@ -4,23 +4,21 @@ Four events owe a reply: `MailFrom`, `RcptTo`, `DataRequested` and `BodyEnd`. No
 `ServerEngine.reply` has been called. All others are statements.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Body, Recipient, Return
 from mailroot.mail.reply import Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(NamedTuple):
     """The client said its name; the engine has answered. `name` is "" where HELO came alone."""
 
     name: str
     extended: bool
 
 
-@dataclass(frozen=True, slots=True)
-class MailFrom:
+class MailFrom(NamedTuple):
     """MAIL. Owes a reply: a positive one opens the transaction.
 
     `sender` is None for `<>`; its domain is "" where the client gave none. `size` is None where not declared; `envid`
@@ -35,15 +33,13 @@ class MailFrom:
     envid: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RcptTo:
+class RcptTo(NamedTuple):
     """RCPT. Owes a reply: a positive one adds the recipient."""
 
     recipient: Recipient
 
 
-@dataclass(frozen=True, slots=True)
-class DataRequested:
+class DataRequested(NamedTuple):
     """The client wants to send the content. Owes a reply: `REPLIES.start_input()`, or a refusal.
 
     With `chunked` (the first BDAT) a positive reply only means yes and is not sent, because BDAT knows no 354; a
@@ -53,15 +49,13 @@ class DataRequested:
     chunked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class BodyPiece:
+class BodyPiece(NamedTuple):
     """More content, as it will be stored: dot-unstuffed, lines ended by CRLF unless it is BINARYMIME. Never empty."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class BodyEnd:
+class BodyEnd(NamedTuple):
     """The content is complete: `size` octets in all pieces. Owes a reply, the answer to the message; any reply ends
     the transaction. `bare_newlines` tells that bare CRs or LFs were made CRLF."""
 
@@ -69,8 +63,7 @@ class BodyEnd:
     bare_newlines: bool
 
 
-@dataclass(frozen=True, slots=True)
-class BodyFailed:
+class BodyFailed(NamedTuple):
     """The engine refuses the message: `reply` is what the client gets at its end. The transaction is over; what was
     stored of it is to be dropped. `BodyEnd` does not follow."""
 
@@ -78,15 +71,13 @@ class BodyFailed:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class TransactionReset:
+class TransactionReset(NamedTuple):
     """An open transaction ended without a message; what was stored of it is to be dropped."""
 
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """The client broke the protocol, or something odd of it was accepted; for the log.
 
     Kinds: "refused" (a command got a 5xx from the engine), "too-many-errors", "tls-hello", "not-smtp", "early-talk",
@@ -97,13 +88,11 @@ class Fault:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class Quit:
+class Quit(NamedTuple):
     """The client said QUIT; the engine has answered and is closing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnected:
+class Disconnected(NamedTuple):
     """The client went away without QUIT. `in_transaction`: what was stored of a message is to be dropped."""
 
     in_transaction: bool
