@@ -146,7 +146,7 @@ def test_local_mail_waits_for_a_drop_folder_and_is_given_up_by_the_local_time(tm
 def test_mail_under_way_and_mail_that_waits_for_an_answer_outlive_a_reload(tmp_path: Path) -> None:
     with outside() as world, black_hole() as silent:
         slow = world.enter(Peer(gate=asyncio.Event()))
-        delivery = f'smart_host = "[127.0.0.1]:{slow.port}"\nretry_intervals = ["1h"]\nconnection_timeout = "7s"\n'
+        delivery = f'smart_host = "[127.0.0.1]:{slow.port}"\nretry_intervals = ["1h"]\nconnection_timeout = "4s"\n'
         route = f'[servers.default.domains."silent.example"]\ntype = "remote"\nroute = "[127.0.0.1]:{silent}"\n'
         with relaying(tmp_path, delivery, route) as service:
             service.send("a@far.example")
@@ -156,6 +156,6 @@ def test_mail_under_way_and_mail_that_waits_for_an_answer_outlive_a_reload(tmp_p
             world.soon(slow.gate.set)
             until(lambda: service.events("delivered"), "the delivery")
             (deferred,) = until(lambda: service.events("deferred"), "the end of the wait for a greeting")
-            assert "no answer within 7 seconds" in deferred["reason"]
+            assert "no answer within 4 seconds" in deferred["reason"]
             until(lambda: len(service.events("deferred")) > 1, "the next attempt by the new settings", 20)
         assert len(slow.messages) == 1

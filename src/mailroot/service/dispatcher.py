@@ -79,7 +79,7 @@ class Dispatcher:
 
     def _end(self, entry: QueueEntry) -> None:
         self._room.leave(entry.content)
-        if self._room.entries < MOST_ENTRIES // 2:
+        if self._room.entries == MOST_ENTRIES // 2:
             self._wake.set()
 
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
