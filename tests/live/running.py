@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import smtplib
 import socket
@@ -16,6 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
+_PORTS = (12_000, 32_000)  # below those that Linux takes for outgoing connections
 
 SETTINGS = """\
 [service]
@@ -39,10 +41,12 @@ type = "default"
 
 
 def free_port() -> int:
-    """A TCP port on which nothing listens at this moment."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """A TCP port on which nothing listens at this moment, and which the system gives to no outgoing connection."""
+    while True:
+        port = random.randrange(*_PORTS)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 def until(true: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:

@@ -6,6 +6,7 @@ committed is delivered from memory. Only a settlement takes a recipient out of t
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -24,16 +25,14 @@ from mailroot.service.drop import DropCarrier
 from mailroot.service.ends import Ends, no_report_is_due
 from mailroot.service.probation import Probation
 from mailroot.service.remote import RemoteCarrier
+from mailroot.service.room import MOST_ENTRIES, Room
 from mailroot.service.rules import Rules
 
-_MOST_ENTRIES = 4_000
-_MOST_BYTES = 64 * 1024 * 1024
 _CLAIM_AT_ONCE = 500
 _DROP_AT_ONCE = 64
 _DROP_GATHERS = 0.01
 _LONGEST_SLEEP = 60.0
 _STORE_PATIENCE = 1.0
-_SURPLUS_WAIT = timedelta(seconds=20)
 _AFTER_MISTAKE = timedelta(minutes=5)
 
 
@@ -60,8 +59,7 @@ class Dispatcher:
         self._ends = ends
         self._emit, self._now = ends.emit, ends.now
         self._work: set[asyncio.Task[None]] = set()
-        self._bytes = 0
-        self._entries = 0
+        self._room = Room(time.monotonic)
         self._wake = asyncio.Event()
         self._probation = probation
         self._loop = asyncio.get_running_loop()
@@ -73,12 +71,11 @@ class Dispatcher:
 
     def room(self, content: Content) -> bool:
         """Whether one more message may be worked on from memory."""
-        return not self._stopping and self._entries < _MOST_ENTRIES and self._bytes + content.size <= _MOST_BYTES
+        return not self._stopping and self._room.fits(content)
 
     def begin(self, entry: QueueEntry) -> None:
         """Start to work on an entry whose recipients are leased to us."""
-        self._entries += 1
-        self._bytes += entry.content.size
+        self._room.enter(entry.content)
         deliveries = self._deliveries(entry)
         if len(deliveries) == 1 and isinstance(deliveries[0].route, DropRoute) and not suspect(entry):
             self._drops.append(deliveries[0])
@@ -88,9 +85,8 @@ class Dispatcher:
             self._start(self._life(entry, deliveries))
 
     def _end(self, entry: QueueEntry) -> None:
-        self._entries -= 1
-        self._bytes -= entry.content.size
-        if self._entries < _MOST_ENTRIES // 2:
+        self._room.leave(entry.content)
+        if self._room.entries == MOST_ENTRIES // 2:
             self._wake.set()
 
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -121,8 +117,8 @@ class Dispatcher:
                 await self._sleep(pause)
 
     async def _claim(self) -> bool:
-        limit = min(_CLAIM_AT_ONCE, _MOST_ENTRIES - self._entries)
-        if limit <= 0 or self._bytes >= _MOST_BYTES:
+        limit = min(_CLAIM_AT_ONCE, self._room.left)
+        if limit <= 0:
             await self._sleep(_STORE_PATIENCE)
             return True
         leases = await self._store.claim(self._now(), limit)
@@ -237,20 +233,25 @@ class Dispatcher:
         """One attempt and its settlement."""
         route = delivery.route
         if isinstance(route, RelayRoute):
-            if not self._carriers.remote.ready(route.destination):
-                await self._give_back(delivery)
+            content = delivery.entry.content
+            if not self._room.take(route.destination, content):
+                await self._give_back(delivery, route.destination)
                 return
-            outcome = await self._carriers.remote.carry(delivery)
+            try:
+                outcome = await self._carriers.remote.carry(delivery)
+            finally:
+                self._room.give(route.destination, content)
         elif isinstance(route, DropRoute):
             outcome = await self._carriers.drop.carry(delivery)
         else:
             outcome = {one.number: route.status for one in delivery.pending}
         await self._settle([(delivery, outcome)])
 
-    async def _give_back(self, delivery: Delivery) -> None:
-        """A destination that has all the work it can take gets its surplus back from the queue later."""
+    async def _give_back(self, delivery: Delivery, destination: str) -> None:
+        """A destination that has its share of the room gets the surplus from the queue later."""
         numbers = [one.number for one in delivery.pending]
-        await self._store.release(delivery.entry.key, numbers, self._now() + _SURPLUS_WAIT)
+        wait = timedelta(seconds=self._room.surplus_wait(destination))
+        await self._store.release(delivery.entry.key, numbers, self._now() + wait)
 
     # -- settlements
 
