@@ -63,13 +63,17 @@ def until(true: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any
 
 @dataclass
 class Service:
-    """A service in `folder`. `settings` is the text of its settings file."""
+    """A service in `folder`. `settings` is the text of its settings file.
+
+    `wrapper` is a command that runs it, `program` what Python is given instead of our package.
+    """
 
     folder: Path
     settings: str
     port: int
     process: "subprocess.Popen[str] | None" = None
     wrapper: list[str] = field(default_factory=list)
+    program: list[str] = field(default_factory=lambda: ["-m", "mailroot"])
 
     @property
     def file(self) -> Path:
@@ -92,7 +96,7 @@ class Service:
         self.file.chmod(0o600)
         with (self.folder / "out").open("w") as out, (self.folder / "err").open("a") as err:
             self.process = subprocess.Popen(
-                [*self.wrapper, sys.executable, "-m", "mailroot", "serve", "--config", str(self.file)],
+                [*self.wrapper, sys.executable, *self.program, "serve", "--config", str(self.file)],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -141,6 +145,11 @@ class Service:
         """The process ids of the workers."""
         assert self.process is not None
         return children(self.process.pid)
+
+    def memory(self, what: str = "VmRSS") -> int:
+        """Octets of memory that the workers have now; "VmHWM": that they had at most."""
+        lines = [line for pid in self.workers() for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:"))
 
     def connect(self, timeout: float = 10.0) -> smtplib.SMTP:
         """A client's connection."""

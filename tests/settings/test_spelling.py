@@ -65,9 +65,7 @@ def test_a_binding_is_an_address_and_a_port(text: str, value: Binding) -> None:
     assert parse_binding(str(value)) == value
 
 
-@pytest.mark.parametrize(
-    "text", ["25", ":25", "localhost:25", "127.0.0.1", "::1:25", "127.0.0.1:0", "1.2.3.4:65536", 25]
-)
+@pytest.mark.parametrize("text", ["25", ":25", "localhost:25", "127.0.0.1", "::1:25", "1.2.3.4:65536", 25])
 def test_what_is_no_binding_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="wanted"):
         parse_binding(text)

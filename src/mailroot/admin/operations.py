@@ -102,7 +102,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("queue.show", "Show an entry with all its recipients.", _READ, (_ENTRY,)),
     Operation("queue.retry", "Try an entry again now.", _OPERATE, _RETRY, counted="recipients"),
-    Operation("queue.remove", "Remove an entry without a report.", _OPERATE, (_ENTRY,), counted="recipients"),
+    Operation("queue.remove", "Remove an entry; its sender gets no report.", _OPERATE, (_ENTRY,), counted="recipients"),
     Operation("settings.reload", "Read the settings file again and apply it.", Permission.CONFIGURE),
 )
 

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 from mailroot.cli import screen
-from mailroot.edge.control import NoService, ask, control_path
+from mailroot.edge.control import NoService, Refused, ask, control_path
 from mailroot.edge.settingsfile import SettingsFile
 from mailroot.settings.keys import get, set_value, written
 from mailroot.settings.problem import Problems
@@ -20,9 +20,11 @@ def serve(arguments: argparse.Namespace, file: SettingsFile) -> int:
         return _refuse(settings, arguments)
     from mailroot.service.supervisor import run  # noqa: PLC0415 - the service is large, and only this command needs it
 
-    if file.quick_start:
-        print(first_steps(settings), flush=True)
-    return run(settings, file.load, control_path(file.path))
+    def ready() -> None:
+        if file.quick_start:
+            print(first_steps(settings), flush=True)
+
+    return run(settings, file.load, control_path(file.path), ready)
 
 
 def first_steps(settings: Settings) -> str:
@@ -101,12 +103,17 @@ def set_option(arguments: argparse.Namespace, file: SettingsFile) -> int:
     if isinstance(checked, Problems):
         screen.complain(f"{file.path} was not changed:")
         return _refuse(checked, arguments)
+    undo = file.keep()
     file.replace(text)
     result: dict[str, object] = {"file": str(file.path), "key": arguments.key, "value": get(checked, arguments.key)}
     try:
         result.update(running=True, **ask(file.path, "settings.reload", {}))
     except NoService:
         result.update(running=False, applied=[], needs_restart=[])
+    except Refused:
+        undo()
+        screen.complain(f"{file.path} was not changed, because the service cannot apply it:")
+        raise
     if arguments.json:
         print(screen.as_json(result))
     else:

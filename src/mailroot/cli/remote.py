@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace, file: Path) -> int:
         return 0
     result = ask(file, operation.name, given)
     screen.show_facts(result, json_wanted=arguments.json)
-    if operation.counted and not result.get(operation.counted):
+    if operation.counted and not result.get(operation.counted) and not given.get("all"):
         screen.complain(f"mailroot {' '.join(operation.words)}: nothing by that name is there")
         return 1
     return 0

@@ -39,11 +39,6 @@ class ChannelEnds:
         self.theirs.close()
         self.their_sockets.close()
 
-    def close_ours(self) -> None:
-        """The worker is gone, and so is its channel."""
-        self.ours.close()
-        self.our_sockets.close()
-
 
 def open_channel() -> ChannelEnds:
     """A new channel."""
@@ -64,15 +59,19 @@ class WorkerLine:
 
     async def run(self) -> None:
         """Take answers until the worker is gone."""
-        reader, self._writer = await asyncio.open_unix_connection(sock=self._ends.ours, limit=_LONGEST)
-        self._connected.set()
         try:
+            reader, self._writer = await asyncio.open_unix_connection(sock=self._ends.ours, limit=_LONGEST)
+            self._connected.set()
             while True:
                 answer = json.loads(await _frame(reader))
                 asked = self._asked.pop(answer["number"], None)
                 if asked is not None and not asked.done():
                     asked.set_result(answer["result"])
-        except (asyncio.IncompleteReadError, OSError):
+        except (asyncio.IncompleteReadError, OSError, ConnectionLost):
+            pass
+        except (ValueError, KeyError, TypeError, RecursionError):
+            pass  # what is none of our messages ends the line: the worker cannot be trusted any more
+        finally:
             self.close()
 
     async def ask(self, operation: str, *arguments: object, sockets: tuple[socket.socket, ...] = ()) -> Any:
@@ -82,16 +81,23 @@ class WorkerLine:
             raise ConnectionLost("the worker is not connected")
         self._number += 1
         asked = asyncio.get_running_loop().create_future()
+        try:
+            hand_over(self._ends.our_sockets, sockets)
+        except OSError as fault:
+            raise ConnectionLost("the worker takes no sockets any more") from fault
         self._asked[self._number] = asked
-        hand_over(self._ends.our_sockets, sockets)
         message = pickle.dumps((self._number, operation, arguments, len(sockets)))
         self._writer.write(_LENGTH.pack(len(message)) + message)
         return await asked
 
     def close(self) -> None:
         """Give up: who still waits learns that the worker is gone."""
+        self._connected.set()
         if self._writer is not None:
             self._writer.close()
+        else:
+            self._ends.ours.close()
+        self._ends.our_sockets.close()
         for asked in self._asked.values():
             if not asked.done():
                 asked.set_exception(ConnectionLost("the worker ended"))

@@ -13,6 +13,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from mailroot.edge.durable import translated
 from mailroot.mail.faults import Misconfigured
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -110,6 +111,17 @@ class Folder:
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self.descriptor)
+
+
+def check_folder(path: str, permissions: Permissions) -> None:
+    """Make a folder where it is missing, and see that files can be made there.
+
+    Raises `Misconfigured` or `Unavailable`, naming the folder.
+    """
+    with translated("the folder cannot be used; choose another one, or let the service's account write there"):
+        Folder(path, permissions).close()
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
 
 def _open(path: str) -> int:

@@ -125,8 +125,11 @@ class EventLog:
     def _append(self, path: Path, batch: bytes) -> int:
         """How many octets of the batch are in the file now. Opened each time, so that the file may be moved away."""
         with contextlib.suppress(OSError):
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
             try:
+                if os.geteuid() == 0:  # processes of a lesser account, the folder's, write into the same file
+                    owner = path.parent.stat()
+                    os.fchown(descriptor, owner.st_uid, owner.st_gid)
                 return os.write(descriptor, batch)
             finally:
                 os.close(descriptor)

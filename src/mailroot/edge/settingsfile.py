@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,6 +77,13 @@ class SettingsFile:
             return not stat.S_IMODE(self.path.stat().st_mode) & (stat.S_IRGRP | stat.S_IROTH)
         except OSError:
             return True
+
+    def keep(self) -> Callable[[], None]:
+        """A step that puts back what the file holds now, or takes it away where there is none."""
+        if not self.path.exists():
+            return lambda: self.path.unlink(missing_ok=True)
+        before = self.text()
+        return lambda: self.replace(before)
 
     def replace(self, text: str) -> None:
         """Put this text in place of the file's; after a power cut the one or the other is there, whole.

@@ -54,7 +54,7 @@ class WholeFiles:
 
     def __init__(self, writer: str, permissions: Permissions | None = None) -> None:
         self._prefix = f".{writer}-"
-        self._permissions = permissions
+        self.permissions = permissions
         self._folders: dict[str, Folder] = {}
 
     def open(self, paths: Iterable[str]) -> None:
@@ -86,8 +86,8 @@ class WholeFiles:
         try:
             for buffers in new.pieces():
                 _write(staged.descriptor, buffers)
-            if self._permissions is not None:
-                self._permissions.apply(staged.descriptor, self._permissions.mode)
+            if self.permissions is not None:
+                self.permissions.apply(staged.descriptor, self.permissions.mode)
         except (OSError, Unavailable):
             discard(staged)
             raise
@@ -112,7 +112,7 @@ class WholeFiles:
     def _folder(self, path: str) -> Folder:
         folder = self._folders.get(path)
         if folder is None:
-            folder = Folder(path, self._permissions)
+            folder = Folder(path, self.permissions)
             self._sweep(folder)
             self._folders[path] = folder
         return folder

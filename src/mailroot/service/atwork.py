@@ -2,11 +2,14 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 
 from mailroot.edge.clock import utc_now
+from mailroot.edge.folder import Permissions, permissions
 from mailroot.edge.listening import BACKLOG
+from mailroot.mail.events import EVENTS, Emit
 from mailroot.queue.store import QueueStore
 from mailroot.service.badmail import Badmail, BadmailLimits
 from mailroot.service.dispatcher import Carriers, Dispatcher
@@ -14,6 +17,11 @@ from mailroot.service.pickup import PickupRole
 from mailroot.service.remote import RemoteCarrier
 from mailroot.service.rules import Rules
 from mailroot.service.sessions import Sessions
+from mailroot.settings.virtualserver import VirtualServer
+
+# What is left of the time for an end in good order once the transactions under way have had theirs.
+_LAST_STEPS = 1.0
+_AFTER_FAULT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +42,19 @@ class Current:
 
 @dataclass(slots=True)
 class Parts:
-    """What the world built for one virtual server. `shards[0]` takes new messages; the others are orphans."""
+    """What the world built for one virtual server.
+
+    `shards[0]` takes new messages; the others are orphans. `pickups` make the shards' Pickup roles, in the same order;
+    those of orphans only finish what was claimed.
+    """
 
     current: Current
     sessions: Sessions
     shards: list[Shard]
     carriers: Carriers
     badmail: Badmail
-    pickup: Callable[[], PickupRole] | None
+    pickups: list[Callable[[], PickupRole]]
+    emit: Emit
 
 
 @dataclass(slots=True)
@@ -50,7 +63,8 @@ class ServerAtWork:
 
     parts: Parts
     _listeners: list[asyncio.Server] = field(default_factory=list)
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _roles: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _retired: dict[asyncio.Task[None], RemoteCarrier] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -59,14 +73,14 @@ class ServerAtWork:
 
     async def start(self, sockets: list[socket.socket]) -> None:
         """Begin: claim what waits, look into Pickup, and accept on these sockets."""
-        for shard in self.parts.shards:
+        parts = self.parts
+        for shard in parts.shards:
             shard.dispatcher.resume()
-            self._run(shard.dispatcher.run())
-        self._run(self.parts.sessions.sweep())
-        self._run(self.parts.badmail.keep_within(self._badmail_limits, utc_now))
-        if self.parts.pickup is not None:
-            self._run(self.parts.pickup().run())
-        self.parts.sessions.resume()
+            self._begin(f"queue {shard.name}", shard.dispatcher.run)
+        self._begin("sessions", parts.sessions.sweep)
+        self._begin("badmail", lambda: parts.badmail.keep_within(self._badmail_limits, utc_now))
+        self._begin_pickup()
+        parts.sessions.resume()
         await self.listen(sockets)
 
     async def listen(self, sockets: list[socket.socket]) -> None:
@@ -90,36 +104,97 @@ class ServerAtWork:
         self.parts.sessions.resume()
 
     async def stop(self, patience: float) -> None:
-        """End every role: transactions under way have `patience` seconds. What was accepted stays in the queue."""
+        """End every role within `patience` seconds, most of them for transactions under way.
+
+        What was accepted stays in the queue.
+        """
         self.unlisten()
-        await self.parts.sessions.drain(patience / 2)
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=1.0)
-        self._tasks.clear()
-        await asyncio.gather(*(shard.dispatcher.stop(patience / 2) for shard in self.parts.shards))
+        for role in ("sessions", "badmail"):
+            self._end(role)
+        self._end_pickup()
+        soon = max(patience - _LAST_STEPS, patience / 2)
+        dispatchers = [shard.dispatcher for shard in self.parts.shards]
+        await asyncio.gather(self.parts.sessions.drain(soon), *(one.stop(soon) for one in dispatchers))
+        if self.parts.sessions:
+            await asyncio.sleep(_LAST_STEPS / 4)  # for the last words of those that had all their time
+        for session in self.parts.sessions:
+            session.cut("did not read its replies")
+        await asyncio.gather(*(one.stop(_LAST_STEPS / 4) for one in dispatchers))  # what the last sessions brought
+        roles = list(self._roles.values())
+        for role in list(self._roles):
+            self._end(role)
+        if roles:
+            await asyncio.wait(roles, timeout=_LAST_STEPS / 4)
 
     async def close(self) -> None:
         """Close what `stop` left open."""
-        await self.parts.carriers.remote.close()
+        for task in self._retired:
+            task.cancel()
+        await asyncio.gather(*(remote.close() for remote in (self.parts.carriers.remote, *self._retired.values())))
         await self.parts.carriers.drop.close()
         await self.parts.badmail.close()
         for shard in self.parts.shards:
             await shard.store.close()
 
-    async def apply(self, rules: Rules, remote: RemoteCarrier) -> None:
+    def apply(self, rules: Rules, remote: RemoteCarrier) -> None:
         """Put new rules in force; sessions that are open keep theirs, and so do deliveries under way."""
-        self.parts.current.rules = rules
-        self.parts.sessions.apply(rules)
-        former, self.parts.carriers.remote = self.parts.carriers.remote, remote
-        former.retire()
-        for shard in self.parts.shards:
+        parts, former = self.parts, self.parts.current.rules.settings
+        parts.current.rules = rules
+        parts.sessions.apply(rules)
+        parts.carriers.drop.permit(drop_permissions(rules.settings))
+        parts.badmail.move(rules.settings.messages.badmail)
+        retired, parts.carriers.remote = parts.carriers.remote, remote
+        task = asyncio.get_running_loop().create_task(retired.retire())
+        self._retired[task] = retired
+        task.add_done_callback(self._forget_retired)
+        if "sessions" in self._roles and rules.settings.pickup != former.pickup:
+            self._end_pickup()
+            self._begin_pickup()
+        for shard in parts.shards:
             shard.dispatcher.wake()
+
+    # -- roles
+
+    def _begin_pickup(self) -> None:
+        if self.parts.current.rules.settings.pickup.enabled:
+            own, *orphans = self.parts.pickups
+            self._begin("pickup", lambda: own().run())
+            for number, orphan in enumerate(orphans, 1):
+                self._begin(f"claims {number}", partial(_recover, orphan))
+
+    def _end_pickup(self) -> None:
+        for name in [name for name in self._roles if name.startswith(("pickup", "claims"))]:
+            self._end(name)
+
+    def _begin(self, name: str, role: Callable[[], Coroutine[None, None, None]]) -> None:
+        self._roles[name] = asyncio.get_running_loop().create_task(self._kept(name, role))
+
+    def _end(self, name: str) -> None:
+        task = self._roles.pop(name, None)
+        if task is not None:
+            task.cancel()
+
+    async def _kept(self, name: str, role: Callable[[], Coroutine[None, None, None]]) -> None:
+        """A role that fails is told of, and begins again: its folder may be usable then, or the mistake not repeat."""
+        while True:
+            try:
+                return await role()
+            except Exception as fault:  # the task supervisor of the roles (design: errors)
+                self.parts.emit(EVENTS.task_failed, server=self.key, task=name, cause=repr(fault))
+            await asyncio.sleep(_AFTER_FAULT)
+
+    def _forget_retired(self, task: asyncio.Task[None]) -> None:
+        self._retired.pop(task, None)
 
     def _badmail_limits(self) -> BadmailLimits:
         messages = self.parts.current.rules.settings.messages
         return BadmailLimits(messages.badmail_retention, messages.badmail_limit)
 
-    def _run(self, role: "asyncio._CoroutineLike[None]") -> None:
-        self._tasks.append(asyncio.get_running_loop().create_task(role))
+
+async def _recover(orphan: Callable[[], PickupRole]) -> None:
+    await orphan().recover()
+
+
+def drop_permissions(settings: VirtualServer) -> Permissions:
+    """The owner, group and mode of files in Drop."""
+    return permissions(settings.drop.owner, settings.drop.group, settings.drop.mode)

@@ -46,6 +46,10 @@ class Badmail:
         self._files = WholeFiles(writer, permissions)
         self._thread = ThreadPoolExecutor(1, "badmail")
 
+    def move(self, folder: str) -> None:
+        """Keep messages in another folder from now on."""
+        self._folder = folder
+
     async def keep(self, content: Content, stem: str, reason: Reason, properties: Mapping[str, object]) -> None:
         """Keep a message as it is with its reason; durable on return, and a repetition changes nothing.
 

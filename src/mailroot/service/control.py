@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailroot import __version__
 from mailroot.edge.listening import bound_port, open_private, shown
+from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import Fault, Misconfigured
 from mailroot.settings.change import Problems
 
@@ -34,6 +35,7 @@ class Control:
         self._state = supervisor.state
         self._path = path
         self._server: asyncio.Server | None = None
+        self._clients: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
     async def __aenter__(self) -> "Control":
         listener = open_private(self._path)
@@ -43,25 +45,33 @@ class Control:
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
+        for writer in self._clients.values():
+            writer.transport.abort()
+        tasks = [task for task in self._clients if task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=1.0)
         self._path.unlink(missing_ok=True)
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self._clients[task] = writer
         try:
             async with asyncio.timeout(_PATIENCE):
-                while line := await reader.readline():
+                while (line := await reader.readline()).endswith(b"\n"):
                     answer = await self._answer(line)
                     writer.write(json.dumps(answer).encode() + b"\n")
                     await writer.drain()
         except (TimeoutError, ValueError, OSError):
-            pass  # a client that is slow, talks too long or has gone is owed nothing
+            writer.transport.abort()  # a client that is slow, talks too long or has gone is owed nothing
         finally:
             writer.close()
+            self._clients.pop(task, None)
 
     async def _answer(self, line: bytes) -> dict[str, object]:
         try:
             request = json.loads(line)
-            operation, arguments = request["operation"], request.get("arguments") or {}
-        except (ValueError, KeyError, TypeError):
+            operation, arguments = str(request["operation"]), dict(request.get("arguments") or {})
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return {"ok": False, "error": "a request is a JSON object with an operation and its arguments"}
         perform = _OPERATIONS.get(operation)
         if perform is None:
@@ -70,37 +80,33 @@ class Control:
             return {"ok": True, "result": await perform(self, arguments)}
         except Fault as fault:
             return {"ok": False, "error": str(fault)}
+        except Exception as mistake:  # the outermost frame of a request: the service goes on, and who asked is told
+            self._supervisor.emit(EVENTS.task_failed, server="", task=operation, cause=repr(mistake))
+            return {"ok": False, "error": f"{operation} failed by a mistake of the program: {mistake!r}"}
 
     # -- the service and its virtual servers
 
     async def _status(self, _arguments: Arguments) -> object:
-        settings, running = self._state.settings, self._state.running
-        rows, counts = await self._servers_with_counts()
+        state = self._state
+        counts = await state.ask_all("counts")
         workers = [
-            {"number": number, "pid": running[number].pid, "sessions": counts.get(number, 0)}
-            for number in sorted(running)
+            {"number": number, "pid": worker.pid, "sessions": sum(one["sessions"] for one in counts[number].values())}
+            for number, worker in sorted(state.running.items())
         ]
         return {
             "version": __version__,
             "pid": os.getpid(),
-            "started": self._state.started.isoformat(timespec="seconds"),
-            "revision": settings.revision,
+            "started": state.started.isoformat(timespec="seconds"),
+            "revision": state.settings.revision,
             "workers": workers,
-            "servers": rows,
+            "servers": self._server_rows(counts),
         }
 
     async def _servers(self, _arguments: Arguments) -> object:
-        return (await self._servers_with_counts())[0]
+        return self._server_rows(await self._state.ask_all("counts"))
 
-    async def _servers_with_counts(self) -> tuple[list[dict[str, object]], dict[int, int]]:
-        numbers = sorted(self._state.running)
-        counts = await self._state.tell("counts")
-        rows = [self._server_row(key, counts) for key in self._state.settings.servers]
-        sessions = {
-            number: sum(one["sessions"] for one in count.values())
-            for number, count in zip(numbers, counts, strict=False)
-        }
-        return rows, sessions
+    def _server_rows(self, counts: list[dict[str, dict[str, int]]]) -> list[dict[str, object]]:
+        return [self._server_row(key, counts) for key in self._state.settings.servers]
 
     def _server_row(self, key: str, counts: list[dict[str, dict[str, int]]]) -> dict[str, object]:
         server = self._state.settings.servers[key]
@@ -138,11 +144,11 @@ class Control:
 
     async def _sessions(self, arguments: Arguments) -> object:
         wanted = self._key(arguments) if arguments.get("server") else ""
-        rows = [row for answer in await self._state.tell("sessions") for row in answer]
+        rows = [row for answer in await self._state.ask_all("sessions") for row in answer]
         return [row for row in rows if not wanted or row["server"] == wanted]
 
     async def _end_session(self, arguments: Arguments) -> object:
-        ended = sum(await self._state.tell("end_session", str(arguments.get("session", ""))))
+        ended = sum(await self._state.ask_all("end_session", str(arguments.get("session", ""))))
         if not ended:
             raise Misconfigured(f"there is no session {arguments.get('session')!r} (it may have ended)")
         return {"ended": ended}
@@ -153,12 +159,12 @@ class Control:
         """One page: each worker's shards in turn. The cursor is "server|worker|shard|place in the shard"."""
         only = self._key(arguments) if arguments.get("server") else ""
         keys = [key for key in self._state.settings.servers if not only or key == only]
-        limit = max(1, min(int(arguments.get("limit") or _MOST_ROWS), _MOST_ROWS))
-        places = [(key, number) for key in keys for number in sorted(self._state.running)]
+        limit = _limit(arguments.get("limit"))
+        places = [(key, number) for key in keys for number in range(self._state.workers)]
         place, shard, after = _from_cursor(str(arguments.get("after") or ""), places)
         while place < len(places):
             key, number = places[place]
-            answer = await self._state.running[number].line.ask("queue.page", key, shard, after, limit)
+            answer = await self._state.ask(number, "queue.page", key, shard, after, limit)
             if answer["next"]:
                 return {"rows": answer["rows"], "next": f"{key}|{number}|{shard}|{answer['next']}"}
             shard, after = shard + 1, ""
@@ -171,17 +177,18 @@ class Control:
 
     async def _show(self, arguments: Arguments) -> object:
         key = str(arguments.get("key", ""))
-        for answer in await self._state.tell("queue.show", key):
-            return answer
+        for answer in await self._state.ask_all("queue.show", key):
+            if answer is not None:
+                return answer
         raise Misconfigured(f"there is no entry {key!r} in the queue (it may have been delivered)")
 
     async def _retry(self, arguments: Arguments) -> object:
         key = "" if arguments.get("all") else str(arguments.get("key") or "-")
-        return self._changed(key, sum(await self._state.tell("queue.retry", key)))
+        return self._changed(key, sum(await self._state.ask_all("queue.retry", key)))
 
     async def _remove(self, arguments: Arguments) -> object:
         key = str(arguments.get("key") or "-")
-        return self._changed(key, sum(await self._state.tell("queue.remove", key)))
+        return self._changed(key, sum(await self._state.ask_all("queue.remove", key)))
 
     def _changed(self, key: str, recipients: int) -> object:
         if key and not recipients:
@@ -199,6 +206,12 @@ class Control:
             "applied": list(answer.applied),
             "needs_restart": list(answer.needs_restart),
         }
+
+
+def _limit(wanted: object) -> int:
+    """How many rows a page has."""
+    number = wanted if isinstance(wanted, int) and wanted > 0 else _MOST_ROWS
+    return min(number, _MOST_ROWS)
 
 
 def _from_cursor(cursor: str, places: list[tuple[str, int]]) -> tuple[int, int, str]:

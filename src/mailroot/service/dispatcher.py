@@ -5,6 +5,7 @@ committed is delivered from memory. Only a settlement takes a recipient out of t
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from mailroot.routing.route import DropRoute, RelayRoute
 from mailroot.service.delivery import Delivery
 from mailroot.service.drop import DropCarrier
 from mailroot.service.ends import Ends, no_report_is_due
+from mailroot.service.probation import Probation
 from mailroot.service.remote import RemoteCarrier
 from mailroot.service.room import MOST_ENTRIES, Room
 from mailroot.service.rules import Rules
@@ -43,9 +45,14 @@ class Carriers:
 
 
 class Dispatcher:
-    """Works through one store of one virtual server. `rules` gives those in force at each attempt."""
+    """Works through one store of one virtual server. `rules` gives those in force at each attempt.
 
-    def __init__(self, store: QueueStore, rules: Callable[[], Rules], carriers: Carriers, ends: Ends) -> None:
+    `probation` is one for all dispatchers of the worker.
+    """
+
+    def __init__(
+        self, store: QueueStore, rules: Callable[[], Rules], carriers: Carriers, ends: Ends, probation: Probation
+    ) -> None:
         self._store = store
         self._rules = rules
         self._carriers = carriers
@@ -54,7 +61,7 @@ class Dispatcher:
         self._work: set[asyncio.Task[None]] = set()
         self._room = Room(time.monotonic)
         self._wake = asyncio.Event()
-        self._alone = asyncio.Lock()
+        self._probation = probation
         self._loop = asyncio.get_running_loop()
         self._drops: list[Delivery] = []
         self._dropping: asyncio.Task[None] | None = None
@@ -148,6 +155,7 @@ class Dispatcher:
             while self._drops:
                 if len(self._drops) < _DROP_AT_ONCE and not self._stopping:
                     await asyncio.sleep(_DROP_GATHERS)  # the clients have had their answers: a larger group costs less
+                await self._probation.enter()
                 group, self._drops = self._drops[:_DROP_AT_ONCE], self._drops[_DROP_AT_ONCE:]
                 await self._drop_group(group)
         finally:
@@ -157,6 +165,7 @@ class Dispatcher:
         try:
             outcomes = await self._carriers.drop.carry_all(group)
         except Exception:  # the mistake is that of one delivery: each is tried alone, and the one is found
+            self._probation.leave()
             for delivery in group:
                 self._start(self._life(delivery.entry, [delivery]))
             return
@@ -172,21 +181,40 @@ class Dispatcher:
             for delivery in group:
                 await self._after_mistake(delivery, mistake)
         finally:
+            self._probation.leave()
             for delivery in group:
                 self._end(delivery.entry)
 
     async def _life(self, entry: QueueEntry, deliveries: list[Delivery]) -> None:
-        """All deliveries of an entry, side by side."""
+        """All that is done with an entry; whatever goes wrong, it stays in the queue."""
         try:
             if suspect(entry):
-                async with self._alone:
+                async with self._probation.alone():
                     await self._on_probation(entry, deliveries)
             else:
-                await self._deliver_all(deliveries)
+                await self._in_company(deliveries)
+        except StoreFailed as fault:
+            self._ends.store_failed(fault)
+        except Exception as mistake:  # of Badmail or the store: without this the lease would last
+            await self._put_off(entry, mistake)
         finally:
             self._end(entry)
 
+    async def _in_company(self, deliveries: list[Delivery]) -> None:
+        await self._probation.enter()
+        try:
+            await self._deliver_all(deliveries)
+        finally:
+            self._probation.leave()
+
+    async def _put_off(self, entry: QueueEntry, mistake: Exception) -> None:
+        """Leave an entry to the queue for a while. Where that fails too, its lease ends with the process."""
+        self._emit(EVENTS.task_failed, server=self._rules().key, task=f"entry {entry.key}", cause=repr(mistake))
+        with contextlib.suppress(Unavailable):
+            await self._store.release(entry.key, [one.number for one in entry.pending], self._now() + _AFTER_MISTAKE)
+
     async def _deliver_all(self, deliveries: list[Delivery]) -> None:
+        """The deliveries of an entry, side by side."""
         if len(deliveries) == 1:
             await self._guarded(deliveries[0])
         else:

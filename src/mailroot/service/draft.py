@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from mailroot.edge.contentfiles import ROW_LIMIT, ContentFile
-from mailroot.mail.faults import Unavailable
+from mailroot.mail.faults import Fault, Unavailable
 from mailroot.mail.header import Made, Stamped, Trace, stamp
 from mailroot.mail.message import BytesContent, Content
 
@@ -19,8 +19,8 @@ _MOST_WAITING = 1024 * 1024
 class Draft:
     """The content of one transaction.
 
-    `trace` and `made` are what the header is completed with. The header is completed once the whole message is here or the
-    draft becomes a file: `stamped` is None before that.
+    `trace` and `made` are what the header is completed with. The header is completed once the whole message is here or
+    the draft becomes a file: `stamped` is None before that.
     """
 
     __slots__ = (
@@ -48,9 +48,11 @@ class Draft:
         self.stamped: Stamped | None = None
 
     def add(self, piece: bytes) -> None:
-        """Take the next bytes of the message."""
-        self._pieces.append(piece)
+        """Take the next bytes of the message; nothing more is kept of one that has met a failure."""
         self.size += len(piece)
+        if self._failure is not None:
+            return
+        self._pieces.append(piece)
         if self._writer is not None:
             self._write_on()
         elif self.size > ROW_LIMIT:
@@ -68,7 +70,7 @@ class Draft:
     @property
     def small(self) -> bool:
         """Whether the whole message is in memory."""
-        return self._writer is None
+        return self._writer is None and self._failure is None
 
     def seal_small(self) -> Content:
         """The content of a message that is in memory."""
@@ -76,21 +78,26 @@ class Draft:
         return BytesContent(self._with_header(whole))
 
     async def seal(self) -> Content:
-        """The content of a message that is a file, synced. Raises `Unavailable`, `DiskFull` too; the file is gone then."""
-        assert self._writer is not None
+        """The content of a message that is a file, synced. Raises `Unavailable`, `DiskFull` too; the file goes then."""
         while self._writing is not None:
             await asyncio.wait([self._writing])
         if self._failure is not None:
+            self.drop()
             raise self._failure
+        assert self._writer is not None
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self._writer.seal)
 
     def drop(self) -> None:
-        """Forget the message; a file goes too."""
+        """Forget the message; a file goes too, once the thread that writes it has let go of its descriptor."""
         self._pieces.clear()
-        if self._writer is not None:
-            self._pool.submit(self._writer.discard)
-            self._writer = None
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        if self._writing is None:
+            self._pool.submit(writer.discard)
+        else:
+            self._writing.add_done_callback(lambda _: self._pool.submit(writer.discard))
 
     def _with_header(self, start: bytes) -> bytes:
         self.stamped = stamp(start, self._trace, self._made)
@@ -99,8 +106,12 @@ class Draft:
     def _become_file(self) -> None:
         start = self._with_header(b"".join(self._pieces))
         self._pieces[:] = [start]
-        self._writer = self._create()
-        self._write_on()
+        try:
+            self._writer = self._create()
+        except Fault as fault:
+            self._fail(fault)
+        else:
+            self._write_on()
 
     def _write_on(self) -> None:
         if self._writing is not None or not self._pieces or self._writer is None:
@@ -110,12 +121,16 @@ class Draft:
         self._writing = loop.run_in_executor(self._pool, self._writer.write, b"".join(waiting))
         self._writing.add_done_callback(self._written)
 
+    def _fail(self, failure: BaseException) -> None:
+        """The client hears of it at the end of its message."""
+        self._failure = failure if isinstance(failure, Unavailable) else Unavailable(str(failure))
+        self._pieces.clear()
+
     def _written(self, writing: "asyncio.Future[None]") -> None:
         self._writing = None
         failure = None if writing.cancelled() else writing.exception()
         if failure is not None:
-            self._failure = failure if isinstance(failure, Unavailable) else Unavailable(str(failure))
-            self._pieces.clear()
+            self._fail(failure)
         self._write_on()
         if self._cleared is not None and not self.congested:
             resume, self._cleared = self._cleared, None

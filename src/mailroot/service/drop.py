@@ -53,6 +53,10 @@ class DropCarrier:
         """Make missing folders, and sweep what a dead run left half written. Raises `OSError`."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._files.open, list(folders))
 
+    def permit(self, permissions: Permissions) -> None:
+        """Give what is made from now on these permissions."""
+        self._files.permissions = permissions
+
     def over_quota(self, folder: str) -> bool:
         """Whether the folder has reached its quota, as far as is known; cheap enough for every RCPT."""
         self._measure(folder)

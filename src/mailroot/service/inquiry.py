@@ -1,12 +1,15 @@
 """What operators ask a worker: rows of sessions and of the queue, in values that JSON can hold."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from mailroot.mail.events import EVENTS
 from mailroot.queue.entry import Listed, QueueEntry
 from mailroot.service.atwork import Shard
 from mailroot.service.world import World
+
+# What a store gives as the due of a recipient that is in delivery at this moment.
+_LEASED = datetime.fromtimestamp(0, UTC)
 
 
 def session_rows(world: World, worker: int) -> list[dict[str, object]]:
@@ -109,7 +112,8 @@ def _entry(server: str, entry: QueueEntry) -> dict[str, object]:
         "recipients": [
             {
                 "recipient": str(one.recipient.address),
-                "due": _moment(one.due),
+                "due": _moment(one.due) if one.due != _LEASED else "",
+                "in_delivery": one.due == _LEASED,
                 "attempts": one.attempts,
                 "status": one.last.code if one.last else "",
                 "last": (one.last.reply or one.last.reason) if one.last else "",

@@ -22,6 +22,8 @@ from mailroot.wire.offer import Mail
 
 # A line that went stale is replaced; each idle one may have, but not for ever.
 _STALE_LINES = 5
+# Seconds between looks at whether a retired carrier has nothing left to do.
+_RETIRING = 0.5
 # Beyond so many, destinations without work are forgotten.
 _DESTINATIONS = 10_000
 _UNFIT = Status(Disposition.FAILED, "5.6.7", "The address needs SMTPUTF8, which the server does not offer.")
@@ -65,10 +67,11 @@ class RemoteCarrier:
         """Forget which hosts failed: an operator knows better."""
         self._means.failures.forget()
 
-    def retire(self) -> None:
-        """Close what nobody uses: another carrier takes over. Deliveries under way and those that wait go on."""
-        for destination in self._destinations.values():
-            destination.give_up_idle()
+    async def retire(self) -> None:
+        """Let what is under way end, however long it takes, then close. Nothing new may be given to this carrier."""
+        while not all(destination.quiet for destination in self._destinations.values()):
+            await asyncio.sleep(_RETIRING)
+        await self.close()
 
     async def close(self) -> None:
         """End all idle connections in good order. Deliveries under way are their callers' to end before."""

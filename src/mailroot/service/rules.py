@@ -1,10 +1,11 @@
-"""One virtual server's rules: what one revision of the settings means. Immutable; a session keeps those it began with."""
+"""One virtual server's rules: what one revision of the settings means. A session keeps those that it began with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_address
 
+from mailroot.edge.ownaddresses import is_local
 from mailroot.policy.recipient import Place, place_of
 from mailroot.queue.schedule import RetryPlan
 from mailroot.routing.domains import DomainTable
@@ -12,8 +13,8 @@ from mailroot.routing.plan import Plan
 from mailroot.routing.route import DropRoute, Route
 from mailroot.settings.virtualserver import Delivery, VirtualServer
 
-
 _MOST_REMEMBERED = 10_000
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Rules:
         return self.local_retry if isinstance(route, DropRoute) else self.remote_retry
 
     def place(self, domain: str) -> Place:
-        """Where a domain stands; an address literal of our own is the default domain."""
+        """Where a domain stands; an address literal of our own is an alias of the default domain."""
         place = self.places.get(domain)
         if place is None:
             if len(self.places) >= _MOST_REMEMBERED:
@@ -54,9 +55,11 @@ class Rules:
     def _found(self, domain: str) -> Place:
         default = self.domains.default
         match = self.domains.find(domain)
-        if match is None and domain.startswith("[") and self._own_literal(domain):
-            match = self.domains.find(default)
-        return Place("", default) if match is None else place_of(match.name, match.domain, default)
+        if match is not None:
+            return place_of(match.name, match.domain, default)
+        if default and domain.startswith("[") and self._own_literal(domain):
+            return Place(domain, default, local=True, alias=True)
+        return Place("", default)
 
     def _own_literal(self, domain: str) -> bool:
         text = domain[1:-1]
@@ -65,7 +68,9 @@ class Rules:
             address = ip_address(literal)
         except ValueError:
             return False
-        return address.is_loopback or str(address) in self.own_addresses
+        if address.is_loopback or str(address) in self.own_addresses:
+            return True
+        return not _EVERYWHERE.isdisjoint(self.own_addresses) and is_local(str(address))
 
 
 def rules_of(key: str, settings: VirtualServer) -> Rules:

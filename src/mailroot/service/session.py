@@ -101,17 +101,21 @@ class Session(asyncio.Protocol):
     def connection_lost(self, _reason: Exception | None) -> None:
         """The end, whoever wanted it. A commit under way goes on: what was received whole is kept."""
         if self.ident:
-            self._answers.drop_draft()
+            if self._waiting is None:
+                self._answers.drop_draft()
             self._sessions.close(self)
         self._transport = None
 
     def pause_writing(self) -> None:
-        """The peer does not read: it has a limited time to begin."""
+        """The peer does not read: it has a limited time to begin, and is not listened to meanwhile."""
         self._stuck_since = self._loop.time()
+        self._pause()
 
     def resume_writing(self) -> None:
         """The peer reads again."""
         self._stuck_since = 0.0
+        if self._waiting is None and not self._answers.congested:
+            self._resume()
 
     def check(self, now: float) -> None:
         """End the session if the client takes too long; `now` in loop time. Looked at now and then, for all sessions.
@@ -119,8 +123,8 @@ class Session(asyncio.Protocol):
         The time runs anew with each complete command or piece of content, and stands still while the store works.
         """
         engine = self._engine
-        if self._stuck_since and now - self._stuck_since > _WRITE_PATIENCE:
-            self._cut("did not read its replies")
+        if self._stuck_since and now - self._stuck_since > min(_WRITE_PATIENCE, engine.timeout):
+            self.cut("did not read its replies")
         elif engine.progress != self._progress or self._waiting is not None:
             self._progress = engine.progress
             self._deadline = now + engine.timeout
@@ -128,7 +132,8 @@ class Session(asyncio.Protocol):
             self.end(REPLIES.idle_too_long(fqdn=self._answers.fqdn), "timed out")
             self._stuck_since = self._stuck_since or now
 
-    def _cut(self, reason: str) -> None:
+    def cut(self, reason: str) -> None:
+        """End at once, without a word."""
         self.reason = reason
         if self._transport is not None:
             self._transport.abort()
@@ -199,5 +204,7 @@ class Session(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _resume(self) -> None:
-        if self._transport is not None and not self._transport.is_closing() and not self._transport.is_reading():
+        if self._stuck_since or self._transport is None or self._transport.is_closing():
+            return
+        if not self._transport.is_reading():
             self._transport.resume_reading()

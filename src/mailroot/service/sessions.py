@@ -21,10 +21,14 @@ _END_PATIENCE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class SessionCount:
-    """How many sessions a virtual server has in all workers: `add` changes our share, `total` adds all up."""
+    """How many sessions a virtual server has in all workers: `add` changes our share, `total` adds all up.
+
+    `room`: whether this process has descriptors for one more.
+    """
 
     add: Callable[[int], None]
     total: Callable[[], int]
+    room: Callable[[], bool]
 
 
 class Sessions:
@@ -140,6 +144,9 @@ class Sessions:
         if limit and self._count.total() >= limit:
             reply = REPLIES.too_many_connections(fqdn=rules.fqdn)
             refused = Refuse(reply, f"general.connection_limit of {limit} is reached")
+        elif not self._count.room():
+            reply = REPLIES.too_many_connections(fqdn=rules.fqdn)
+            refused = Refuse(reply, "this process may not open more descriptors (ulimit -n)")
         if refused is None:
             return None
         self._emit(

@@ -1,4 +1,7 @@
-"""What the supervisor knows: settings, sockets, the state of each virtual server, the workers that run."""
+"""What the supervisor knows: settings, sockets, the state of each virtual server, the workers that run.
+
+The state changes first, and then the workers are told: one that is forked meanwhile is born with what is true by then.
+"""
 
 import asyncio
 import socket
@@ -8,21 +11,36 @@ from typing import Any
 
 from mailroot.edge.channel import WorkerLine
 from mailroot.edge.sharedcounts import SharedCounts
-from mailroot.mail.faults import ConnectionLost, Unavailable
+from mailroot.mail.faults import ConnectionLost, Misconfigured, Unavailable
 from mailroot.settings.service import Settings
 
-_ANSWER_PATIENCE = 30.0
-_FIRST_PAUSE, _LONGEST_PAUSE, _SOUND_AFTER = 0.05, 10.0, 30.0
+# A change may wait for transactions under way; `service.shutdown_timeout` comes on top.
+_CHANGE_PATIENCE = 30.0
+# Who asks waits for 10 seconds (`edge.control`).
+_QUESTION_PATIENCE = 8.0
+_LOOK = 0.05
 
-# The state of a virtual server after an operation; what is not here changes nothing (facts 9: states).
-AFTER = {
+# The state of a virtual server after an operation (facts 9: states); what is not here cannot be done.
+_AFTER = {
     ("stopped", "start"): "started",
+    ("started", "start"): "started",
     ("paused", "start"): "started",
-    ("paused", "continue"): "started",
     ("started", "pause"): "paused",
+    ("paused", "pause"): "paused",
+    ("started", "continue"): "started",
+    ("paused", "continue"): "started",
     ("started", "stop"): "stopped",
     ("paused", "stop"): "stopped",
+    ("stopped", "stop"): "stopped",
 }
+
+
+def state_after(key: str, state: str, word: str) -> str:
+    """The state of the virtual server `key` after an operation. Raises `Misconfigured` where it cannot be done."""
+    after = _AFTER.get((state, word))
+    if after is None:
+        raise Misconfigured(f"the virtual server {key} is {state}; start it: mailroot server start {key}")
+    return after
 
 
 @dataclass(slots=True)
@@ -39,7 +57,7 @@ class WorkerAtWork:
 
 @dataclass(slots=True)
 class State:
-    """The supervisor's memory."""
+    """The supervisor's memory. `listeners`: sockets of the servers that are not stopped, in their bindings' order."""
 
     settings: Settings
     counts: SharedCounts
@@ -48,37 +66,57 @@ class State:
     states: dict[str, str] = field(default_factory=dict)
     running: dict[int, WorkerAtWork] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _pauses: dict[int, float] = field(default_factory=dict)
 
-    def restart_pause(self, number: int, lived: float) -> float:
-        """Seconds before a worker is replaced: next to none at first, more while its successors die young."""
-        before = self._pauses.get(number, 0.0)
-        pause = 0.0 if lived > _SOUND_AFTER else min(max(before * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
-        self._pauses[number] = pause
-        return pause
+    async def tell(self, operation: str, *arguments: object, sockets: tuple[socket.socket, ...] = ()) -> None:
+        """Have all workers make a change.
 
-    async def tell(self, operation: str, *arguments: object, sockets: tuple[socket.socket, ...] = ()) -> list[Any]:
-        """Ask all workers the same; their answers in order of their numbers.
-
-        A worker that ends meanwhile has no answer: its successor begins with the state that is then. Raises
-        `Unavailable` with the sentence of a worker that could not do it, or where one does not answer in time.
+        One that ends meanwhile is left out: its successor begins with the state that is then. Raises `Unavailable`
+        with the sentence of a worker that could not do it, or where one does not answer in time.
         """
         workers = [self.running[number] for number in sorted(self.running)]
-        asked = (_answer(worker, operation, arguments, sockets) for worker in workers)
-        answers = [answer for answer in await asyncio.gather(*asked) if answer is not None]
-        for answer in answers:
-            if isinstance(answer, dict) and "fault" in answer:
-                raise Unavailable(answer["fault"])
-        return answers
+        told = (self.tell_one(worker, operation, *arguments, sockets=sockets) for worker in workers)
+        faults = [fault for fault in await asyncio.gather(*told, return_exceptions=True) if fault is not None]
+        if faults:
+            raise faults[0]
+
+    async def tell_one(
+        self, worker: WorkerAtWork, operation: str, *arguments: object, sockets: tuple[socket.socket, ...] = ()
+    ) -> None:
+        """Have one worker make a change; see `tell`."""
+        patience = _CHANGE_PATIENCE + self.settings.service.shutdown_timeout.total_seconds()
+        try:
+            async with asyncio.timeout(patience):
+                _sound(await worker.line.ask(operation, *arguments, sockets=sockets))
+        except ConnectionLost:
+            return
+        except TimeoutError as fault:
+            raise Unavailable(f"worker {worker.number} (process {worker.pid}) does not answer") from fault
+
+    async def ask_all(self, operation: str, *arguments: object) -> list[Any]:
+        """The answer of every worker, in the order of their numbers; see `ask`."""
+        return await asyncio.gather(*(self.ask(number, operation, *arguments) for number in range(self.workers)))
+
+    async def ask(self, number: int, operation: str, *arguments: object) -> Any:
+        """The answer of one worker; where it is being replaced, that of its successor.
+
+        Raises `Unavailable` with its sentence where it cannot answer, or where it does not in time.
+        """
+        try:
+            async with asyncio.timeout(_QUESTION_PATIENCE):
+                worker = await self._worker(number)
+                return _sound(await worker.line.ask(operation, *arguments))
+        except ConnectionLost as fault:
+            raise Unavailable(f"worker {number} has just ended and is being replaced; try again") from fault
+        except TimeoutError as fault:
+            raise Unavailable(f"worker {number} does not answer (it may be starting); try again") from fault
+
+    async def _worker(self, number: int) -> WorkerAtWork:
+        while number not in self.running:
+            await asyncio.sleep(_LOOK)
+        return self.running[number]
 
 
-async def _answer(
-    worker: WorkerAtWork, operation: str, arguments: tuple[object, ...], sockets: tuple[socket.socket, ...]
-) -> Any:
-    try:
-        async with asyncio.timeout(_ANSWER_PATIENCE):
-            return await worker.line.ask(operation, *arguments, sockets=sockets)
-    except ConnectionLost:
-        return None
-    except TimeoutError as fault:
-        raise Unavailable(f"worker {worker.number} (process {worker.pid}) does not answer") from fault
+def _sound(answer: Any) -> Any:
+    if isinstance(answer, dict) and "fault" in answer:
+        raise Unavailable(answer["fault"])
+    return answer

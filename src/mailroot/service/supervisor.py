@@ -1,6 +1,7 @@
-"""The supervisor: owns the listening sockets, the homes and the workers; replaces a worker that died.
+"""The supervisor: owns the listening sockets and the homes; starts, changes and ends the service.
 
-It is small and has one thread. What operators ask is answered by `service.control`.
+It is small and has one thread. The processes are `service.workforce`, what operators ask is answered by
+`service.control`.
 """
 
 import asyncio
@@ -14,36 +15,35 @@ from pathlib import Path
 
 from mailroot import __version__
 from mailroot.edge.clock import utc_now
-from mailroot.edge.channel import WorkerLine, open_channel
 from mailroot.edge.listening import bound_port, listen, lock_home, shown
 from mailroot.edge.logs import open_log
-from mailroot.edge.process import account_of, fork_child, reap
+from mailroot.edge.process import give_folder, may_become
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.mail.events import EVENTS
-from mailroot.mail.faults import ConnectionLost, Fault
+from mailroot.mail.faults import Fault, Misconfigured
 from mailroot.service.control import Control
 from mailroot.service.reload import Reloaded, put_in_force
 from mailroot.service.slots import slots_for
-from mailroot.service.state import AFTER, State, WorkerAtWork
-from mailroot.service.worker import Birth, run_worker
+from mailroot.service.state import State, state_after
+from mailroot.service.workforce import Workforce
 from mailroot.settings.change import Problems
 from mailroot.settings.service import Settings
 from mailroot.settings.virtualserver import Start, VirtualServer
 
-_READY_PATIENCE = 60.0
-_END_MARGIN = 1.5
+# From the workers' own limit until they are killed; with it the end comes within 10 seconds.
+_END_MARGIN = 1.0
 
 Reload = Callable[[], Settings | Problems]
 
 
-def run(settings: Settings, reload: Reload, control: Path) -> int:
+def run(settings: Settings, reload: Reload, control: Path, ready: Callable[[], None]) -> int:
     """Run the service until it is told to end; the exit code of the process.
 
     `reload` reads the settings again. `control` is where the control socket is made. Prints one line `listening
-    ADDRESS:PORT smtp NAME` per binding on standard output once all workers are ready.
+    ADDRESS:PORT smtp NAME` per binding on standard output once all workers are ready, then calls `ready`.
     """
     try:
-        return asyncio.run(Supervisor(settings, reload, control).run())
+        return asyncio.run(Supervisor(settings, reload, control, ready).run())
     except Fault as fault:
         print(f"mailroot: {fault}", file=sys.stderr)
         return 1
@@ -52,62 +52,73 @@ def run(settings: Settings, reload: Reload, control: Path) -> int:
 class Supervisor:
     """One service: its state, its workers, and the steps that operators and signals ask for."""
 
-    def __init__(self, settings: Settings, reload: Reload, control: Path) -> None:
-        self._reload = reload
+    def __init__(self, settings: Settings, reload: Reload, control: Path, ready: Callable[[], None]) -> None:
+        self._read_settings = reload
         self._control_path = control
-        workers = settings.service.workers or os.cpu_count() or 1
+        self._say_more = ready
+        workers = settings.service.workers
         self.state = State(settings, SharedCounts(workers, slots_for(settings)), workers)
-        self.emit = open_log(settings.service.events, utc_now, "supervisor")
-        self._ending: asyncio.Event
-        self._restarts: set[asyncio.Task[None]] = set()
-        self._reloading: asyncio.Lock
+        self._ending = asyncio.Event()
+        self._changing = asyncio.Lock()
 
     # -- life
 
     async def run(self) -> int:
-        """From the first lock to the last worker's end."""
-        self._ending, self._reloading = asyncio.Event(), asyncio.Lock()
+        """From the first lock to the last worker's end. Raises `Fault` where the service cannot start."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ending.set)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
-        state = self.state
-        locks = [lock_home(Path(server.home)) for server in state.settings.servers.values()]
-        try:
+        with contextlib.ExitStack() as held:
+            self._take_homes(held)
+            self.emit = open_log(self.state.settings.service.events, utc_now, "supervisor")
+            held.callback(self.emit.close)
+            self._workforce = Workforce(self.state, self.emit)
             self._open_servers()
             async with Control(self, self._control_path):
-                await asyncio.gather(*(self._start_worker(number) for number in range(state.workers)))
-                self._announce()
-                await self._ending.wait()
-                await self._end()
-        finally:
-            for descriptor in locks:
-                os.close(descriptor)
-            self.emit.close()
+                try:
+                    await self._work()
+                finally:
+                    await self._end()
         return 0
+
+    async def _work(self) -> None:
+        """Start the workers, say so, and wait for the end, which may be asked for at any moment."""
+        begun = asyncio.ensure_future(self._workforce.begin())
+        ending = asyncio.ensure_future(self._ending.wait())
+        await asyncio.wait({begun, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if begun.done():
+            begun.result()
+            self._announce()
+        begun.cancel()
+        await ending
+
+    def _take_homes(self, held: contextlib.ExitStack) -> None:
+        """Lock every home, and give the workers' account what it must write: what root makes is root's."""
+        settings = self.state.settings
+        account = settings.service.run_as
+        may_become(account)
+        for server in settings.servers.values():
+            held.callback(os.close, lock_home(Path(server.home)))
+            give_folder(server.home, account)
+            for folder in _folders_elsewhere(server):
+                give_folder(folder, account, made=False)
+        if settings.service.events:
+            give_folder(settings.service.events, account)
 
     def _open_servers(self) -> None:
         for key, server in self.state.settings.servers.items():
-            self._own_home(server)
+            self.state.states[key] = "stopped"
             if server.start is Start.AUTOMATIC:
                 self.state.listeners[key] = _bound(server)
-            self.state.states[key] = "started" if server.start is Start.AUTOMATIC else "stopped"
-
-    def _own_home(self, server: VirtualServer) -> None:
-        """What root makes, the workers' account must be able to write."""
-        account = self.state.settings.service.run_as
-        if account and os.geteuid() == 0:
-            user, group = account_of(account)
-            os.chown(server.home, user, group)
-            if self.state.settings.service.events:
-                os.makedirs(self.state.settings.service.events, exist_ok=True)
-                os.chown(self.state.settings.service.events, user, group)
+                self.state.states[key] = "started"
 
     def _announce(self) -> None:
         for key, server in self.state.settings.servers.items():
             for listener in self.state.listeners.get(key, ()):
                 address, port = listener.getsockname()[0], bound_port(listener)
                 print(f"listening {shown(address, port)} smtp {server.name}", flush=True)
+        self._say_more()
         self.emit(EVENTS.service_started, version=__version__, pid=os.getpid())
 
     async def _end(self) -> None:
@@ -115,109 +126,86 @@ class Supervisor:
         self._ending.set()
         for listener in (one for sockets in self.state.listeners.values() for one in sockets):
             listener.close()
-        patience = self.state.settings.service.shutdown_timeout.total_seconds() + _END_MARGIN
-        for worker in list(self.state.running.values()):
-            with contextlib.suppress(ConnectionLost):
-                await asyncio.wait_for(worker.line.ask("shutdown"), 1.0)
-        gone = [worker.gone for worker in self.state.running.values()]
-        if gone:
-            await asyncio.wait(gone, timeout=patience)
-        for worker in list(self.state.running.values()):
-            if not worker.gone.done():
-                os.kill(worker.pid, signal.SIGKILL)
-                await worker.gone
+        await self._workforce.end(self.state.settings.service.shutdown_timeout.total_seconds() + _END_MARGIN)
         self.emit(EVENTS.service_stopped)
-
-    # -- workers
-
-    async def _start_worker(self, number: int) -> None:
-        """Fork a worker and wait until it works. Raises `ConnectionLost` where it ends before that."""
-        state = self.state
-        ends = open_channel()
-        paused = frozenset(key for key, word in state.states.items() if word == "paused")
-        birth = Birth(number, state.settings, state.counts, ends, dict(state.listeners), paused)
-        keep = [ends.theirs.fileno(), ends.their_sockets.fileno()]
-        keep += [one.fileno() for sockets in state.listeners.values() for one in sockets]
-        pid, ended = fork_child(lambda: run_worker(birth), keep)
-        ends.close_theirs()
-        loop = asyncio.get_running_loop()
-        worker = WorkerAtWork(number, pid, WorkerLine(ends), loop.create_future(), loop.time())
-        state.running[number] = worker
-        loop.add_reader(ended, self._worker_ended, worker, ended, ends)
-        worker.answers = asyncio.create_task(worker.line.run())
-        async with asyncio.timeout(_READY_PATIENCE):
-            await worker.line.ask("ready")
-        self.emit(EVENTS.worker_started, worker=number, pid=pid)
-
-    def _worker_ended(self, worker: WorkerAtWork, descriptor: int, ends: object) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
-        code = reap(worker.pid)
-        worker.line.close()
-        self.state.counts.clear(worker.number)
-        self.state.running.pop(worker.number, None)
-        worker.gone.set_result(code)
-        if self._ending.is_set():
-            return
-        self.emit(EVENTS.worker_died, worker=worker.number, pid=worker.pid, exit=code)
-        restart = asyncio.create_task(self._restart(worker.number, loop.time() - worker.since))
-        self._restarts.add(restart)
-        restart.add_done_callback(self._restarts.discard)
-
-    async def _restart(self, number: int, lived: float) -> None:
-        """Replace a worker; ever more slowly while its successors die at once."""
-        pause = self.state.restart_pause(number, lived)
-        await asyncio.sleep(pause)
-        if self._ending.is_set():
-            return
-        try:
-            await self._start_worker(number)
-        except (ConnectionLost, TimeoutError):
-            return  # it died again: its own end starts the next one
 
     # -- what operators and signals ask
 
     async def change_state(self, key: str, word: str) -> str:
-        """Start, stop, pause or continue a virtual server in all workers; its state then."""
+        """Start, stop, pause or continue a virtual server in all workers; its state then.
+
+        Raises `Misconfigured` where it cannot be done, `Unavailable` where a worker could not do it.
+        """
+        async with self._changing:
+            before = self.state.states[key]
+            after = state_after(key, before, word)
+            if after != before:
+                await self._enter(key, before, after)
+                self.emit(EVENTS.server_state, server=key, state=after)
+        return after
+
+    async def _enter(self, key: str, before: str, after: str) -> None:
         state = self.state
-        before = state.states[key]
-        if word == "start" and before == "stopped":
-            state.listeners[key] = _bound(state.settings.servers[key])
-            await state.tell("start", key, sockets=tuple(state.listeners[key]))
-        elif word == "stop" and before != "stopped":
-            for listener in state.listeners.pop(key, []):
+        if before == "stopped":
+            await self._start(key)
+            return
+        state.states[key] = after
+        if after == "stopped":
+            for listener in state.listeners.pop(key):
                 listener.close()
             await state.tell("stop", key)
-        elif word == "pause" and before == "started":
-            await state.tell("pause", key)
-        elif word in {"continue", "start"} and before == "paused":
-            await state.tell("resume", key)
-        state.states[key] = AFTER.get((before, word), before)
-        if state.states[key] != before:
-            self.emit(EVENTS.server_state, server=key, state=state.states[key])
-        return state.states[key]
+        else:
+            await state.tell("pause" if after == "paused" else "resume", key)
+
+    async def _start(self, key: str) -> None:
+        """Start a virtual server everywhere, or leave it stopped."""
+        state, server = self.state, self.state.settings.servers[key]
+        if server.start is Start.DISABLED:
+            raise Misconfigured(f'servers.{key}.start is "disabled"; change it and restart the service')
+        state.listeners[key] = _bound(server)
+        state.states[key] = "started"
+        try:
+            await state.tell("start", key, sockets=tuple(state.listeners[key]))
+        except Fault:
+            state.states[key] = "stopped"
+            for listener in state.listeners.pop(key):
+                listener.close()
+            with contextlib.suppress(Fault):
+                await state.tell("stop", key)
+            raise
 
     def _hang_up(self) -> None:
-        task = asyncio.create_task(self._reload_now())
-        self._restarts.add(task)
-        task.add_done_callback(self._restarts.discard)
+        self._reloading = asyncio.get_running_loop().create_task(self._reload_now())
 
     async def _reload_now(self) -> None:
         answer = await self.reload()
         if isinstance(answer, Problems):
             print(f"mailroot: the settings were not changed:\n{answer}", file=sys.stderr, flush=True)
+        elif answer.needs_restart:
+            waiting = ", ".join(answer.needs_restart)
+            print(f"mailroot: counts after a restart of the service: {waiting}", file=sys.stderr, flush=True)
 
     async def reload(self) -> Reloaded | Problems:
         """Read the settings again and put them in force everywhere, or change nothing at all."""
-        async with self._reloading:
-            wanted = self._reload()
+        async with self._changing:
+            wanted = self._read_settings()
             answer = wanted if isinstance(wanted, Problems) else await put_in_force(self.state, wanted)
         if isinstance(answer, Problems):
             self.emit(EVENTS.settings_refused, problems=str(answer))
         else:
-            self.emit(EVENTS.settings_applied, revision=answer.revision)
+            self.emit(
+                EVENTS.settings_applied,
+                revision=answer.revision,
+                applied=answer.applied,
+                needs_restart=answer.needs_restart,
+            )
         return answer
+
+
+def _folders_elsewhere(server: VirtualServer) -> set[str]:
+    """The folders of a virtual server that need not lie in its home."""
+    drops = {domain.drop for domain in server.domains.values() if domain.drop}
+    return {server.messages.badmail, *drops}
 
 
 def _bound(server: VirtualServer) -> list[socket.socket]:

@@ -5,6 +5,8 @@ Started by a fork of the supervisor, it inherits settings, listening sockets and
 
 import asyncio
 import gc
+import itertools
+import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,12 +16,14 @@ from typing import Any
 from mailroot.edge.channel import ChannelEnds, serve_line
 from mailroot.edge.process import become
 from mailroot.edge.sharedcounts import SharedCounts
+from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import Fault
 from mailroot.service.inquiry import QUEUE_INQUIRIES, session_rows
 from mailroot.service.world import World
 from mailroot.settings.service import Settings
 
 FAILED = 75  # EX_TEMPFAIL: the supervisor starts another worker, which recovers the shard
+_FAILED_PATIENCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,11 @@ class Birth:
 
 def run_worker(birth: Birth) -> int:
     """The whole life of a worker; its exit code."""
-    become(birth.settings.service.run_as)
+    try:
+        become(birth.settings.service.run_as)
+    except (Fault, OSError) as fault:
+        print(f"worker {birth.number}: service.run_as: {fault}", file=sys.stderr)
+        return FAILED
     # What was made so far lives as long as the process; the rest is nearly always freed by its count.
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
@@ -49,6 +57,8 @@ def run_worker(birth: Birth) -> int:
 
 async def _work(birth: Birth) -> int:
     worker = Worker(birth)
+    # A service manager tells all processes of the service, not the supervisor alone.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.end, 0)
     try:
         await worker.open()
     except Fault as fault:
@@ -73,7 +83,7 @@ class Worker:
         await self._world.open()
         for key, sockets in self._birth.sockets.items():
             server = self._world.servers[key]
-            await server.start([one.dup() for one in sockets])
+            await server.start(sockets)
             if key in self._birth.paused:
                 server.pause()
 
@@ -87,6 +97,9 @@ class Worker:
             return await _OPERATIONS[operation](self, *arguments)
         except Fault as fault:
             return {"fault": str(fault)}
+        except Exception as mistake:  # the outermost frame of a question: who asks must not wait for ever
+            self._world.emit(EVENTS.task_failed, server="", task=operation, cause=repr(mistake))
+            return {"fault": f"worker {self._birth.number} could not do it: {mistake!r}"}
 
     async def ready(self) -> dict[str, object]:
         """Answered once the worker works."""
@@ -95,12 +108,6 @@ class Worker:
     async def start(self, key: str, sockets: list[socket.socket]) -> dict[str, object]:
         """Start a virtual server on these sockets."""
         await self._world.servers[key].start(sockets)
-        return {}
-
-    async def rebind(self, key: str, sockets: list[socket.socket]) -> dict[str, object]:
-        """Listen on these sockets from now on instead of the former ones; open sessions go on."""
-        self._world.servers[key].unlisten()
-        await self._world.servers[key].listen(sockets)
         return {}
 
     async def pause(self, key: str) -> dict[str, object]:
@@ -115,7 +122,7 @@ class Worker:
 
     async def stop(self, key: str) -> dict[str, object]:
         """Stop a virtual server: its connections are closed."""
-        await self._world.servers[key].stop(self._patience)
+        await self._world.servers[key].stop(self._world.patience)
         return {}
 
     async def prepare(self, settings: Settings) -> dict[str, object]:
@@ -123,10 +130,31 @@ class Worker:
         await self._world.prepare(settings)
         return {}
 
-    async def swap(self) -> dict[str, object]:
-        """Put the prepared settings in force."""
-        await self._world.swap()
+    async def forget(self) -> dict[str, object]:
+        """The prepared settings will not come: another worker could not prepare them."""
+        self._world.forget()
         return {}
+
+    async def swap(self, settings: Settings, counts: dict[str, int], sockets: list[socket.socket]) -> dict[str, object]:
+        """Put settings in force, and listen on new sockets, so many for each virtual server in `counts`.
+
+        There is no way back: where that fails, this worker ends, and its successor is born with the new settings.
+        """
+        try:
+            await self._world.swap(settings)
+            await self._rebind(counts, sockets)
+        except Exception:
+            self.end(FAILED)
+            raise
+        return {}
+
+    async def _rebind(self, counts: dict[str, int], sockets: list[socket.socket]) -> None:
+        """Open sessions go on. All that is left is left first, as a socket may change hands."""
+        for key in counts:
+            self._world.servers[key].unlisten()
+        coming = iter(sockets)
+        for key, count in counts.items():
+            await self._world.servers[key].listen(list(itertools.islice(coming, count)))
 
     async def counts(self) -> dict[str, dict[str, int]]:
         """Sessions and waiting recipients by virtual server."""
@@ -157,13 +185,10 @@ class Worker:
             self.over.set_result(code)
 
     async def close(self) -> int:
-        """End all roles within the time that settings give."""
-        await self._world.close(self._patience)
-        return self.over.result() if self.over.done() else 0
-
-    @property
-    def _patience(self) -> float:
-        return self._birth.settings.service.shutdown_timeout.total_seconds()
+        """End all roles within the time that settings give; soon where the queue failed and nothing can be settled."""
+        code = self.over.result() if self.over.done() else 0
+        await self._world.close(_FAILED_PATIENCE if code == FAILED else self._world.patience)
+        return code
 
     def _fail(self, _cause: str) -> None:
         """The queue cannot be trusted any more: another process recovers it."""
@@ -171,14 +196,14 @@ class Worker:
 
 
 _Operation = Callable[..., Awaitable[object]]
-_WITH_SOCKETS: dict[str, _Operation] = {"start": Worker.start, "rebind": Worker.rebind}
+_WITH_SOCKETS: dict[str, _Operation] = {"start": Worker.start, "swap": Worker.swap}
 _OPERATIONS: dict[str, _Operation] = {
     "ready": Worker.ready,
     "pause": Worker.pause,
     "resume": Worker.resume,
     "stop": Worker.stop,
     "prepare": Worker.prepare,
-    "swap": Worker.swap,
+    "forget": Worker.forget,
     "counts": Worker.counts,
     "sessions": Worker.sessions,
     "end_session": Worker.end_session,

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from mailroot.edge.clock import LocalClock, utc_now
 from mailroot.edge.dns import DnsResolver
-from mailroot.edge.folder import Permissions, permissions
+from mailroot.edge.folder import Permissions, check_folder, permissions
 from mailroot.edge.logs import Log, open_log
+from mailroot.edge.process import most_descriptors
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.sqlitequeue import SqliteQueue
 from mailroot.mail.address import Mailbox
@@ -21,7 +22,7 @@ from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import StoreFailed
 from mailroot.mail.pickuplines import Dots as PickupDots
 from mailroot.routing.route import DropRoute
-from mailroot.service.atwork import Current, Parts, ServerAtWork, Shard
+from mailroot.service.atwork import Current, Parts, ServerAtWork, Shard, drop_permissions
 from mailroot.service.badmail import Badmail
 from mailroot.service.dispatcher import Carriers, Dispatcher
 from mailroot.service.drop import DropCarrier
@@ -29,6 +30,7 @@ from mailroot.service.ends import Ends
 from mailroot.service.intake import Intake
 from mailroot.service.pickedup import receipt
 from mailroot.service.pickup import PickupPlaces, PickupRole, PickupRules, PickupWorld
+from mailroot.service.probation import Probation
 from mailroot.service.remote import RemoteCarrier, Way
 from mailroot.service.reports import Identity, Naming, Reporting, StormCap
 from mailroot.service.rules import Rules, rules_of
@@ -52,6 +54,15 @@ class Run:
     filler: str
     run: str
     count: Callable[[], int]
+    most_sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """New settings, and the rules that they make, before they are in force."""
+
+    settings: Settings
+    rules: Mapping[str, Rules]
 
 
 class World:
@@ -60,9 +71,10 @@ class World:
     def __init__(self, number: int, settings: Settings, counts: SharedCounts, fail: Callable[[str], None]) -> None:
         self._settings = settings
         self._fail = fail
-        self._prepared: Mapping[str, Rules] = {}
+        self._prepared: Prepared | None = None
         self.servers: dict[str, ServerAtWork] = {}
         self.now = utc_now
+        self._probation = Probation()
         self._run = Run(
             number=number,
             counts=counts,
@@ -71,6 +83,7 @@ class World:
             filler="".join(secrets.choice(_ALPHABET) for _ in range(19)),
             run=secrets.token_hex(8).upper(),
             count=itertools.count(1).__next__,
+            most_sessions=most_descriptors() * 3 // 4,  # the rest is for files and outgoing connections
         )
         self.emit = self._run.emit
 
@@ -79,16 +92,40 @@ class World:
         for key in self._settings.servers:
             self.servers[key] = await self._built(key, rules_of(key, self._settings.servers[key]))
 
-    async def prepare(self, settings: Settings) -> None:
-        """Make the rules of new settings, without putting them in force."""
-        self._settings = settings
-        self._prepared = {key: rules_of(key, settings.servers[key]) for key in self.servers}
+    @property
+    def patience(self) -> float:
+        """How long an end in good order may take, in seconds."""
+        return self._settings.service.shutdown_timeout.total_seconds()
 
-    async def swap(self) -> None:
-        """Put the prepared rules in force."""
-        for key, rules in self._prepared.items():
-            await self.servers[key].apply(rules, self._remote(rules))
-        self._prepared = {}
+    async def prepare(self, settings: Settings) -> None:
+        """Make what new settings need, without putting them in force. Raises `Fault` where a folder cannot be used."""
+        rules = {key: rules_of(key, settings.servers[key]) for key in self.servers}
+        for one in rules.values():
+            await self._check_folders(one)
+        self._prepared = Prepared(settings, rules)
+
+    def forget(self) -> None:
+        """The prepared settings will not come."""
+        self._prepared = None
+
+    async def swap(self, settings: Settings) -> None:
+        """Put settings in force; a worker that was born after they were prepared prepares them now."""
+        if self._prepared is None or self._prepared.settings.revision != settings.revision:
+            await self.prepare(settings)
+        assert self._prepared is not None
+        rules, self._prepared = self._prepared.rules, None
+        rebound = _bindings(self._settings) != _bindings(settings)
+        self._settings = settings
+        for key, server in self.servers.items():
+            if rebound or rules[key].settings != server.parts.current.rules.settings:
+                server.apply(rules[key], self._remote(rules[key]))
+
+    async def _check_folders(self, rules: Rules) -> None:
+        """Make the folders that settings name, and see whether we may write there."""
+        settings, loop = rules.settings, asyncio.get_running_loop()
+        wanted = [(folder, drop_permissions(settings)) for folder in _drop_folders(rules)]
+        for folder, given in [*wanted, (settings.messages.badmail, Permissions())]:
+            await loop.run_in_executor(self._run.pool, check_folder, folder, given)
 
     async def close(self, patience: float) -> None:
         """End all roles within `patience` seconds, then close what they worked with."""
@@ -101,25 +138,23 @@ class World:
 
     async def _built(self, key: str, rules: Rules) -> ServerAtWork:
         settings, current = rules.settings, Current(rules)
-        drop = DropCarrier(
-            f"{key}-w{self._run.number}",
-            _drop_permissions(settings),
-            lambda folder: current.rules.quotas.get(folder, 0),
-        )
+        await self._check_folders(rules)
+        writer = f"{key}-w{self._run.number}"
+        drop = DropCarrier(writer, drop_permissions(settings), lambda folder: current.rules.quotas.get(folder, 0))
         await drop.prepare(_drop_folders(rules))
-        badmail = Badmail(key, settings.messages.badmail, f"{key}-w{self._run.number}", self.emit)
+        badmail = Badmail(key, settings.messages.badmail, writer, self.emit)
         ends = Ends(self._reporting(current), badmail, self.emit, self.now, self._store_failed(key))
         carriers = Carriers(drop, self._remote(rules))
         shards = [
-            Shard(name, store, Dispatcher(store, lambda: current.rules, carriers, ends))
+            Shard(name, store, Dispatcher(store, lambda: current.rules, carriers, ends, self._probation))
             for name in self._shard_names(Path(settings.home))
             for store in [await self._store(key, name, settings)]
         ]
         intake = self._intake(key, shards[0], drop)
         prefix = f"{secrets.token_hex(3)}{self._run.number}-"
         sessions = Sessions(rules, intake, self._session_count(key), prefix)
-        pickup = self._pickup(current, intake, badmail, shards[0].name) if settings.pickup.enabled else None
-        return ServerAtWork(Parts(current, sessions, shards, carriers, badmail, pickup))
+        pickups = [self._pickup(current, self._intake(key, one, drop), badmail, one.name) for one in shards]
+        return ServerAtWork(Parts(current, sessions, shards, carriers, badmail, pickups, self.emit))
 
     async def _store(self, key: str, shard: str, settings: VirtualServer) -> SqliteQueue:
         def set_aside(entry: str, cause: str) -> None:
@@ -135,7 +170,7 @@ class World:
 
     def _shard_names(self, home: Path) -> list[str]:
         """Our own shard first, then our share of those whose workers are no more (design: shards)."""
-        number, workers = self._run.number, self._settings.service.workers
+        number, workers = self._run.number, self._run.counts.workers
         own = f"w{number}"
         found = sorted(path.stem for path in (home / "Queue").glob("*.db"))
         ours = {f"w{each}" for each in range(workers)}
@@ -161,13 +196,16 @@ class World:
         )
 
     def _pickup(self, current: Current, intake: Intake, badmail: Badmail, shard: str) -> Callable[[], PickupRole]:
-        home, folder = current.rules.settings.home, current.rules.settings.pickup
-        places = PickupPlaces(
-            pickup=f"{home}/Pickup",
-            claims=f"{home}/SortTemp/pickup-{shard}",
-            lock=f"{home}/.pickup.lock",
-            permissions=permissions(folder.owner, folder.group, folder.mode),
-        )
+        home = current.rules.settings.home
+
+        def places() -> PickupPlaces:
+            folder = current.rules.settings.pickup
+            return PickupPlaces(
+                pickup=f"{home}/Pickup",
+                claims=f"{home}/SortTemp/pickup-{shard}",
+                lock=f"{home}/.pickup.lock",
+                permissions=permissions(folder.owner, folder.group, folder.mode),
+            )
 
         def rules() -> PickupRules:
             settings = current.rules.settings
@@ -184,19 +222,15 @@ class World:
             new_content=intake.create_content,
             emit=self.emit,
             now=self.now,
+            store_failed=intake.store_failed,
         )
-        return lambda: PickupRole(places, rules, world)
+        return lambda: PickupRole(places(), rules, world)
 
     def _remote(self, rules: Rules) -> RemoteCarrier:
         settings = rules.settings
         resolver = DnsResolver([(server.address, server.port) for server in settings.delivery.dns], time.monotonic)
-        bindings = [
-            (binding.address, binding.port)
-            for server in self._settings.servers.values()
-            for binding in server.general.bindings
-        ]
         limit = SharedLimit(self._run.counts, self._run.number, self._settings, rules.key)
-        return RemoteCarrier(Way(rules.key, settings, resolver, self.emit, bindings, limit))
+        return RemoteCarrier(Way(rules.key, settings, resolver, self.emit, _bindings(self._settings), limit))
 
     def _reporting(self, current: Current) -> Callable[[], Reporting]:
         naming = Naming(self._run.run, self._run.filler, self._run.count)
@@ -212,7 +246,11 @@ class World:
 
     def _session_count(self, key: str) -> SessionCount:
         counts, number, slot = self._run.counts, self._run.number, sessions_slot(self._settings, key)
-        return SessionCount(lambda change: counts.add(number, slot, change), lambda: counts.total(slot))
+        return SessionCount(lambda change: counts.add(number, slot, change), lambda: counts.total(slot), self._room)
+
+    def _room(self) -> bool:
+        """Whether there may be one more session in this worker."""
+        return sum(len(server.parts.sessions) for server in self.servers.values()) < self._run.most_sessions
 
     def _store_failed(self, key: str) -> Callable[[StoreFailed], None]:
         def failed(fault: StoreFailed) -> None:
@@ -222,8 +260,11 @@ class World:
         return failed
 
 
-def _drop_permissions(settings: VirtualServer) -> Permissions:
-    return permissions(settings.drop.owner, settings.drop.group, settings.drop.mode)
+def _bindings(settings: Settings) -> list[tuple[str, int]]:
+    """Every address and port on which this service listens."""
+    return [
+        (binding.address, binding.port) for server in settings.servers.values() for binding in server.general.bindings
+    ]
 
 
 def _drop_folders(rules: Rules) -> list[str]:

@@ -48,7 +48,8 @@ def _names(settings: Settings) -> Iterator[Problem]:
 
 def _overlap(one: Binding, other: Binding) -> bool:
     a, b = ipaddress.ip_address(one.address), ipaddress.ip_address(other.address)
-    return one.port == other.port and a.version == b.version and (a == b or a.is_unspecified or b.is_unspecified)
+    same_port = one.port == other.port != 0  # 0 is any port that is free
+    return same_port and a.version == b.version and (a == b or a.is_unspecified or b.is_unspecified)
 
 
 def _bindings(settings: Settings) -> Iterator[Problem]:

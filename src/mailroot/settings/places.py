@@ -48,14 +48,14 @@ def is_name(name: str) -> bool:
     return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in labels) and not labels[-1].isdigit()
 
 
-def _split(text: object, wanted: str) -> tuple[str, int | None]:
+def _split(text: object, wanted: str, least: int = 1) -> tuple[str, int | None]:
     found = _HOST_PORT.fullmatch(text) if isinstance(text, str) else None
     if found is None or not found["host"]:
         raise ValueError(wanted)
     if found["port"] is None:
         return found["host"], None
     port = int(found["port"])
-    if not 1 <= port <= 65535:
+    if not least <= port <= 65535:
         raise ValueError("a port from 1 to 65535 is wanted")
     return found["host"], port
 
@@ -70,9 +70,9 @@ def _address(text: str, wanted: str) -> str:
 
 
 def parse_binding(value: object) -> Binding:
-    """A binding from "address:port"; raises `ValueError`."""
+    """A binding from "address:port", where port 0 stands for any that is free; raises `ValueError`."""
     wanted = 'an address and a port such as "192.0.2.1:25", "0.0.0.0:25" or "[::]:25" is wanted'
-    host, port = _split(value, wanted)
+    host, port = _split(value, wanted, least=0)
     if port is None:
         raise ValueError(wanted)
     return Binding(_address(host, wanted), port)
