@@ -24,6 +24,7 @@ from mailroot.wire.offer import Mail
 _STALE_LINES = 5
 # Seconds between looks at whether a retired carrier has nothing left to do.
 _RETIRING = 0.5
+_RETIRING = 0.5
 # Beyond so many, destinations without work are forgotten.
 _DESTINATIONS = 10_000
 _UNFIT = Status(Disposition.FAILED, "5.6.7", "The address needs SMTPUTF8, which the server does not offer.")
@@ -69,6 +70,8 @@ class RemoteCarrier:
 
     async def retire(self) -> None:
         """Let what is under way end, however long it takes, then close. Nothing new may be given to this carrier."""
+        for destination in self._destinations.values():
+            destination.give_up_idle()
         while not all(destination.quiet for destination in self._destinations.values()):
             await asyncio.sleep(_RETIRING)
         await self.close()
