@@ -24,7 +24,6 @@ from mailroot.wire.offer import Mail
 _STALE_LINES = 5
 # Seconds between looks at whether a retired carrier has nothing left to do.
 _RETIRING = 0.5
-_RETIRING = 0.5
 # Beyond so many, destinations without work are forgotten.
 _DESTINATIONS = 10_000
 _UNFIT = Status(Disposition.FAILED, "5.6.7", "The address needs SMTPUTF8, which the server does not offer.")
