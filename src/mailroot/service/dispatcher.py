@@ -252,6 +252,7 @@ class Dispatcher:
         numbers = [one.number for one in delivery.pending]
         wait = timedelta(seconds=self._room.surplus_wait(destination))
         await self._store.release(delivery.entry.key, numbers, self._now() + wait)
+        self._wake.set()
 
     # -- settlements
 
@@ -333,6 +334,7 @@ class Dispatcher:
             return
         numbers = [one.number for one in entry.pending]
         await self._store.release(entry.key, numbers, self._now() + _AFTER_MISTAKE)
+        self._wake.set()
 
     async def _set_aside(self, entry: QueueEntry, cause: str) -> None:
         await self._ends.set_aside(entry, cause)
