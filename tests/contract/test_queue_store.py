@@ -197,6 +197,14 @@ async def test_retry_makes_the_unleased_due_now(store: QueueStore) -> None:
     assert await store.next_due() == NOON
 
 
+async def test_retry_without_a_key_makes_everything_due_that_is_not_leased(store: QueueStore) -> None:
+    entries = [await committed(store, "ann", "bob") for _ in range(3)]
+    for entry in entries[:2]:
+        await store.release(entry.key, [0, 1], NOON + HOUR)
+    assert await store.retry("", NOON) == 4
+    assert len(await store.claim(NOON, 10)) == 2
+
+
 async def test_remove_takes_the_unleased_only(store: QueueStore) -> None:
     entry = await committed(store, "ann", "bob")
     await store.release(entry.key, [0], NOON)
@@ -212,7 +220,7 @@ async def test_remove_takes_the_unleased_only(store: QueueStore) -> None:
 async def test_unknown_keys_are_of_no_entry(store: QueueStore, key: str) -> None:
     await committed(store, lease=False)
     assert await store.entry(key) is None
-    assert await store.retry(key, NOON) == 0
+    assert not key or await store.retry(key, NOON) == 0
     assert await store.remove(key) == 0
     await store.release(key, [0], NOON)
     assert await store.depth() == 1

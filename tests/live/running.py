@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import smtplib
 import socket
@@ -16,6 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
+_PORTS = (12_000, 32_000)  # below those that Linux takes for outgoing connections
 
 SETTINGS = """\
 [service]
@@ -39,10 +41,12 @@ type = "default"
 
 
 def free_port() -> int:
-    """A TCP port on which nothing listens at this moment."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """A TCP port on which nothing listens at this moment, and which the system gives to no outgoing connection."""
+    while True:
+        port = random.randrange(*_PORTS)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 def until(true: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
@@ -59,13 +63,17 @@ def until(true: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any
 
 @dataclass
 class Service:
-    """A service in `folder`. `settings` is the text of its settings file."""
+    """A service in `folder`. `settings` is the text of its settings file.
+
+    `wrapper` is a command that runs it, `program` what Python is given instead of our package.
+    """
 
     folder: Path
     settings: str
     port: int
     process: "subprocess.Popen[str] | None" = None
     wrapper: list[str] = field(default_factory=list)
+    program: list[str] = field(default_factory=lambda: ["-m", "mailroot"])
 
     @property
     def file(self) -> Path:
@@ -88,7 +96,7 @@ class Service:
         self.file.chmod(0o600)
         with (self.folder / "out").open("w") as out, (self.folder / "err").open("a") as err:
             self.process = subprocess.Popen(
-                [*self.wrapper, sys.executable, "-m", "mailroot", "serve", "--config", str(self.file)],
+                [*self.wrapper, sys.executable, *self.program, "serve", "--config", str(self.file)],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -117,16 +117,20 @@ def _send(port: int, text: bytes, replies: list[bytes]) -> None:
         replies.append(client.greeted().envelope().say(text))
 
 
-@pytest.mark.parametrize("obstacle", ["file", "/dev/full"])
-def test_M13_mail_goes_on_without_a_log(tmp_path: Path, obstacle: str) -> None:
-    if obstacle == "file":
-        (tmp_path / "Logs").write_text("no folder")
-    else:
-        (tmp_path / "Logs").symlink_to(obstacle)
+@pytest.mark.parametrize("target", [None, "/dev/full"], ids=["file", "full_device"])
+def test_M13_mail_goes_on_when_the_log_is_lost(tmp_path: Path, target: str | None) -> None:
+    logs = tmp_path / "Logs"
     with running(tmp_path) as started:
-        started.send()
-        until(started.dropped, "the message in Drop")
-        assert len(started.workers()) == 1
+        workers = started.workers()
+        logs.rename(tmp_path / "moved")
+        if target is None:
+            logs.write_text("no folder")
+        else:
+            logs.symlink_to(target)
+        for number in range(1, 4):
+            started.send()
+            until(lambda number=number: len(started.dropped()) == number, "the message in Drop")
+        assert started.workers() == workers
 
 
 def test_M08_a_full_drop_quota_is_told_at_rcpt(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_workers_end_with_their_supervisor(tmp_path: Path) -> None:
 
 
 def test_the_supervisor_itself_stays_small(tmp_path: Path) -> None:
-    """27 MB of its own (PSS) measured with one worker, most of it the interpreter and modules shared by all."""
+    """Most of its memory is the interpreter and the modules, which it shares with the workers."""
     with running(tmp_path, workers=2) as service:
         assert service.process is not None
         for _ in range(50):

@@ -6,18 +6,18 @@ from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Recipient
 from mailroot.policy.client import Client, client_address
 from mailroot.policy.loop import may_hop
-from mailroot.policy.recipient import Place, may_receive, stamped_recipient
+from mailroot.policy.recipient import Place, may_receive, place_of, stamped_recipient
 from mailroot.policy.relay import RelayRight
 from mailroot.policy.sender import may_send, stamped_sender
 from mailroot.policy.verdict import Accept, Refuse
 from mailroot.settings.access import Access
 from mailroot.settings.domains import Domain, DomainType
 
-LOCAL = Place("local.test", Domain(type=DomainType.DEFAULT), "local.test")
-ALIAS = Place("alias.test", Domain(type=DomainType.ALIAS), "local.test")
-PARTNER = Place("*.partner.test", Domain(type=DomainType.REMOTE, relay=True), "local.test")
-CLOSED = Place("closed.test", Domain(type=DomainType.REMOTE), "local.test")
-UNKNOWN = Place("", None, "local.test")
+LOCAL = place_of("local.test", Domain(type=DomainType.DEFAULT), "local.test")
+ALIAS = place_of("alias.test", Domain(type=DomainType.ALIAS), "local.test")
+PARTNER = place_of("*.partner.test", Domain(type=DomainType.REMOTE, relay=True), "local.test")
+CLOSED = place_of("closed.test", Domain(type=DomainType.REMOTE), "local.test")
+UNKNOWN = Place("", "local.test")
 MAY = RelayRight(True, "listed")
 MAY_NOT = RelayRight(False, "not listed")
 

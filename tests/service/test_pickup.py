@@ -72,7 +72,7 @@ class Site:
         self.pickup, self.bad = home / "Pickup", home / "Badmail"
         self.pickup.mkdir(exist_ok=True)
         (home / "SortTemp" / "pickup-0").mkdir(parents=True, exist_ok=True)
-        self.rules = PickupRules()
+        self.rules, self.store_failures = PickupRules(), []
 
     def role(self, badmail) -> PickupRole:
         places = PickupPlaces(str(self.pickup), str(self.home / "SortTemp/pickup-0"), str(self.home / "pickup.lock"))
@@ -86,6 +86,7 @@ class Site:
             new_content=MemoryFile,
             emit=self.emit,
             now=lambda: NOW,
+            store_failed=self.store_failures.append,
         )
         return PickupRole(places, lambda: self.rules, world)
 

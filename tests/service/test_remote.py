@@ -319,17 +319,38 @@ async def test_a_cancelled_delivery_leaves_no_half_message_and_gives_its_connect
         assert code(await way.carry(delivery(smart(peer))))[0] == "relayed"
 
 
-async def test_the_backlog_tells_when_a_destination_has_enough():
-    gate = asyncio.Event()
-    async with Peer(gate=gate) as peer, carrier(connection_limit_per_domain=1) as way:
-        route = smart(peer)
-        assert way.ready(route.destination)
-        tasks = [asyncio.create_task(way.carry(delivery(route))) for _ in range(600)]
-        await until(lambda: peer.messages)
-        assert way.backlog(route.destination) == 599 and not way.ready(route.destination)
-        gate.set()
-        await asyncio.gather(*tasks)
-        assert way.ready(route.destination)
+async def test_an_operator_who_asks_for_a_retry_gets_one_though_the_host_failed_just_now():
+    async with Peer() as peer, carrier() as way:
+        await peer.__aexit__()
+        assert code(await way.carry(delivery(smart(peer)))) == ("delayed", "4.4.1")
+        async with Peer(port=peer.port) as recovered:
+            assert code(await way.carry(delivery(smart(recovered)))) == ("delayed", "4.4.1")
+            way.try_again()
+            assert code(await way.carry(delivery(smart(recovered)))) == ("relayed", "2.0.0")
+
+
+async def test_a_host_that_failed_is_asked_again_at_every_attempt_however_short_the_retry_interval_is():
+    async with Peer() as peer, carrier(retry_intervals=(timedelta(seconds=0.2),)) as way:
+        await peer.__aexit__()
+        assert code(await way.carry(delivery(smart(peer)))) == ("delayed", "4.4.1")
+        async with Peer(port=peer.port) as recovered:
+            await asyncio.sleep(0.2)
+            assert code(await way.carry(delivery(smart(recovered)))) == ("relayed", "2.0.0")
+
+
+async def test_mail_that_waits_for_a_connection_that_is_given_up_is_delayed_and_not_forgotten():
+    async with Peer({"GREETING": lambda _line: b""}) as silent, carrier() as way:
+        task = asyncio.create_task(way.carry(delivery(smart(silent))))
+        await until(lambda: silent.connections)
+        closing = asyncio.create_task(way.close())
+        assert code(await task) == ("delayed", "4.3.2")
+        await closing
+
+
+async def test_L24_the_last_tenth_of_all_connections_is_kept_for_destinations_without_any():
+    limit = CountedLimit(20, 0)
+    assert [limit.take("busy.example") for _ in range(20)].count(True) == 18
+    assert limit.take("other.example") and not limit.take("other.example")
 
 
 async def test_attempts_are_events():

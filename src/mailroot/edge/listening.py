@@ -91,7 +91,8 @@ def lock_home(home: Path) -> int:
     except OSError as fault:
         holder = os.read(descriptor, 32).decode(errors="replace").strip()
         os.close(descriptor)
-        text = f"home {home} is in use by another service (process {holder or 'unknown'}): stop it, or give this one its own home"
+        told = f"home {home} is in use by another service (process {holder or 'unknown'})"
+        text = f"{told}: stop it, or give this one its own home"
         raise Misconfigured(text) from fault
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -112,7 +113,7 @@ def open_private(path: Path) -> socket.socket:
         if _served(name):
             raise Misconfigured(f"a service runs for these settings already: it answers at {path}")
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+            path.unlink()
         listener.bind(name)
         listener.listen(64)
     except OSError as fault:

@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import NoReturn
 
 from mailroot.edge.durable import translated
@@ -68,7 +69,7 @@ def _close_all_but(keep: set[int]) -> None:
 
 def _beyond_open() -> int:
     try:
-        return max(int(name) for name in os.listdir("/proc/self/fd")) + 1
+        return max(int(path.name) for path in Path("/proc/self/fd").iterdir()) + 1
     except OSError:
         return _HIGHEST_DESCRIPTOR
 

@@ -17,7 +17,7 @@ class SharedCounts:
         self._slots = slots
         self._map = mmap.mmap(-1, max(1, workers * slots) * _SLOT)
         self._cells = memoryview(self._map).cast("q")
-        self._workers = workers
+        self.workers = workers
 
     def add(self, worker: int, slot: int, change: int) -> None:
         """Change the worker's own count."""
@@ -29,7 +29,7 @@ class SharedCounts:
 
     def total(self, slot: int) -> int:
         """The count over all workers."""
-        return sum(self._cells[slot :: self._slots][: self._workers])
+        return sum(self._cells[slot :: self._slots][: self.workers])
 
     def clear(self, worker: int) -> None:
         """Forget a worker that died."""

@@ -30,7 +30,7 @@ _TAG_DIGITS = 8
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
-class Damaged(Exception):  # noqa: N818 - named for what it says, as the faults are
+class Damaged(Exception):
     """An entry does not read as it was written. The text says what differs."""
 
 

@@ -37,6 +37,7 @@ from mailroot.queue.entry import Pending, QueueEntry, Settlement
 from mailroot.queue.schedule import CLOCK_SLACK
 
 _SQL = queries("queue.sql")
+_LAST_PLACE = (1 << 63) - 1
 _RESERVED_AT_ONCE = 4096
 _MOST_VALUES = 64  # rows of one insert: 64 * 5 values are far below what SQLite allows
 _CLAIM_BYTES = 8 * 1024 * 1024  # contents that one claim brings into memory
@@ -319,9 +320,9 @@ class Tables:
         return {"first": number << NUMBER_BITS, "end": (number << NUMBER_BITS) + NUMBERS - 1}
 
     def retry(self, key: str, now: datetime) -> int:
-        """Make an entry's unleased recipients due now."""
-        number = number_of(self.tag, key)
-        self._run(_SQL["retry"], {"now": microseconds(now), **self._places(number)})
+        """Make an entry's unleased recipients due now; those of every entry where `key` is ""."""
+        places = self._places(number_of(self.tag, key)) if key else {"first": 0, "end": _LAST_PLACE}
+        self._run(_SQL["retry"], {"now": microseconds(now), **places})
         return self.connection.changes()
 
     def remove(self, key: str) -> int:

@@ -170,7 +170,7 @@ class Writer:
     def _refuse(self, requests: Sequence[Request], fault: Fault) -> None:
         for request in requests:
             request.fault = request.fault or fault
-            if isinstance(fault, DiskFull):
+            if request.commits and not isinstance(fault, StoreFailed):  # undone for certain: nobody needs the content
                 for row in request.rows:
                     _drop_file(row)
 

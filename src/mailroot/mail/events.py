@@ -102,6 +102,7 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     EventRow("badmail", _W, ("server", "entry", "message_id", "name", "cause"), "A message was put into Badmail."),
     EventRow("badmail_removed", _N, ("server", "name", "cause"), "Badmail's retention limit removed a message."),
     EventRow("pickup_refused", _W, ("server", "name", "cause"), "A Pickup file could not be taken."),
+    EventRow("pickup_failed", _E, ("server", "cause"), "The Pickup folder cannot be used now; it is tried again."),
     EventRow("pickup_open", _W, ("server", "folder"), "Every account of the machine may put messages into Pickup."),
     EventRow("queue_changed", _N, ("server", "entry", "operation", "recipients"), "An operator changed the queue."),
     EventRow(

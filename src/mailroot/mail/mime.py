@@ -17,7 +17,7 @@ _QP_LINE = 76
 _BASE64_OCTETS = 57
 
 
-class Unconvertible(Exception):  # noqa: N818 - an outcome inside this module's recursion, not a fault
+class Unconvertible(Exception):
     """The content cannot become 7-bit. Its text is a clause that says why."""
 
 

@@ -89,7 +89,7 @@ _LOOP = (
     "Unable to deliver message to the following recipients, because the message was forwarded more than the maximum "
     "allowed times. This could indicate a mail loop."
 )
-_REASONS = {"4.7": _EXPIRED, "4.6": _LOOP}
+_TOO_LATE = "Unable to deliver message to the following recipients within the time that is allowed for it."
 _ADVICE = (
     ("1.", "Check how the address is written; if it is right, ask the recipient by another way."),
     ("2.2", "The mailbox is full. Try again later, or tell the recipient by another way."),
@@ -97,7 +97,7 @@ _ADVICE = (
     ("3.4", "The message is too large. Send it in parts, or put the attachment where it can be fetched."),
     ("3.", "The mail system had a fault. Try again later."),
     ("4.6", "The mail systems send the message in a circle. Show this report to your administrator."),
-    ("4.7", "The mail server could not be reached in time. Check the domain of the address, or try again later."),
+    ("4.7", "Check the domain of the address, or try again later. If that fails, show this to your administrator."),
     ("4.", "The mail server could not be found or reached. Check the domain of the address, or try again later."),
     ("6.", "The message has a form that the other server does not take. Show this report to your administrator."),
     ("7.", "The message was not permitted. Ask the administrator of the server that refused it, and show this report."),
@@ -241,10 +241,11 @@ def _text_part(kind: Kind, outcomes: Sequence[Outcome], making: Making) -> _Part
 
 def _sentences(kind: Kind, outcomes: Sequence[Outcome]) -> list[str]:
     details = {_detail(outcome.status.code) for outcome in outcomes}
-    if kind is Kind.FAILURE and len(details) == 1:
-        reason = _REASONS.get(details.pop())
-        if reason:
-            return _wrapped(reason, "")
+    if kind is Kind.FAILURE and details == {"4.7"}:
+        unreached = all(outcome.status.remote and not outcome.status.reply for outcome in outcomes)
+        return _wrapped(_EXPIRED if unreached else _TOO_LATE, "", "")
+    if kind is Kind.FAILURE and details == {"4.6"}:
+        return _wrapped(_LOOP, "", "")
     return list(_FACES[kind].sentences)
 
 

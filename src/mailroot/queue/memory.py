@@ -159,6 +159,9 @@ class MemoryQueue:
 
     async def retry(self, key: str, now: datetime) -> int:
         """See `QueueStore.retry`."""
+        return sum([self._retry(each, now) for each in ([key] if key else list(self._kept))])
+
+    def _retry(self, key: str, now: datetime) -> int:
         free = self._unleased(key)
         for number in free:
             waiting = self._kept[key].waiting

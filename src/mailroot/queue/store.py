@@ -54,7 +54,7 @@ class QueueStore(Protocol):
         """The entry with all its waiting recipients; None where there is none."""
 
     def retry(self, key: str, now: datetime) -> Awaitable[int]:
-        """Make the entry's unleased recipients due now; how many there were."""
+        """Make the entry's unleased recipients due now, or those of every entry where `key` is ""; how many."""
 
     def remove(self, key: str) -> Awaitable[int]:
         """Remove the entry's unleased recipients, and the entry once it has none; how many were removed."""

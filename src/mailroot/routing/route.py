@@ -22,10 +22,10 @@ class DropRoute:
 class RelayRoute:
     """To another SMTP server.
 
-    `domain` is the recipients' domain, as it is compared; "[192.0.2.1]" for a literal, "" where only smart hosts count. `smart_hosts` are tried in
-    their order; without any, the domain's exchangers are asked for (RFC 5321 section 5.1). With `direct_first`, the
-    exchangers come first and the smart hosts only if none could be reached. `port` is the port of exchangers and of
-    smart hosts that name none.
+    `domain` is the recipients' domain, as it is compared; "[192.0.2.1]" for a literal, "" where only smart hosts count.
+    `smart_hosts` are tried in their order; without any, the domain's exchangers are asked for (RFC 5321 section 5.1).
+    With `direct_first`, the exchangers come first and the smart hosts only if none could be reached. `port` is the port
+    of exchangers and of smart hosts that name none.
     """
 
     domain: str

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 
 from mailroot.edge.clock import utc_now
 from mailroot.edge.folder import Permissions, permissions
@@ -41,14 +42,18 @@ class Current:
 
 @dataclass(slots=True)
 class Parts:
-    """What the world built for one virtual server. `shards[0]` takes new messages; the others are orphans."""
+    """What the world built for one virtual server.
+
+    `shards[0]` takes new messages; the others are orphans. `pickups` make the shards' Pickup roles, in the same order;
+    those of orphans only finish what was claimed.
+    """
 
     current: Current
     sessions: Sessions
     shards: list[Shard]
     carriers: Carriers
     badmail: Badmail
-    pickup: Callable[[], PickupRole]
+    pickups: list[Callable[[], PickupRole]]
     emit: Emit
 
 
@@ -104,8 +109,9 @@ class ServerAtWork:
         What was accepted stays in the queue.
         """
         self.unlisten()
-        for role in ("sessions", "pickup", "badmail"):
+        for role in ("sessions", "badmail"):
             self._end(role)
+        self._end_pickup()
         soon = max(patience - _LAST_STEPS, patience / 2)
         dispatchers = [shard.dispatcher for shard in self.parts.shards]
         await asyncio.gather(self.parts.sessions.drain(soon), *(one.stop(soon) for one in dispatchers))
@@ -142,7 +148,7 @@ class ServerAtWork:
         self._retired[task] = retired
         task.add_done_callback(self._forget_retired)
         if "sessions" in self._roles and rules.settings.pickup != former.pickup:
-            self._end("pickup")
+            self._end_pickup()
             self._begin_pickup()
         for shard in parts.shards:
             shard.dispatcher.wake()
@@ -151,7 +157,14 @@ class ServerAtWork:
 
     def _begin_pickup(self) -> None:
         if self.parts.current.rules.settings.pickup.enabled:
-            self._begin("pickup", lambda: self.parts.pickup().run())
+            own, *orphans = self.parts.pickups
+            self._begin("pickup", lambda: own().run())
+            for number, orphan in enumerate(orphans, 1):
+                self._begin(f"claims {number}", partial(_recover, orphan))
+
+    def _end_pickup(self) -> None:
+        for name in [name for name in self._roles if name.startswith(("pickup", "claims"))]:
+            self._end(name)
 
     def _begin(self, name: str, role: Callable[[], Coroutine[None, None, None]]) -> None:
         self._roles[name] = asyncio.get_running_loop().create_task(self._kept(name, role))
@@ -176,6 +189,10 @@ class ServerAtWork:
     def _badmail_limits(self) -> BadmailLimits:
         messages = self.parts.current.rules.settings.messages
         return BadmailLimits(messages.badmail_retention, messages.badmail_limit)
+
+
+async def _recover(orphan: Callable[[], PickupRole]) -> None:
+    await orphan().recover()
 
 
 def drop_permissions(settings: VirtualServer) -> Permissions:

@@ -5,6 +5,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 
+def reserve(total: int) -> int:
+    """How many of all connections are kept for destinations that have none: slow ones must not take them all."""
+    return total // 10
+
+
 class ConnectionLimit(Protocol):
     """Counts outgoing connections. Workers may share one count."""
 
@@ -26,9 +31,10 @@ class CountedLimit:
 
     def take(self, destination: str) -> bool:
         """Whether one more connection may be opened to the destination; if so, it is counted."""
-        if self._total and self._sum >= self._total:
+        own = self._open[destination]
+        if self._total and self._sum >= self._total - (reserve(self._total) if own else 0):
             return False
-        if self._each and self._open[destination] >= self._each:
+        if self._each and own >= self._each:
             return False
         self._open[destination] += 1
         self._sum += 1

@@ -24,6 +24,9 @@ IDLE_WAIT = 3.0
 FAIR_SHARE = 20
 # Connections that other workers end are not told to us: seconds until a destination without any asks again.
 _ASK_AGAIN = 1.0
+# Seconds for servers to answer QUIT when we end.
+_FAREWELL = 1.0
+_GIVEN_UP = Status(Disposition.DELAYED, "4.3.2", "The connection was given up here before the server answered.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +51,10 @@ class Destination:
         self._idle: list[tuple[Line, asyncio.TimerHandle]] = []
         self._waiting: deque[asyncio.Future[Line | Status]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._calls: set[asyncio.Task[None]] = set()
         self._opening = 0
         self._standing = 0
         self._asking: asyncio.TimerHandle | None = None
-
-    @property
-    def backlog(self) -> int:
-        """How many deliveries wait for a line."""
-        return len(self._waiting)
 
     @property
     def lines(self) -> int:
@@ -106,7 +105,10 @@ class Destination:
                 self._ask_later()
                 return
             self._opening += 1
-            self._own(asyncio.create_task(self._open(), name=f"call {self.name}"))
+            call = asyncio.create_task(self._open(), name=f"call {self.name}")
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
+            self._own(call)
 
     async def another(self, tried: Collection[Host]) -> Line | Status | None:
         """A new line to a host that was not tried yet; None where there is none, or no connection to be had."""
@@ -133,10 +135,12 @@ class Destination:
         self._idle.clear()
 
     async def close(self) -> None:
-        """End all idle lines in good order, and what is being opened. The lines in use are their users' to release."""
+        """End what is being opened at once, and idle lines in good order. Lines in use are their users' to release."""
         self.give_up_idle()
+        for task in self._calls:
+            task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=IDLE_WAIT)
+            await asyncio.wait(self._tasks, timeout=_FAREWELL)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -250,9 +254,11 @@ class Destination:
     def _disown(self, task: asyncio.Task[None]) -> None:
         """A task that was cancelled or failed by a mistake of ours must not leave anybody waiting."""
         self._tasks.discard(task)
-        mistake = asyncio.CancelledError() if task.cancelled() else task.exception()
-        while mistake is not None and (waiter := self._next_waiter()) is not None:
-            waiter.set_exception(mistake)
+        if task.cancelled():
+            self._all_fail(_GIVEN_UP)
+        elif mistake := task.exception():
+            while (waiter := self._next_waiter()) is not None:
+                waiter.set_exception(mistake)
 
 
 def _moment() -> float:

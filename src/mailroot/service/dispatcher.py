@@ -5,6 +5,8 @@ committed is delivered from memory. Only a settlement takes a recipient out of t
 """
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,17 +23,16 @@ from mailroot.routing.route import DropRoute, RelayRoute
 from mailroot.service.delivery import Delivery
 from mailroot.service.drop import DropCarrier
 from mailroot.service.ends import Ends, no_report_is_due
+from mailroot.service.probation import Probation
 from mailroot.service.remote import RemoteCarrier
+from mailroot.service.room import MOST_ENTRIES, Room
 from mailroot.service.rules import Rules
 
-_MOST_ENTRIES = 4_000
-_MOST_BYTES = 64 * 1024 * 1024
 _CLAIM_AT_ONCE = 500
 _DROP_AT_ONCE = 64
 _DROP_GATHERS = 0.01
 _LONGEST_SLEEP = 60.0
 _STORE_PATIENCE = 1.0
-_SURPLUS_WAIT = timedelta(seconds=20)
 _AFTER_MISTAKE = timedelta(minutes=5)
 
 
@@ -44,19 +45,23 @@ class Carriers:
 
 
 class Dispatcher:
-    """Works through one store of one virtual server. `rules` gives those in force at each attempt."""
+    """Works through one store of one virtual server. `rules` gives those in force at each attempt.
 
-    def __init__(self, store: QueueStore, rules: Callable[[], Rules], carriers: Carriers, ends: Ends) -> None:
+    `probation` is one for all dispatchers of the worker.
+    """
+
+    def __init__(
+        self, store: QueueStore, rules: Callable[[], Rules], carriers: Carriers, ends: Ends, probation: Probation
+    ) -> None:
         self._store = store
         self._rules = rules
         self._carriers = carriers
         self._ends = ends
         self._emit, self._now = ends.emit, ends.now
         self._work: set[asyncio.Task[None]] = set()
-        self._bytes = 0
-        self._entries = 0
+        self._room = Room(time.monotonic)
         self._wake = asyncio.Event()
-        self._alone = asyncio.Lock()
+        self._probation = probation
         self._loop = asyncio.get_running_loop()
         self._drops: list[Delivery] = []
         self._dropping: asyncio.Task[None] | None = None
@@ -66,12 +71,11 @@ class Dispatcher:
 
     def room(self, content: Content) -> bool:
         """Whether one more message may be worked on from memory."""
-        return not self._stopping and self._entries < _MOST_ENTRIES and self._bytes + content.size <= _MOST_BYTES
+        return not self._stopping and self._room.fits(content)
 
     def begin(self, entry: QueueEntry) -> None:
         """Start to work on an entry whose recipients are leased to us."""
-        self._entries += 1
-        self._bytes += entry.content.size
+        self._room.enter(entry.content)
         deliveries = self._deliveries(entry)
         if len(deliveries) == 1 and isinstance(deliveries[0].route, DropRoute) and not suspect(entry):
             self._drops.append(deliveries[0])
@@ -81,9 +85,8 @@ class Dispatcher:
             self._start(self._life(entry, deliveries))
 
     def _end(self, entry: QueueEntry) -> None:
-        self._entries -= 1
-        self._bytes -= entry.content.size
-        if self._entries < _MOST_ENTRIES // 2:
+        self._room.leave(entry.content)
+        if self._room.entries == MOST_ENTRIES // 2:
             self._wake.set()
 
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -114,8 +117,8 @@ class Dispatcher:
                 await self._sleep(pause)
 
     async def _claim(self) -> bool:
-        limit = min(_CLAIM_AT_ONCE, _MOST_ENTRIES - self._entries)
-        if limit <= 0 or self._bytes >= _MOST_BYTES:
+        limit = min(_CLAIM_AT_ONCE, self._room.left)
+        if limit <= 0:
             await self._sleep(_STORE_PATIENCE)
             return True
         leases = await self._store.claim(self._now(), limit)
@@ -152,6 +155,7 @@ class Dispatcher:
             while self._drops:
                 if len(self._drops) < _DROP_AT_ONCE and not self._stopping:
                     await asyncio.sleep(_DROP_GATHERS)  # the clients have had their answers: a larger group costs less
+                await self._probation.enter()
                 group, self._drops = self._drops[:_DROP_AT_ONCE], self._drops[_DROP_AT_ONCE:]
                 await self._drop_group(group)
         finally:
@@ -161,6 +165,7 @@ class Dispatcher:
         try:
             outcomes = await self._carriers.drop.carry_all(group)
         except Exception:  # the mistake is that of one delivery: each is tried alone, and the one is found
+            self._probation.leave()
             for delivery in group:
                 self._start(self._life(delivery.entry, [delivery]))
             return
@@ -176,21 +181,40 @@ class Dispatcher:
             for delivery in group:
                 await self._after_mistake(delivery, mistake)
         finally:
+            self._probation.leave()
             for delivery in group:
                 self._end(delivery.entry)
 
     async def _life(self, entry: QueueEntry, deliveries: list[Delivery]) -> None:
-        """All deliveries of an entry, side by side."""
+        """All that is done with an entry; whatever goes wrong, it stays in the queue."""
         try:
             if suspect(entry):
-                async with self._alone:
+                async with self._probation.alone():
                     await self._on_probation(entry, deliveries)
             else:
-                await self._deliver_all(deliveries)
+                await self._in_company(deliveries)
+        except StoreFailed as fault:
+            self._ends.store_failed(fault)
+        except Exception as mistake:  # of Badmail or the store: without this the lease would last
+            await self._put_off(entry, mistake)
         finally:
             self._end(entry)
 
+    async def _in_company(self, deliveries: list[Delivery]) -> None:
+        await self._probation.enter()
+        try:
+            await self._deliver_all(deliveries)
+        finally:
+            self._probation.leave()
+
+    async def _put_off(self, entry: QueueEntry, mistake: Exception) -> None:
+        """Leave an entry to the queue for a while. Where that fails too, its lease ends with the process."""
+        self._emit(EVENTS.task_failed, server=self._rules().key, task=f"entry {entry.key}", cause=repr(mistake))
+        with contextlib.suppress(Unavailable):
+            await self._store.release(entry.key, [one.number for one in entry.pending], self._now() + _AFTER_MISTAKE)
+
     async def _deliver_all(self, deliveries: list[Delivery]) -> None:
+        """The deliveries of an entry, side by side."""
         if len(deliveries) == 1:
             await self._guarded(deliveries[0])
         else:
@@ -209,20 +233,26 @@ class Dispatcher:
         """One attempt and its settlement."""
         route = delivery.route
         if isinstance(route, RelayRoute):
-            if not self._carriers.remote.ready(route.destination):
-                await self._give_back(delivery)
+            content = delivery.entry.content
+            if not self._room.take(route.destination, content):
+                await self._give_back(delivery, route.destination)
                 return
-            outcome = await self._carriers.remote.carry(delivery)
+            try:
+                outcome = await self._carriers.remote.carry(delivery)
+            finally:
+                self._room.give(route.destination, content)
         elif isinstance(route, DropRoute):
             outcome = await self._carriers.drop.carry(delivery)
         else:
             outcome = {one.number: route.status for one in delivery.pending}
         await self._settle([(delivery, outcome)])
 
-    async def _give_back(self, delivery: Delivery) -> None:
-        """A destination that has all the work it can take gets its surplus back from the queue later."""
+    async def _give_back(self, delivery: Delivery, destination: str) -> None:
+        """A destination that has its share of the room gets the surplus from the queue later."""
         numbers = [one.number for one in delivery.pending]
-        await self._store.release(delivery.entry.key, numbers, self._now() + _SURPLUS_WAIT)
+        wait = timedelta(seconds=self._room.surplus_wait(destination))
+        await self._store.release(delivery.entry.key, numbers, self._now() + wait)
+        self._wake.set()
 
     # -- settlements
 
@@ -304,6 +334,7 @@ class Dispatcher:
             return
         numbers = [one.number for one in entry.pending]
         await self._store.release(entry.key, numbers, self._now() + _AFTER_MISTAKE)
+        self._wake.set()
 
     async def _set_aside(self, entry: QueueEntry, cause: str) -> None:
         await self._ends.set_aside(entry, cause)

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import StoreFailed
-from mailroot.mail.status import Disposition, Status
-from mailroot.queue.entry import Pending, QueueEntry, SealedDraft
+from mailroot.mail.status import Disposition
+from mailroot.queue.entry import QueueEntry, SealedDraft
 from mailroot.queue.settle import Settled
 from mailroot.service.badmail import Badmail
 from mailroot.service.reports import Made, Reported, Reporting, Undeliverable

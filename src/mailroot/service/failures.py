@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mailroot.mail.status import Status
 from mailroot.routing.exchangers import Host
 
-# Seconds for which a host is left alone: doubled with each failure in a row. Shorter than any retry interval in use.
+# Seconds for which a host is left alone: doubled with each failure in a row.
 FIRST_REST = 30.0
 LONGEST_REST = 300.0
 # A failure is forgotten when the host was left alone for so many times its rest.
@@ -22,16 +22,20 @@ class _Failure:
 
 
 class FailedHosts:
-    """Which hosts failed a short time ago, and how. Times are seconds of a clock that never goes back."""
+    """Which hosts failed a short time ago, and how. Times are seconds of a clock that never goes back.
 
-    def __init__(self) -> None:
+    `longest_rest` must be shorter than the waits between attempts, or attempts would be made up from memory.
+    """
+
+    def __init__(self, longest_rest: float = LONGEST_REST) -> None:
+        self._longest = min(longest_rest, LONGEST_REST)
         self._failures: OrderedDict[Host, _Failure] = OrderedDict()
 
     def failed(self, host: Host, status: Status, moment: float) -> None:
         """Remember that a host could not be used."""
         last = self._failures.pop(host, None)
         fresh = last is not None and moment < last.until + last.rest * _FORGET_AFTER
-        rest = min(last.rest * 2, LONGEST_REST) if last is not None and fresh else FIRST_REST
+        rest = min(last.rest * 2 if last is not None and fresh else FIRST_REST, self._longest)
         self._failures[host] = _Failure(moment + rest, rest, status)
         if len(self._failures) > _HOSTS:
             self._failures.popitem(last=False)
@@ -39,6 +43,10 @@ class FailedHosts:
     def answered(self, host: Host) -> None:
         """Forget what a host did: it works."""
         self._failures.pop(host, None)
+
+    def forget(self) -> None:
+        """Forget all failures."""
+        self._failures.clear()
 
     def status(self, host: Host, moment: float) -> Status | None:
         """How the host failed, while it is to be left alone; None when it may be tried."""

@@ -54,6 +54,8 @@ async def show(world: World, key: str) -> dict[str, object] | None:
 async def retry(world: World, key: str) -> int:
     """Make an entry due now, or every one where `key` is ""; how many recipients that are."""
     changed = 0
+    for each in world.servers.values():
+        each.parts.carriers.remote.try_again()
     for server, shard in _shards(world):
         count = await shard.store.retry(key, world.now())
         if count:

@@ -56,7 +56,7 @@ class Intake:
         return self.store.commit(draft)
 
     def accepted(self, entry: QueueEntry, recipients: int, leased: bool) -> None:
-        """Tell of the message, and have its delivery begin with the next turn of the loop: the client's 250 goes first."""
+        """Tell of the message, and have its delivery begin with the loop's next turn: the client's 250 goes first."""
         self.emit(
             EVENTS.accepted,
             server=self.key,

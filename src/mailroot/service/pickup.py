@@ -6,19 +6,20 @@ it was committed before. Whatever is unavailable meanwhile, the file stays claim
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 from mailroot.edge.badmailfolder import Reason
+from mailroot.edge.durable import fault_of
 from mailroot.edge.folder import Permissions
 from mailroot.edge.pickupfolder import Busy, Claimed, PickupFolder, Unfit
 from mailroot.edge.watch import FolderWatch
 from mailroot.mail.envelope import Envelope
 from mailroot.mail.events import EVENTS, Emit
-from mailroot.mail.faults import Misconfigured, Unavailable
+from mailroot.mail.faults import Misconfigured, StoreFailed, Unavailable
 from mailroot.mail.message import Content
 from mailroot.mail.pickup import Malformed, PickupHead
 from mailroot.mail.pickuplines import Dots
@@ -31,6 +32,7 @@ _SCAN = 10_000  # names of one look into the folder
 _GROUP = 200  # files that share their syncs and the store's transactions
 _CHUNK = 20  # files that are claimed in one go before the loop has its turn
 _SOON, _LATE = 0.25, 60.0  # seconds until what failed is tried again: the first time, at most
+_UNUSABLE = 2.0  # seconds until folders that cannot be used are tried again
 _REMEMBERED = 100_000  # odd names that are remembered so as to be told once
 
 _Given = ParamSpec("_Given")
@@ -95,7 +97,8 @@ class PickupWorld:
 
     `receive` completes a message's header, or refuses it. `room` tells whether a message may be leased to this worker
     with its commit; `committed` is given each new entry, and whether it was.
-    `new_content` makes the file of a large content, which belongs to the store from the commit on.
+    `new_content` makes the file of a large content, which belongs to the store from the commit on. `store_failed` hears
+    that the store is beyond use: the files stay claimed for the next process.
     """
 
     server: str
@@ -107,6 +110,7 @@ class PickupWorld:
     new_content: Callable[[], NewContent]
     emit: Emit
     now: Callable[[], datetime]
+    store_failed: Callable[[StoreFailed], None]
 
 
 @dataclass(slots=True)
@@ -130,23 +134,50 @@ class PickupRole:
         self._unfinished: dict[str, tuple[Claimed, _Wait]] = {}
 
     async def run(self) -> None:
-        """Recover what a former run claimed, then take files for ever. Raises `OSError` where a folder cannot be used.
+        """Recover what a former run claimed, then take files for ever.
 
         Only one worker of a server takes files at a time; the others wait for it to end.
         """
+        await self._lasting(self._take_files)
+
+    async def recover(self) -> None:
+        """Finish what a worker that is no more has claimed."""
+        await self._lasting(self._finish_claims)
+
+    async def _lasting(self, work: Callable[[PickupFolder], Awaitable[None]]) -> None:
+        """Work on the folders to the end; where they cannot be used (a full disk), say so, wait and begin again."""
+        try:
+            while True:
+                try:
+                    return await self._opened(work)
+                except OSError as fault:
+                    cause = str(fault_of(fault, "Pickup"))
+                    self._world.emit(EVENTS.pickup_failed, server=self._world.server, cause=cause)
+                    await asyncio.sleep(_UNUSABLE)
+        finally:
+            self._thread.shutdown(wait=False)
+
+    async def _opened(self, work: Callable[[PickupFolder], Awaitable[None]]) -> None:
         places = self._places
         folder = PickupFolder(places.pickup, places.claims, places.lock, places.permissions)
         try:
-            for claimed in folder.unfinished():
-                self._unfinished[claimed.claim] = (claimed, _Wait(0.0))
-            await self._finish_unfinished(folder)
-            while not folder.own():
-                await asyncio.sleep(self._rules().rescan.total_seconds())
-                await self._finish_unfinished(folder)
-            await self._watch(folder)
+            self._unfinished = {claimed.claim: (claimed, _Wait(0.0)) for claimed in folder.unfinished()}
+            await work(folder)
         finally:
-            self._thread.shutdown(wait=False)
             folder.close()
+
+    async def _take_files(self, folder: PickupFolder) -> None:
+        await self._finish_unfinished(folder)
+        while not folder.own():
+            await asyncio.sleep(self._rules().rescan.total_seconds())
+            await self._finish_unfinished(folder)
+        await self._watch(folder)
+
+    async def _finish_claims(self, folder: PickupFolder) -> None:
+        await self._finish_unfinished(folder)
+        while self._unfinished:
+            await asyncio.sleep(self._pause())
+            await self._finish_unfinished(folder)
 
     async def _watch(self, folder: PickupFolder) -> None:
         if folder.folder.world_writable:
@@ -213,6 +244,9 @@ class PickupRole:
                 await self._refuse(folder, claimed, draft.cause)
         except FileNotFoundError:
             return True  # an operator removed it
+        except StoreFailed as fault:
+            self._world.store_failed(fault)
+            return False
         except (OSError, Unavailable, Misconfigured):
             self._try_again(claimed)
             return False

@@ -22,10 +22,8 @@ from mailroot.wire.offer import Mail
 
 # A line that went stale is replaced; each idle one may have, but not for ever.
 _STALE_LINES = 5
-# Deliveries that wait for one destination beyond these only take room.
+# Seconds between looks at whether a retired carrier has nothing left to do.
 _RETIRING = 0.5
-_RETIRING = 0.5
-_BACKLOG = 500
 # Beyond so many, destinations without work are forgotten.
 _DESTINATIONS = 10_000
 _UNFIT = Status(Disposition.FAILED, "5.6.7", "The address needs SMTPUTF8, which the server does not offer.")
@@ -50,7 +48,9 @@ class RemoteCarrier:
         delivery = way.settings.delivery
         ours = Surroundings(delivery.fqdn, is_local, is_bound_by(way.bindings), delivery.private_exchangers)
         guide = Guide(way.resolver, ours)
-        self._means = Means(way.server, way.settings, guide, Allotment(way.limit), FailedHosts(), way.emit)
+        self._means = Means(
+            way.server, way.settings, guide, Allotment(way.limit), FailedHosts(_longest_rest(way)), way.emit
+        )
         self._destinations: dict[tuple[str, int, bool], Destination] = {}
 
     async def carry(self, delivery: Delivery) -> Mapping[int, Status]:
@@ -63,16 +63,14 @@ class RemoteCarrier:
             return dict.fromkeys((pending.number for pending in delivery.pending), barrier)
         return await self._serve(delivery, self._destination(route))
 
-    def ready(self, destination: str) -> bool:
-        """Whether further deliveries to the destination would be under way soon; if not, they are better given back."""
-        return self.backlog(destination) < _BACKLOG
-
-    def backlog(self, destination: str) -> int:
-        """How many deliveries wait for a connection to the destination (`RelayRoute.destination`)."""
-        return sum(each.backlog for each in self._destinations.values() if each.name == destination)
+    def try_again(self) -> None:
+        """Forget which hosts failed: an operator knows better."""
+        self._means.failures.forget()
 
     async def retire(self) -> None:
         """Let what is under way end, however long it takes, then close. Nothing new may be given to this carrier."""
+        for destination in self._destinations.values():
+            destination.give_up_idle()
         while not all(destination.quiet for destination in self._destinations.values()):
             await asyncio.sleep(_RETIRING)
         await self.close()
@@ -154,6 +152,11 @@ class RemoteCarrier:
         )
         outcome.statuses.update(unfit)
         return outcome
+
+
+def _longest_rest(way: Way) -> float:
+    """Seconds: half the shortest wait between attempts, so that every attempt on a failed host is one."""
+    return min(wait.total_seconds() for wait in way.settings.delivery.retry_intervals) / 2
 
 
 def _plain(pending: Pending) -> bool:

@@ -1,4 +1,4 @@
-"""One virtual server's rules: what one revision of the settings means. Immutable; a session keeps those it began with."""
+"""One virtual server's rules: what one revision of the settings means. A session keeps those that it began with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

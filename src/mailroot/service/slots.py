@@ -1,6 +1,7 @@
 """Where each shared count stands: sessions and outgoing connections by virtual server, connections by destination."""
 
 from mailroot.edge.sharedcounts import DESTINATION_SLOTS, SharedCounts, destination_slot
+from mailroot.service.connections import reserve
 from mailroot.settings.service import Settings
 
 
@@ -39,9 +40,10 @@ class SharedLimit:
     def take(self, destination: str) -> bool:
         """Whether one more connection may be opened to the destination; if so, it is counted."""
         slot = self._destinations + destination_slot(destination)
-        if self._total and self._counts.total(self._all) >= self._total:
+        own = self._counts.total(slot)
+        if self._total and self._counts.total(self._all) >= self._total - (reserve(self._total) if own else 0):
             return False
-        if self._each and self._counts.total(slot) >= self._each:
+        if self._each and own >= self._each:
             return False
         self._counts.add(self._worker, self._all, 1)
         self._counts.add(self._worker, slot, 1)

@@ -23,6 +23,7 @@ from mailroot.service.world import World
 from mailroot.settings.service import Settings
 
 FAILED = 75  # EX_TEMPFAIL: the supervisor starts another worker, which recovers the shard
+_FAILED_PATIENCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +185,10 @@ class Worker:
             self.over.set_result(code)
 
     async def close(self) -> int:
-        """End all roles within the time that settings give."""
-        await self._world.close(self._world.patience)
-        return self.over.result() if self.over.done() else 0
+        """End all roles within the time that settings give; soon where the queue failed and nothing can be settled."""
+        code = self.over.result() if self.over.done() else 0
+        await self._world.close(_FAILED_PATIENCE if code == FAILED else self._world.patience)
+        return code
 
     def _fail(self, _cause: str) -> None:
         """The queue cannot be trusted any more: another process recovers it."""

@@ -16,7 +16,7 @@ from mailroot.service.worker import Birth, run_worker
 
 # Opening a shard after a crash reads its whole log; a worker that needs longer than this hangs.
 _READY_PATIENCE = 300.0
-_FIRST_PAUSE, _LONGEST_PAUSE, _SOUND_AFTER = 0.05, 10.0, 30.0
+_FIRST_PAUSE, _LONGEST_PAUSE, _SOUND_AFTER = 0.05, 2.0, 10.0
 # A worker whose line has ended is about to end; one that does not is cut off from us and of no use.
 _SILENT_PATIENCE = 30.0
 

@@ -30,6 +30,7 @@ from mailroot.service.ends import Ends
 from mailroot.service.intake import Intake
 from mailroot.service.pickedup import receipt
 from mailroot.service.pickup import PickupPlaces, PickupRole, PickupRules, PickupWorld
+from mailroot.service.probation import Probation
 from mailroot.service.remote import RemoteCarrier, Way
 from mailroot.service.reports import Identity, Naming, Reporting, StormCap
 from mailroot.service.rules import Rules, rules_of
@@ -73,6 +74,7 @@ class World:
         self._prepared: Prepared | None = None
         self.servers: dict[str, ServerAtWork] = {}
         self.now = utc_now
+        self._probation = Probation()
         self._run = Run(
             number=number,
             counts=counts,
@@ -144,15 +146,15 @@ class World:
         ends = Ends(self._reporting(current), badmail, self.emit, self.now, self._store_failed(key))
         carriers = Carriers(drop, self._remote(rules))
         shards = [
-            Shard(name, store, Dispatcher(store, lambda: current.rules, carriers, ends))
+            Shard(name, store, Dispatcher(store, lambda: current.rules, carriers, ends, self._probation))
             for name in self._shard_names(Path(settings.home))
             for store in [await self._store(key, name, settings)]
         ]
         intake = self._intake(key, shards[0], drop)
         prefix = f"{secrets.token_hex(3)}{self._run.number}-"
         sessions = Sessions(rules, intake, self._session_count(key), prefix)
-        pickup = self._pickup(current, intake, badmail, shards[0].name)
-        return ServerAtWork(Parts(current, sessions, shards, carriers, badmail, pickup, self.emit))
+        pickups = [self._pickup(current, self._intake(key, one, drop), badmail, one.name) for one in shards]
+        return ServerAtWork(Parts(current, sessions, shards, carriers, badmail, pickups, self.emit))
 
     async def _store(self, key: str, shard: str, settings: VirtualServer) -> SqliteQueue:
         def set_aside(entry: str, cause: str) -> None:
@@ -168,7 +170,7 @@ class World:
 
     def _shard_names(self, home: Path) -> list[str]:
         """Our own shard first, then our share of those whose workers are no more (design: shards)."""
-        number, workers = self._run.number, self._settings.service.workers
+        number, workers = self._run.number, self._run.counts.workers
         own = f"w{number}"
         found = sorted(path.stem for path in (home / "Queue").glob("*.db"))
         ours = {f"w{each}" for each in range(workers)}
@@ -220,6 +222,7 @@ class World:
             new_content=intake.create_content,
             emit=self.emit,
             now=self.now,
+            store_failed=intake.store_failed,
         )
         return lambda: PickupRole(places(), rules, world)
 
