@@ -39,7 +39,7 @@ def state_after(key: str, state: str, word: str) -> str:
     """The state of the virtual server `key` after an operation. Raises `Misconfigured` where it cannot be done."""
     after = _AFTER.get((state, word))
     if after is None:
-        raise Misconfigured(f"the virtual server {key} is {state}; start it: mailroot server start {key}")
+        raise Misconfigured(f"the virtual server {key} is {state}; start it: ./mailroot server start {key}")
     return after
 
 

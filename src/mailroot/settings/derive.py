@@ -24,7 +24,7 @@ and `set` keeps the comments of the file. Without a file, `set` makes one of the
   that are added or removed need a restart of the service.
 - **Secrets**: `"$NAME"` takes one from the environment, `password_file` from a file. A settings file with a password
   in it must be readable by its owner only (`chmod 600`).
-- Options marked *not built yet* are known, and a value that would promise something is refused.
+- Options marked *not built yet* are known. A value that would promise something is refused; a default has no effect.
 """
 
 

@@ -43,6 +43,11 @@ def _signs_in(value: Authentication) -> bool:
     return value is not Authentication.ANONYMOUS
 
 
+def _never(_value: object) -> bool:
+    """For options whose default already asks: the reference page says that they have no effect yet."""
+    return False
+
+
 def _demands_tls(value: OutboundTls) -> bool:
     return value in {OutboundTls.REQUIRE, OutboundTls.VERIFY}
 
@@ -55,6 +60,8 @@ _ADDRESSES = "write the addresses or networks instead"
 
 UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("service.queue", lambda value: value != "embedded", "A queue on PostgreSQL", 'write "embedded"'),
+    Unbuilt("service.start", _never, "Installation as a service of the system", _NONE),
+    Unbuilt("admin.listen", _never, "Administration by browser and REST; nothing listens there", _NONE),
     Unbuilt(
         _SERVER + "access.anonymous",
         _is_off,
@@ -75,6 +82,7 @@ UNBUILT: tuple[Unbuilt, ...] = (
         _SERVER + "delivery.security.authentication", _signs_in, "Signing in to other servers", 'write "anonymous"'
     ),
     Unbuilt(_SERVER + "delivery.security.tls", _demands_tls, "TLS to other servers", 'write "opportunistic" or "off"'),
+    Unbuilt(_SERVER + "general.log.enabled", _never, "The protocol log; the event log is kept", _NONE),
     Unbuilt(_SERVER + "general.log.format", lambda value: value is not LogFormat.W3C, "A choice of log formats", _NONE),
     Unbuilt(_SERVER + "ldap_routing.enabled", _is_set, "LDAP routing", _OFF),
     Unbuilt(_DOMAIN + "hold", _is_set, "Holding mail for ETRN and ATRN", _OFF),
