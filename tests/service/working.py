@@ -97,6 +97,12 @@ class FaultyQueue(MemoryQueue):
         self.faults: dict[str, list[Exception]] = {}
         self.poison = ""
         self.settled: list[Any] = []
+        self.drafts: list[SealedDraft] = []
+
+    async def commit(self, draft: SealedDraft) -> QueueEntry | None:
+        self._fail("commit")
+        self.drafts.append(draft)
+        return await super().commit(draft)
 
     def _fail(self, method: str) -> None:
         waiting = self.faults.get(method)
