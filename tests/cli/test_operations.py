@@ -141,6 +141,16 @@ def test_O05_tables_on_a_terminal_are_neutral_and_keep_markup_as_text(
     assert "\u202e" not in said
 
 
+def test_a_row_that_does_not_fit_the_terminal_becomes_a_block_in_which_nothing_is_broken(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    screen.show_rows(["server", "recipient"], [ROW, ROW], json_wanted=False)
+    block = f"server     default\nrecipient  {ROW['recipient']}\n"
+    assert capsys.readouterr().out == f"{block}\n{block}"
+
+
 def test_a_control_socket_is_reached_at_the_end_of_a_long_path(tmp_path: Path) -> None:
     file = tmp_path.joinpath(*["a-folder-with-a-long-name"] * 8, "mailroot.toml")
     file.parent.mkdir(parents=True)

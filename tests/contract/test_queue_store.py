@@ -242,6 +242,16 @@ async def test_M11_a_clock_that_jumps_back_postpones_nobody_beyond_the_longest_w
     assert len(await store.claim(clock.moment, 10)) == 1
 
 
+async def test_M11_a_claim_whose_moment_was_read_before_a_settlement_is_no_jump_of_the_clock(
+    store: QueueStore, clock: Clock
+) -> None:
+    entry = await committed(store)
+    before, clock.moment = NOON, NOON + timedelta(milliseconds=2)
+    waiting = replace(entry.pending[0], attempts=1, due=clock.moment + 4 * HOUR, last=LATER)
+    await store.settle(Settlement(entry.key, deferred=(waiting,)))
+    assert list(await store.claim(before, 10)) == []
+
+
 async def test_M11_a_wait_that_was_asked_for_is_no_jump_of_the_clock(store: QueueStore) -> None:
     entry = await committed(store)
     await store.release(entry.key, [0], NOON + timedelta(days=30))

@@ -18,7 +18,7 @@ from tests.live.running import service, until
 from tests.peers.smtp import Peer
 
 KILLS = 6
-MOST_REPEATED = 4  # of each kill: the one under way, and a group that waits for its sync
+MOST_REPEATED = 20  # of each kill: the one under way, and those whose settlement waits for a sync; a slow disk has more
 
 
 @contextmanager

@@ -43,7 +43,7 @@ Send a first message by SMTP:
   python3 -c '{smtp}'
 or by the Pickup folder:
   printf 'x-sender: {sender}\\r\\nx-receiver: {recipient}\\r\\n{message}' > {pickup}
-It is then in {Path(server.home, "Drop")}. To keep settings of your own: mailroot set KEY VALUE (docs/settings.md)
+It is then in {Path(server.home, "Drop")}. To keep settings of your own: ./mailroot set KEY VALUE (docs/settings.md)
 """
 
 

@@ -87,12 +87,33 @@ def _show_table(columns: Sequence[str], rows: Iterable[Row]) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    rows = list(rows)
+    console = Console(highlight=False)
+    if _width(columns, rows) > console.width:
+        _show_blocks(columns, rows)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(name)
     for row in rows:
         table.add_row(*(Text(cell(row.get(name))) for name in columns))
-    Console().print(table)
+    console.print(table)
+
+
+def _width(columns: Sequence[str], rows: Sequence[Row]) -> int:
+    """How wide a table of these rows is, with two blanks between its columns."""
+    longest = (max([len(name), *(len(cell(row.get(name))) for row in rows)]) for name in columns)
+    return sum(longest) + 2 * (len(columns) - 1)
+
+
+def _show_blocks(columns: Sequence[str], rows: Iterable[Row]) -> None:
+    """A block a row: where the table does not fit, names that are to be copied must not be broken."""
+    margin = max(len(name) for name in columns)
+    for number, row in enumerate(rows):
+        if number:
+            print()
+        for name in columns:
+            print(f"{name:{margin}}  {cell(row.get(name))}")
 
 
 def show_facts(facts: Row, *, json_wanted: bool) -> None:

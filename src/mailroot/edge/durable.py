@@ -26,7 +26,7 @@ def translated(what: str) -> Iterator[None]:
 
 def fault_of(fault: OSError, what: str) -> Unavailable | Misconfigured:
     """The fault in our words: `what` failed, for which path and why."""
-    text = f"{what}: {fault.filename or ''}: {fault.strerror or fault}"
+    text = ": ".join(str(part) for part in (what, fault.filename, fault.strerror or fault) if part)
     if fault.errno in _FULL:
         return DiskFull(text)
     if fault.errno in _OPERATOR:

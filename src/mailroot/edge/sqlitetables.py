@@ -34,6 +34,7 @@ from mailroot.edge.sqliterows import (
 )
 from mailroot.mail.message import Content
 from mailroot.queue.entry import Pending, QueueEntry, Settlement
+from mailroot.queue.schedule import CLOCK_SLACK
 
 _SQL = queries("queue.sql")
 _LAST_PLACE = (1 << 63) - 1
@@ -81,7 +82,7 @@ class Tables:
 
     def expect_waits_of(self, longest: timedelta) -> None:
         """Take a due further ahead than this, or than any that is set from now on, for a clock that jumped back."""
-        self._longest_wait = max(self._longest_wait, longest // timedelta(microseconds=1))
+        self._longest_wait = max(self._longest_wait, (longest + CLOCK_SLACK) // timedelta(microseconds=1))
 
     # --- commit ---------------------------------------------------------------------------------------------------
 

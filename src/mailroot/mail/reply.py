@@ -53,7 +53,7 @@ class ReplyRow(NamedTuple):
         return Reply(self.code, self.enhanced, (text,))
 
 
-# "facts" is the predecessor's behaviour as its public documents and logs show it.
+# "facts" is the predecessor's behaviour as its public documents and logs show it: docs/predecessor.md, by section.
 REPLY_ROWS: dict[str, ReplyRow] = {
     # connection
     "greeting": ReplyRow(220, "", "{fqdn} {banner} ready at  {date} ", "facts 5.1"),

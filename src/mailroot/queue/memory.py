@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from mailroot.queue.entry import Lease, Listed, Pending, QueueEntry, SealedDraft, Settlement
+from mailroot.queue.schedule import CLOCK_SLACK
 
 _UNTIL = datetime.max.replace(tzinfo=UTC)
 
@@ -53,7 +54,7 @@ class MemoryQueue:
 
     async def claim(self, now: datetime, limit: int) -> Sequence[Lease]:
         """See `QueueStore.claim`."""
-        horizon = now + self._longest_wait
+        horizon = now + self._longest_wait + CLOCK_SLACK
         free = list(self._free())
         due = [(key, pending) for key, pending in free if pending.due <= now]
         misdated = [(key, pending) for key, pending in free if pending.due > horizon]
@@ -114,7 +115,7 @@ class MemoryQueue:
         if not dues:
             return None
         now = self._now()
-        return now if max(dues) > now + self._longest_wait else min(dues)
+        return now if max(dues) > now + self._longest_wait + CLOCK_SLACK else min(dues)
 
     async def failed(self, key: str) -> int:
         """See `QueueStore.failed`; 0 where there is no such entry."""

@@ -8,6 +8,10 @@ from datetime import datetime, timedelta
 
 from mailroot.queue.entry import Pending
 
+# Stores take a due further ahead than the longest wait for a clock that jumped back. A claim's moment is read before
+# settlements that are made durable ahead of it; this much is no jump.
+CLOCK_SLACK = timedelta(minutes=1)
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPlan:

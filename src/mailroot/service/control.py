@@ -9,16 +9,15 @@ import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from mailroot import __version__
 from mailroot.edge.listening import bound_port, open_private, shown
-from mailroot.mail.events import EVENTS
+from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import Fault, Misconfigured
+from mailroot.service.reload import Reloaded
+from mailroot.service.state import State
 from mailroot.settings.change import Problems
-
-if TYPE_CHECKING:
-    from mailroot.service.supervisor import Supervisor
 
 _LONGEST_REQUEST = 64 * 1024
 _PATIENCE = 60.0
@@ -27,12 +26,30 @@ _MOST_ROWS = 1_000
 Arguments = Mapping[str, Any]
 
 
+class Service(Protocol):
+    """What is controlled (`service.supervisor`)."""
+
+    @property
+    def state(self) -> State:
+        """What the supervisor knows."""
+
+    @property
+    def emit(self) -> Emit:
+        """Where events go."""
+
+    async def change_state(self, key: str, word: str) -> str:
+        """Start, stop, pause or continue a virtual server; its state then."""
+
+    async def reload(self) -> Reloaded | Problems:
+        """Read the settings again and put them in force."""
+
+
 class Control:
     """Serves the control socket for as long as it is entered."""
 
-    def __init__(self, supervisor: "Supervisor", path: Path) -> None:
-        self._supervisor = supervisor
-        self._state = supervisor.state
+    def __init__(self, service: Service, path: Path) -> None:
+        self._service = service
+        self._state = service.state
         self._path = path
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
@@ -81,7 +98,7 @@ class Control:
         except Fault as fault:
             return {"ok": False, "error": str(fault)}
         except Exception as mistake:  # the outermost frame of a request: the service goes on, and who asked is told
-            self._supervisor.emit(EVENTS.task_failed, server="", task=operation, cause=repr(mistake))
+            self._service.emit(EVENTS.task_failed, server="", task=operation, cause=repr(mistake))
             return {"ok": False, "error": f"{operation} failed by a mistake of the program: {mistake!r}"}
 
     # -- the service and its virtual servers
@@ -127,7 +144,7 @@ class Control:
     def _change(self, word: str) -> Callable[[Arguments], Awaitable[object]]:
         async def change(arguments: Arguments) -> object:
             key = self._key(arguments)
-            return {"server": key, "state": await self._supervisor.change_state(key, word)}
+            return {"server": key, "state": await self._service.change_state(key, word)}
 
         return change
 
@@ -198,7 +215,7 @@ class Control:
     # -- settings
 
     async def _reload(self, _arguments: Arguments) -> object:
-        answer = await self._supervisor.reload()
+        answer = await self._service.reload()
         if isinstance(answer, Problems):
             raise Misconfigured(str(answer))
         return {

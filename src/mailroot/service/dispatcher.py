@@ -63,8 +63,8 @@ class Dispatcher:
         self._emit, self._now = ends.emit, ends.now
         self._work: set[asyncio.Task[None]] = set()
         self._room = Room(time.monotonic)
-        self._leases = Leases(store, ends.now)
         self._wake = asyncio.Event()
+        self._leases = Leases(store, ends.now, self.wake)
         self._probation = probation
         self._loop = asyncio.get_running_loop()
         self._drops: list[Delivery] = []

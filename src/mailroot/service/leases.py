@@ -20,9 +20,11 @@ _Result = TypeVar("_Result")
 class Leases:
     """What a store is told of leases. While its disk is full it is asked again; only `StoreFailed` is raised."""
 
-    def __init__(self, store: QueueStore, now: Callable[[], datetime]) -> None:
+    def __init__(self, store: QueueStore, now: Callable[[], datetime], wake: Callable[[], None]) -> None:
+        """`wake` is called when recipients went back, so that their due is known to who claims them."""
         self._store = store
         self._now = now
+        self._wake = wake
         self._abandoned: list[QueueEntry] = []
 
     async def settle(self, settlements: Sequence[Settlement], patient: bool = False) -> Sequence[QueueEntry]:
@@ -33,6 +35,7 @@ class Leases:
         """Give recipients back unused; they are due again after `wait`."""
         numbers = [one.number for one in pending]
         await self._insist(lambda: self._store.release(key, numbers, self._now() + wait))
+        self._wake()
 
     async def failed(self, key: str) -> int:
         """Count one more failure of the work on an entry; how many there were."""

@@ -22,7 +22,7 @@ from mailroot.wire.offer import Mail
 
 # A line that went stale is replaced; each idle one may have, but not for ever.
 _STALE_LINES = 5
-# Seconds between two looks whether a carrier that was replaced is done.
+# Seconds between looks at whether a retired carrier has nothing left to do.
 _RETIRING = 0.5
 # Beyond so many, destinations without work are forgotten.
 _DESTINATIONS = 10_000

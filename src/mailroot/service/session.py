@@ -6,17 +6,27 @@ Not responsible for any decision (`service.answers`), for syntax (`wire.server`)
 
 import asyncio
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.service.answers import ANSWERS, Answers
 from mailroot.wire.server import ServerEngine
 
-if TYPE_CHECKING:
-    from mailroot.service.sessions import Sessions
-
 # Replies are small: when a transport's buffer of them is full (64 KiB), the peer does not read, and has this long to.
 _WRITE_PATIENCE = 60.0
+
+
+class Registry(Protocol):
+    """Who lets sessions in and keeps them (`service.sessions`)."""
+
+    def open(self, session: "Session") -> tuple[ServerEngine, Answers, Reply]:
+        """Let a client in, or not: what its session works with, and the first reply."""
+
+    def close(self, session: "Session") -> None:
+        """A session is over."""
+
+    def mistake(self, session: "Session", mistake: Exception) -> None:
+        """A programming mistake ended a session."""
 
 
 class Session(asyncio.Protocol):
@@ -41,7 +51,7 @@ class Session(asyncio.Protocol):
     _engine: ServerEngine
     _answers: Answers
 
-    def __init__(self, sessions: "Sessions", loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, sessions: Registry, loop: asyncio.AbstractEventLoop) -> None:
         self._sessions = sessions
         self._loop = loop
         self._transport: asyncio.Transport | None = None

@@ -103,7 +103,7 @@ def parse_smart_host(value: object) -> SmartHost:
         ipaddress.ip_address(host)
     except ValueError:
         raise ValueError(wanted) from None
-    raise ValueError(f'an address stands in brackets: "[{host}]"')
+    raise ValueError(f'an address stands in brackets: "[{host}]{f":{port}" if port else ""}"')
 
 
 def _parse_smart_hosts(value: object) -> tuple[SmartHost, ...]:
