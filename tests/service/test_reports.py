@@ -1,6 +1,8 @@
 """Who is told of what, and who cannot be."""
 
 import itertools
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 
@@ -8,6 +10,7 @@ import pytest
 
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Body, Envelope, Notify, Recipient, Return
+from mailroot.mail.faults import Unavailable
 from mailroot.mail.message import BytesContent
 from mailroot.mail.report import Kind
 from mailroot.mail.status import Disposition, Status
@@ -190,3 +193,21 @@ def test_another_programs_bounce_detector_finds_the_failed_recipient() -> None:
     bounce = pytest.importorskip("flufl.bounce")
     message = message_from_bytes(text_of(told(final((pending(), FAILED)))))
     assert bounce.all_failures(message) == (set(), {b"r0@example.net"})
+
+
+class Damaged:
+    """A content of which only the beginning can be read."""
+
+    size = 4096
+    in_memory = True
+
+    def pieces(self) -> Iterator[bytes]:
+        yield TEXT
+        raise Unavailable("damaged")
+
+
+def test_a_sender_is_told_even_where_the_message_cannot_be_read_whole() -> None:
+    (draft,) = told(final((pending(), FAILED)), replace(entry(), content=Damaged())).drafts
+    report = message_from_bytes(b"".join(draft.content.pieces()))
+    assert [part.get_content_type() for part in report.get_payload()][:2] == ["text/plain", "message/delivery-status"]
+    assert b"Subject: lunch" in bytes(report)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Envelope, Notify, Recipient
+from mailroot.mail.faults import Unavailable
 from mailroot.mail.header import new_message_id
 from mailroot.mail.message import BytesContent, Content
 from mailroot.mail.report import QUOTED_LIMIT, Kind, Making, Original, Outcome, Report, compose
@@ -129,8 +130,7 @@ class Reporting:
         """The reports that the consequences of an attempt call for; recipients of one kind share one.
 
         `expires` is when trying ends for those that are delayed. Reads up to `QUOTED_LIMIT` octets of the content
-        where a report is due: call it in a thread where the content is not in memory. Raises `Unavailable` where the
-        content cannot be read.
+        where a report is due: call it in a thread where the content is not in memory.
         """
         sender = entry.envelope.sender
         if sender is None:
@@ -234,27 +234,32 @@ def _wishes(recipient: Recipient, kind: Kind) -> bool:
 
 def _original(entry: QueueEntry, sender: Mailbox) -> Original:
     envelope = entry.envelope
+    quoted, readable = _beginning(entry.content)
     return Original(
         sender=sender,
         hello=entry.origin.hello,
         arrived=entry.arrived,
-        quoted=_beginning(entry.content),
-        whole=entry.content.size <= QUOTED_LIMIT,
+        quoted=quoted,
+        whole=readable and entry.content.size <= QUOTED_LIMIT,
         body=envelope.body,
         ret=envelope.ret,
         envid=envelope.envid,
     )
 
 
-def _beginning(content: Content) -> bytes:
+def _beginning(content: Content) -> tuple[bytes, bool]:
+    """What a report may quote. False where the content is damaged: a sender is told with what can be read of it."""
     taken: list[bytes] = []
     size = 0
-    for piece in content.pieces():
-        taken.append(piece)
-        size += len(piece)
-        if size >= QUOTED_LIMIT:
-            break
-    return b"".join(taken)[:QUOTED_LIMIT]
+    try:
+        for piece in content.pieces():
+            taken.append(piece)
+            size += len(piece)
+            if size >= QUOTED_LIMIT:
+                break
+    except Unavailable:
+        return b"".join(taken)[:QUOTED_LIMIT], False
+    return b"".join(taken)[:QUOTED_LIMIT], True
 
 
 def _draft(report: Report, recipient: Mailbox, now: datetime, message_id: str) -> SealedDraft:
