@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Pin what pyproject.toml asks for: writes requirements/run.txt and requirements/develop.txt.
 
-Needs pip-tools in the Python that runs it. Every wheel of a release is hashed as the public index serves it, so the
-files install on each platform; the machine's own pip settings are set aside, so that no other index leaks in.
+Needs pip-tools in the Python that runs it: the oldest one that is supported, since some releases ask for a later one.
+Every wheel of a release is hashed as the public index serves it, so the files install on each platform; the machine's
+own pip settings are set aside, so that no other index leaks in.
 """
 
 import os

@@ -13,7 +13,7 @@ from mailroot.mail.faults import DiskFull, Misconfigured, Unavailable
 from mailroot.mail.header import Made, Trace
 from mailroot.service.draft import Draft
 
-LARGE = b"x" * 200_000
+LARGE = b"x\r\n" * 70_000
 
 
 class File:
@@ -89,3 +89,52 @@ async def test_M07_a_file_that_cannot_be_made_is_told_at_the_end_of_the_message(
     assert not draft.congested
     with pytest.raises(raised):
         await draft.seal()
+
+
+class Kept:
+    """A content file in memory."""
+
+    def __init__(self) -> None:
+        self.octets = b""
+
+    def write(self, octets: bytes) -> None:
+        self.octets += octets
+
+    def seal(self) -> bytes:
+        return self.octets
+
+    def discard(self) -> None:
+        self.octets = b""
+
+
+async def test_a_header_that_is_longer_than_a_row_stays_whole(pool: ThreadPoolExecutor) -> None:
+    file = Kept()
+    draft = draft_of(lambda: file, pool)
+    header = b"".join(b"X-%05d: %b\r\n" % (number, b"y" * 60) for number in range(5000))
+    for at in range(0, len(header), 50_000):
+        draft.add(header[at : at + 50_000])
+    draft.add(b"\r\nBody.\r\n")
+    draft.add(LARGE * 4)
+    await draft.seal()
+    head, _, body = file.octets.partition(b"\r\n\r\n")
+    assert header in head + b"\r\n"
+    assert b"X-OriginalArrivalTime:" in head
+    assert body == b"Body.\r\n" + LARGE * 4
+
+
+async def test_a_header_without_an_end_is_refused_and_not_kept(pool: ThreadPoolExecutor) -> None:
+    draft = draft_of(Kept, pool)
+    for _ in range(40):
+        draft.add(b"X-Y: z\r\n" * 6_000)
+    assert not draft.small
+    assert draft.stamped is not None
+    assert draft.stamped.problem
+    assert not draft._pieces
+
+
+async def test_a_large_body_of_one_line_has_an_empty_header(pool: ThreadPoolExecutor) -> None:
+    file = Kept()
+    draft = draft_of(lambda: file, pool)
+    draft.add(b"z" * 200_000)
+    await draft.seal()
+    assert file.octets.endswith(b"\r\n\r\n" + b"z" * 200_000)

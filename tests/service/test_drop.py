@@ -206,3 +206,19 @@ async def test_a_failed_sync_of_the_names_takes_them_back(carrier, tmp_path, mon
         outcome = await carrier.carry(delivery(tmp_path))
     assert outcome[0].disposition is Disposition.DELAYED
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_mistake_in_a_group_leaves_no_open_file(carrier, tmp_path):
+    class Cursed:
+        size, in_memory = 1, True
+
+        def pieces(self):
+            raise ZeroDivisionError
+
+    folder = tmp_path / "Drop"
+    await carrier.carry(delivery(folder))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    group = [*(delivery(folder, key=f"k{number}") for number in range(5)), delivery(folder, key="x", data=Cursed())]
+    with pytest.raises(ZeroDivisionError):
+        await carrier.carry_all(group)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

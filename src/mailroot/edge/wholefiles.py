@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailroot.edge.folder import Folder, Permissions
-from mailroot.mail.faults import Unavailable
 
 GROUP_LIMIT = 256  # open files of one group; each holds a descriptor
 _FEW = 2  # up to here, syncing file by file is cheaper than a whole file system
@@ -88,7 +87,7 @@ class WholeFiles:
                 _write(staged.descriptor, buffers)
             if self.permissions is not None:
                 self.permissions.apply(staged.descriptor, self.permissions.mode)
-        except (OSError, Unavailable):
+        except BaseException:
             discard(staged)
             raise
         return staged

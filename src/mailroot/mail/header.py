@@ -28,6 +28,7 @@ _SHORT_FILLER = 9
 # The line breaks before a line that is no field and no continuation, the empty line included.
 _HEADER_END = re.compile(rb"\n(?![!-9;-~]+:|[ \t])")
 _FIELD = re.compile(rb"[!-9;-~]+:")
+_LONGEST_LINE = 1000
 
 # By line, after the line break before it: the fields that matter here (Message-ID with its value); and b"" where the
 # line break is a bare LF, or the line is neither a field nor a continuation. Their initials tell the fields apart.
@@ -128,7 +129,8 @@ def header_end(data: bytes, *, whole: bool = True) -> int:
 
 
 def _end_before_first_line(data: bytes, whole: bool) -> int:
-    return 0 if whole or b"\n" in data else -1
+    # What is longer than a line may be (RFC 5322 section 2.1.1) and no field by then will not become one.
+    return 0 if whole or b"\n" in data or len(data) > _LONGEST_LINE else -1
 
 
 def examine(head: bytes) -> HeaderFacts:

@@ -11,7 +11,7 @@ from mailroot import __version__
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Envelope, Recipient
 from mailroot.mail.events import EVENTS
-from mailroot.mail.faults import DiskFull, StoreFailed, Unavailable
+from mailroot.mail.faults import DiskFull, Fault, StoreFailed
 from mailroot.mail.header import Trace
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.policy.loop import may_hop
@@ -58,7 +58,7 @@ class Answers:
         self._trace = Trace(rules.fqdn, __version__, "", standing.address)
         self._mail: wire.MailFrom | None = None
         self._sender: Mailbox | None = None
-        self._recipients: list[Recipient] = []
+        self._recipients: dict[tuple[str, str], Recipient] = {}
         self._draft: Draft | None = None
         self._leased = False
         self.messages = 0
@@ -98,18 +98,18 @@ class Answers:
 
     def committed(self, commit: Commit) -> Reply:
         """The reply to the end of data, once the store has spoken: 250 only for what survives a power cut."""
-        recipients, self._recipients = self._recipients, []
+        recipients, self._recipients = self._recipients, {}
         self._mail, self._draft = None, None
         try:
             entry = commit.result()
-        except Unavailable as fault:
+        except Fault as fault:
             return self._not_stored(fault)
         self.messages += 1
         assert entry is not None  # only Pickup's drafts have claims
         self._intake.accepted(entry, len(recipients), self._leased)
         return REPLIES.queued(message_id=entry.message_id)
 
-    def _not_stored(self, fault: Unavailable) -> Reply:
+    def _not_stored(self, fault: Fault) -> Reply:
         if isinstance(fault, StoreFailed):
             self._intake.store_failed(fault)
         reply = REPLIES.disk_full() if isinstance(fault, DiskFull) else REPLIES.store_unavailable()
@@ -118,7 +118,7 @@ class Answers:
     def drop_draft(self) -> None:
         """The session ended or the client changed its mind: nothing of the transaction is kept."""
         self._mail = None
-        self._recipients = []
+        self._recipients = {}
         if self._draft is not None:
             self._draft.drop()
             self._draft = None
@@ -134,7 +134,7 @@ class Answers:
         if isinstance(verdict, Refuse):
             return self._refused(verdict.reply, verdict.cause)
         self._mail = event
-        self._recipients = []
+        self._recipients = {}
         return REPLIES.sender_ok(address="<>" if sender is None else str(sender))
 
     def _rcpt_to(self, event: wire.RcptTo) -> Reply:
@@ -149,7 +149,8 @@ class Answers:
         stamped = stamped_recipient(recipient, place)
         if rules.quotas and place.local and self._over_quota(stamped):
             return self._refused(REPLIES.mailbox_full(), "the Drop folder is over its quota", str(stamped.address))
-        self._recipients.append(stamped)
+        # Who is named twice, by an alias perhaps, gets one copy.
+        self._recipients.setdefault((stamped.address.local, stamped.address.domain_key), stamped)
         return REPLIES.recipient_ok(address=str(recipient.address))
 
     def _over_quota(self, recipient: Recipient) -> bool:
@@ -192,7 +193,7 @@ class Answers:
     def _sealed(self, draft: Draft, content: Any) -> SealedDraft:
         mail = self._mail
         assert mail is not None and draft.stamped is not None
-        recipients = tuple(self._recipients)
+        recipients = tuple(self._recipients.values())
         envelope = Envelope(self._sender, recipients, mail.body, mail.smtputf8, mail.ret, mail.envid)
         leased = self._leased = self._intake.room(content)
         arrived, message_id = self._intake.now(), draft.stamped.message_id

@@ -5,16 +5,15 @@ committed is delivered from memory. Only a settlement takes a recipient out of t
 """
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from mailroot.mail.events import EVENTS
-from mailroot.mail.faults import StoreFailed, Unavailable
+from mailroot.mail.faults import Fault, StoreFailed, Unavailable
 from mailroot.mail.message import Content
-from mailroot.mail.status import Disposition, Status
+from mailroot.mail.status import Status
 from mailroot.queue.entry import Pending, QueueEntry, SealedDraft, Settlement
 from mailroot.queue.recovery import hopeless, suspect
 from mailroot.queue.settle import Settled, settle
@@ -22,11 +21,13 @@ from mailroot.queue.store import QueueStore
 from mailroot.routing.route import DropRoute, RelayRoute
 from mailroot.service.delivery import Delivery
 from mailroot.service.drop import DropCarrier
-from mailroot.service.ends import Ends, no_report_is_due
+from mailroot.service.ends import Ends, no_report_is_due, untold
+from mailroot.service.leases import Leases
 from mailroot.service.probation import Probation
 from mailroot.service.remote import RemoteCarrier
 from mailroot.service.room import MOST_ENTRIES, Room
 from mailroot.service.rules import Rules
+from mailroot.service.told import tell_settled
 
 _CLAIM_AT_ONCE = 500
 _DROP_AT_ONCE = 64
@@ -34,6 +35,8 @@ _DROP_GATHERS = 0.01
 _LONGEST_SLEEP = 60.0
 _STORE_PATIENCE = 1.0
 _AFTER_MISTAKE = timedelta(minutes=5)
+
+_Attempt = tuple[Delivery, Mapping[int, Status]]
 
 
 @dataclass(slots=True)
@@ -61,6 +64,7 @@ class Dispatcher:
         self._work: set[asyncio.Task[None]] = set()
         self._room = Room(time.monotonic)
         self._wake = asyncio.Event()
+        self._leases = Leases(store, ends.now, self.wake)
         self._probation = probation
         self._loop = asyncio.get_running_loop()
         self._drops: list[Delivery] = []
@@ -74,9 +78,16 @@ class Dispatcher:
         return not self._stopping and self._room.fits(content)
 
     def begin(self, entry: QueueEntry) -> None:
-        """Start to work on an entry whose recipients are leased to us."""
+        """Start to work on an entry whose recipients are leased to us. Never raises: it may have been committed."""
+        if self._stopping:
+            self._leases.abandon(entry)
+            return
         self._room.enter(entry.content)
-        deliveries = self._deliveries(entry)
+        try:
+            deliveries = self._deliveries(entry)
+        except Exception as mistake:  # the task supervisor of an entry (design: errors)
+            self._start(self._put_off(entry, mistake))
+            return
         if len(deliveries) == 1 and isinstance(deliveries[0].route, DropRoute) and not suspect(entry):
             self._drops.append(deliveries[0])
             if self._dropping is None:
@@ -115,6 +126,7 @@ class Dispatcher:
                 pause = _STORE_PATIENCE
             if pause:
                 await self._sleep(pause)
+        await self._leases.give_back()
 
     async def _claim(self) -> bool:
         limit = min(_CLAIM_AT_ONCE, self._room.left)
@@ -158,32 +170,49 @@ class Dispatcher:
                 await self._probation.enter()
                 group, self._drops = self._drops[:_DROP_AT_ONCE], self._drops[_DROP_AT_ONCE:]
                 await self._drop_group(group)
+        except asyncio.CancelledError:
+            self._let_go([delivery.entry for delivery in self._drops])
+            self._drops.clear()
+            raise
         finally:
             self._dropping = None
 
     async def _drop_group(self, group: list[Delivery]) -> None:
         try:
             outcomes = await self._carriers.drop.carry_all(group)
+        except asyncio.CancelledError:
+            self._probation.leave()
+            self._let_go([delivery.entry for delivery in group])
+            raise
         except Exception:  # the mistake is that of one delivery: each is tried alone, and the one is found
             self._probation.leave()
             for delivery in group:
                 self._start(self._life(delivery.entry, [delivery]))
             return
-        self._start(self._settle_group(group, outcomes))
+        self._start(self._settle_group(list(zip(group, outcomes, strict=True))))
 
-    async def _settle_group(self, group: list[Delivery], outcomes: list[Mapping[int, Status]]) -> None:
+    async def _settle_group(self, attempts: list[_Attempt]) -> None:
         """While a group is settled, the next one is written."""
         try:
-            await self._settle(list(zip(group, outcomes, strict=True)), patient=True)
+            await self._settle(attempts, patient=True)
+        except asyncio.CancelledError:
+            self._leases.abandon(*(delivery.entry for delivery, _ in attempts))
+            raise
         except StoreFailed as fault:
             self._ends.store_failed(fault)
-        except Exception as mistake:  # the task supervisor of a group (design: errors)
-            for delivery in group:
-                await self._after_mistake(delivery, mistake)
+        except Exception:  # the mistake is that of one delivery: the others must not be made again for it
+            await self._each_alone(attempts)
         finally:
             self._probation.leave()
-            for delivery in group:
+            for delivery, _ in attempts:
                 self._end(delivery.entry)
+
+    async def _each_alone(self, attempts: list[_Attempt]) -> None:
+        for delivery, outcome in attempts:
+            try:
+                await self._settle([(delivery, outcome)])
+            except Exception as mistake:  # the task supervisor of a delivery (design: errors)
+                await self._after_mistake(delivery.entry, mistake)
 
     async def _life(self, entry: QueueEntry, deliveries: list[Delivery]) -> None:
         """All that is done with an entry; whatever goes wrong, it stays in the queue."""
@@ -193,10 +222,11 @@ class Dispatcher:
                     await self._on_probation(entry, deliveries)
             else:
                 await self._in_company(deliveries)
-        except StoreFailed as fault:
-            self._ends.store_failed(fault)
+        except asyncio.CancelledError:
+            self._leases.abandon(entry)
+            raise
         except Exception as mistake:  # of Badmail or the store: without this the lease would last
-            await self._put_off(entry, mistake)
+            await self._after_mistake(entry, mistake)
         finally:
             self._end(entry)
 
@@ -206,12 +236,6 @@ class Dispatcher:
             await self._deliver_all(deliveries)
         finally:
             self._probation.leave()
-
-    async def _put_off(self, entry: QueueEntry, mistake: Exception) -> None:
-        """Leave an entry to the queue for a while. Where that fails too, its lease ends with the process."""
-        self._emit(EVENTS.task_failed, server=self._rules().key, task=f"entry {entry.key}", cause=repr(mistake))
-        with contextlib.suppress(Unavailable):
-            await self._store.release(entry.key, [one.number for one in entry.pending], self._now() + _AFTER_MISTAKE)
 
     async def _deliver_all(self, deliveries: list[Delivery]) -> None:
         """The deliveries of an entry, side by side."""
@@ -224,10 +248,8 @@ class Dispatcher:
         """A delivery whose mistakes end in the queue, never in a loss."""
         try:
             await self._deliver(delivery)
-        except StoreFailed as fault:
-            self._ends.store_failed(fault)
         except Exception as mistake:  # the task supervisor of a delivery (design: errors)
-            await self._after_mistake(delivery, mistake)
+            await self._after_mistake(replace(delivery.entry, pending=delivery.pending), mistake)
 
     async def _deliver(self, delivery: Delivery) -> None:
         """One attempt and its settlement."""
@@ -235,7 +257,7 @@ class Dispatcher:
         if isinstance(route, RelayRoute):
             content = delivery.entry.content
             if not self._room.take(route.destination, content):
-                await self._give_back(delivery, route.destination)
+                await self._give_back(delivery.entry.key, delivery.pending, route)
                 return
             try:
                 outcome = await self._carriers.remote.carry(delivery)
@@ -247,94 +269,92 @@ class Dispatcher:
             outcome = {one.number: route.status for one in delivery.pending}
         await self._settle([(delivery, outcome)])
 
-    async def _give_back(self, delivery: Delivery, destination: str) -> None:
+    async def _give_back(self, key: str, pending: Sequence[Pending], route: RelayRoute) -> None:
         """A destination that has its share of the room gets the surplus from the queue later."""
-        numbers = [one.number for one in delivery.pending]
-        wait = timedelta(seconds=self._room.surplus_wait(destination))
-        await self._store.release(delivery.entry.key, numbers, self._now() + wait)
-        self._wake.set()
+        await self._leases.release(key, pending, timedelta(seconds=self._room.surplus_wait(route.destination)))
 
     # -- settlements
 
-    async def _settle(self, attempts: list[tuple[Delivery, Mapping[int, Status]]], patient: bool = False) -> None:
+    async def _settle(self, attempts: list[_Attempt], patient: bool = False) -> None:
         """Make outcomes durable, together with the reports that they make due."""
         rules = self._rules()
-        settled = [self._settled(rules, delivery, outcome) for delivery, outcome in attempts]
-        both = list(zip([delivery for delivery, _ in attempts], settled, strict=True))
-        await self._apply([await self._settlement(rules, delivery, one) for delivery, one in both], patient)
-        for delivery, one in both:
-            self._tell(rules, delivery.entry, one)
-            if one.deferred:
+        both = [await self._consequences(rules, delivery, outcome) for delivery, outcome in attempts]
+        await self._apply([settlement for _, settlement in both], patient)
+        for (delivery, _), (settled, _) in zip(attempts, both, strict=True):
+            tell_settled(self._emit, rules.key, delivery.entry, settled)
+            if settled.deferred:
                 self._wake.set()
 
-    def _settled(self, rules: Rules, delivery: Delivery, outcome: Mapping[int, Status]) -> Settled:
-        return settle(delivery.entry, delivery.pending, outcome, self._now(), rules.retry(delivery.route))
-
-    async def _settlement(self, rules: Rules, delivery: Delivery, settled: Settled) -> Settlement:
-        entry = delivery.entry
+    async def _consequences(
+        self, rules: Rules, delivery: Delivery, outcome: Mapping[int, Status]
+    ) -> tuple[Settled, Settlement]:
+        """What an attempt changes. Where its reports cannot be made, those who failed wait; the others are served."""
+        entry, plan = delivery.entry, rules.retry(delivery.route)
+        settled = settle(entry, delivery.pending, outcome, self._now(), plan)
         reports: tuple[SealedDraft, ...] = ()
         if not no_report_is_due(settled):
-            expires = entry.arrived + rules.retry(delivery.route).expiration
-            reports = await self._ends.report(rules, entry, settled, expires)
-        return Settlement(entry.key, tuple([one.number for one, _ in settled.final]), settled.deferred, reports)
+            try:
+                reports = await self._ends.report(rules, entry, settled, entry.arrived + plan.expiration)
+            except Fault as fault:  # Badmail or the content cannot be used: nothing that was delivered is repeated
+                settled = untold(settled, fault, self._now() + _AFTER_MISTAKE)
+        served = tuple([one.number for one, _ in settled.final])
+        return settled, Settlement(entry.key, served, settled.deferred, reports)
 
     async def _apply(self, settlements: list[Settlement], patient: bool = False) -> None:
-        """Apply settlements; while the disk is full they are tried again, and the leases stay ours."""
-        while True:
-            try:
-                reports = await self._store.settle(*settlements, patient=patient)
-            except StoreFailed:
-                raise
-            except Unavailable:
-                await asyncio.sleep(_STORE_PATIENCE)
-            else:
-                for report in reports:
-                    self.begin(report)
-                return
-
-    def _tell(self, rules: Rules, entry: QueueEntry, settled: Settled) -> None:
-        about = {"server": rules.key, "entry": entry.key, "message_id": entry.message_id}
-        for one, status in settled.final:
-            recipient = str(one.recipient.address)
-            if status.disposition is Disposition.FAILED:
-                reason = status.reply or status.reason
-                self._emit(EVENTS.failed, **about, recipient=recipient, status=status.code, reason=reason)
-            else:
-                self._emit(EVENTS.delivered, **about, recipient=recipient, remote=status.remote, reply=status.reply)
-        for one in settled.deferred:
-            self._tell_deferred(about, one)
-
-    def _tell_deferred(self, about: Mapping[str, str], one: Pending) -> None:
-        last = one.last
-        self._emit(
-            EVENTS.deferred,
-            **about,
-            recipient=str(one.recipient.address),
-            status=last.code if last else "",
-            reason=(last.reply or last.reason) if last else "",
-            due=one.due.isoformat(timespec="seconds"),
-        )
+        for report in await self._leases.settle(settlements, patient):
+            self.begin(report)
 
     # -- entries that make us fail (guarantee G6)
 
     async def _on_probation(self, entry: QueueEntry, deliveries: list[Delivery]) -> None:
-        """A suspect is worked on alone, and its failure is counted before the try: a crash cannot hide it."""
-        entry = replace(entry, failures=await self._store.failed(entry.key))
+        """A suspect is worked on alone, and its failure is counted before the try: a crash cannot hide it.
+
+        What could not be tried at all is given back before: it must not be counted.
+        """
+        for route in [delivery.route for delivery in deliveries]:
+            if isinstance(route, RelayRoute) and not self._room.shares(route.destination):
+                await self._give_back(entry.key, entry.pending, route)
+                return
+        entry = replace(entry, failures=await self._leases.failed(entry.key))
         if hopeless(entry):
             await self._set_aside(entry, f"Working on it made the service fail {entry.failures - 1} times.")
         else:
             await self._deliver_all(deliveries)
 
-    async def _after_mistake(self, delivery: Delivery, mistake: Exception) -> None:
-        entry = delivery.entry
-        self._emit(EVENTS.task_failed, server=self._rules().key, task=f"entry {entry.key}", cause=repr(mistake))
-        entry = replace(entry, failures=await self._store.failed(entry.key), pending=delivery.pending)
-        if hopeless(entry):
-            await self._set_aside(entry, f"Working on it made the service fail {entry.failures} times: {mistake!r}")
-            return
-        numbers = [one.number for one in entry.pending]
-        await self._store.release(entry.key, numbers, self._now() + _AFTER_MISTAKE)
-        self._wake.set()
+    async def _put_off(self, entry: QueueEntry, mistake: Exception) -> None:
+        try:
+            await self._after_mistake(entry, mistake)
+        except asyncio.CancelledError:
+            self._leases.abandon(entry)
+            raise
+        finally:
+            self._end(entry)
+
+    async def _after_mistake(self, entry: QueueEntry, mistake: Exception) -> None:
+        """Count the failure and leave `entry.pending` to the queue for a while, in the end to Badmail. Never raises."""
+        try:
+            if isinstance(mistake, StoreFailed):
+                raise mistake
+            self._emit(EVENTS.task_failed, server=self._rules().key, task=f"entry {entry.key}", cause=repr(mistake))
+            if not await self._given_up(entry, mistake):
+                await self._leases.release(entry.key, entry.pending, _AFTER_MISTAKE)
+        except StoreFailed as fault:
+            self._ends.store_failed(fault)
+
+    async def _given_up(self, entry: QueueEntry, mistake: Exception) -> bool:
+        """Count a failure; whether it was the last one, and the entry is in Badmail now."""
+        entry = replace(entry, failures=await self._leases.failed(entry.key))
+        if not hopeless(entry):
+            return False
+        cause = f"Working on it made the service fail {entry.failures} times: {mistake!r}"
+        try:
+            await self._set_aside(entry, cause)
+        except StoreFailed:
+            raise
+        except Exception as fault:  # the task supervisor of an entry; a Badmail that cannot be written is no end
+            self._emit(EVENTS.task_failed, server=self._rules().key, task=f"badmail {entry.key}", cause=repr(fault))
+            return False
+        return True
 
     async def _set_aside(self, entry: QueueEntry, cause: str) -> None:
         await self._ends.set_aside(entry, cause)
@@ -352,7 +372,15 @@ class Dispatcher:
         self._wake.set()
         if self._work:
             await asyncio.wait(self._work, timeout=patience)
+            await asyncio.sleep(0)  # a task that never began could not say what it leaves
         for task in list(self._work):
             task.cancel()
         if self._work:
             await asyncio.wait(self._work, timeout=1.0)
+        await self._leases.give_back()
+
+    def _let_go(self, entries: list[QueueEntry]) -> None:
+        """Work on these has been given up."""
+        self._leases.abandon(*entries)
+        for entry in entries:
+            self._end(entry)

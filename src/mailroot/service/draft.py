@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from mailroot.edge.contentfiles import ROW_LIMIT, ContentFile
 from mailroot.mail.faults import Fault, Unavailable
-from mailroot.mail.header import Made, Stamped, Trace, stamp
+from mailroot.mail.header import Made, Stamped, Trace, header_end, stamp
 from mailroot.mail.message import BytesContent, Content
 
 _MOST_WAITING = 1024 * 1024
+_LONGEST_HEADER = 1024 * 1024  # it is completed in memory
+_TOO_LONG = Stamped(b"", 0, "", 0, False, "The header is longer than 1 MB")
 
 
 class Draft:
@@ -27,6 +29,7 @@ class Draft:
         "_cleared",
         "_create",
         "_failure",
+        "_file_from",
         "_made",
         "_pieces",
         "_pool",
@@ -44,6 +47,7 @@ class Draft:
         self._writing: asyncio.Future[None] | None = None
         self._failure: Exception | None = None
         self._cleared: Callable[[], None] | None = None
+        self._file_from = ROW_LIMIT
         self.size = 0
         self.stamped: Stamped | None = None
 
@@ -55,7 +59,7 @@ class Draft:
         self._pieces.append(piece)
         if self._writer is not None:
             self._write_on()
-        elif self.size > ROW_LIMIT:
+        elif self.size > self._file_from:
             self._become_file()
 
     @property
@@ -104,14 +108,25 @@ class Draft:
         return self.stamped.head + start[self.stamped.body_at :]
 
     def _become_file(self) -> None:
-        start = self._with_header(b"".join(self._pieces))
-        self._pieces[:] = [start]
+        start = b"".join(self._pieces)
+        if header_end(start, whole=False) < 0:
+            self._wait_for_header(start)
+            return
+        self._pieces[:] = [self._with_header(start)]
         try:
             self._writer = self._create()
         except Fault as fault:
             self._fail(fault)
         else:
             self._write_on()
+
+    def _wait_for_header(self, start: bytes) -> None:
+        """The header goes on: look again when twice as much is here."""
+        self._pieces[:] = [start]
+        self._file_from = 2 * self.size
+        if self.size > _LONGEST_HEADER:
+            self.stamped = _TOO_LONG
+            self._fail(Unavailable(_TOO_LONG.problem))
 
     def _write_on(self) -> None:
         if self._writing is not None or not self._pieces or self._writer is None:

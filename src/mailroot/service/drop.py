@@ -15,7 +15,7 @@ from typing import TypeVar
 from mailroot.edge.dropfolder import drop_file
 from mailroot.edge.dropquota import DropQuota
 from mailroot.edge.folder import Permissions
-from mailroot.edge.wholefiles import Staged, WholeFiles, appear, sync_contents, sync_names
+from mailroot.edge.wholefiles import Staged, WholeFiles, appear, discard, sync_contents, sync_names
 from mailroot.mail.faults import Unavailable
 from mailroot.mail.status import Disposition, Status
 from mailroot.routing.route import DropRoute
@@ -75,7 +75,7 @@ class DropCarrier:
         """
         async with self._turn:
             self._files.refresh()
-            tried = [await self._stage(delivery) for delivery in deliveries]
+            tried = await self._stage_all(deliveries)
             staged = [one for one in tried if isinstance(one, Staged)]
             if staged:
                 await self._in_thread(sync_contents, staged)
@@ -89,6 +89,18 @@ class DropCarrier:
         async with self._turn:
             await self._in_thread(WholeFiles.close, self._files)
         self._thread.shutdown()
+
+    async def _stage_all(self, deliveries: Sequence[Delivery]) -> list[Staged | Status]:
+        tried: list[Staged | Status] = []
+        try:
+            for delivery in deliveries:
+                tried.append(await self._stage(delivery))
+        except BaseException:  # a mistake, or the end: no open file may be left of those before
+            for one in tried:
+                if isinstance(one, Staged):
+                    discard(one)
+            raise
+        return tried
 
     async def _stage(self, delivery: Delivery) -> Staged | Status:
         """The message's file, written; or why it cannot be."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mailroot.mail.events import EVENTS, Emit
-from mailroot.mail.faults import StoreFailed
-from mailroot.mail.status import Disposition
+from mailroot.mail.faults import Fault, StoreFailed
+from mailroot.mail.status import Disposition, Status
 from mailroot.queue.entry import QueueEntry, SealedDraft
 from mailroot.queue.settle import Settled
 from mailroot.service.badmail import Badmail
@@ -86,3 +86,13 @@ def no_report_is_due(settled: Settled) -> bool:
         if pending.recipient.notify is not None or status.disposition is _FAILED:
             return False
     return True
+
+
+def untold(settled: Settled, fault: Fault, due: datetime) -> Settled:
+    """The consequences where reports could not be made: who failed stays until `due`, and notices are still owed."""
+    last = Status(Disposition.DELAYED, "4.3.0", f"The failure could not be reported: {fault}")
+    failed = [replace(one, due=due, last=last) for one, status in settled.final if status.disposition is _FAILED]
+    final = tuple((one, status) for one, status in settled.final if status.disposition is not _FAILED)
+    notified = {one.number for one in settled.delayed}
+    deferred = [replace(one, delay_reported=False) if one.number in notified else one for one in settled.deferred]
+    return Settled(settled.key, final, (*deferred, *failed), ())

@@ -79,14 +79,21 @@ class Room:
 
     def take(self, destination: str, content: Content) -> bool:
         """Whether a destination may hold one more delivery; if so, it does until `give`."""
+        if not self.shares(destination):
+            return False
         share = self._shares.get(destination)
         if share is None:
             share = self._shares[destination] = _Share(self._clock())
-        elif share.entries >= self._most(share) or share.octets > (MOST_OCTETS - self._octets) // _PART:
-            return False
         share.entries += 1
         share.octets += held(content)
         return True
+
+    def shares(self, destination: str) -> bool:
+        """Whether a destination might hold one more delivery."""
+        share = self._shares.get(destination)
+        if share is None:
+            return True
+        return share.entries < self._most(share) and share.octets <= (MOST_OCTETS - self._octets) // _PART
 
     def _most(self, share: _Share) -> int:
         most = self.left // _PART

@@ -179,9 +179,7 @@ class Session(asyncio.Protocol):
                     answer.add_done_callback(self._committed)
                     break
         except Exception as mistake:  # the task supervisor of a session (design: errors)
-            self._sessions.mistake(self, mistake)
-            engine.abort(REPLIES.internal_error(fqdn=answers.fqdn))
-            self.reason = "internal error"
+            self._break_off(mistake)
         self._flush()
         if answers.congested:
             self._pause()
@@ -190,13 +188,21 @@ class Session(asyncio.Protocol):
     def _committed(self, commit: asyncio.Future[Any]) -> None:
         """The store has spoken: answer, then go on with what the client sent meanwhile."""
         self._waiting = None
-        reply = self._answers.committed(commit)
+        try:
+            self._engine.reply(self._answers.committed(commit))
+        except Exception as mistake:  # the task supervisor of a session (design: errors)
+            self._break_off(mistake)
         if self._transport is None:
             return
-        self._engine.reply(reply)
         self._pump()
         if not self._answers.congested:
             self._resume()
+
+    def _break_off(self, mistake: Exception) -> None:
+        """The client may try again, in another session."""
+        self._sessions.mistake(self, mistake)
+        self._engine.abort(REPLIES.internal_error(fqdn=self._answers.fqdn))
+        self.reason = "internal error"
 
     def _flush(self) -> None:
         transport, engine = self._transport, self._engine
