@@ -1,5 +1,6 @@
 """`docs/events.md` is derived from the table of events. `python tests/docs/test_events.py` writes it anew."""
 
+import re
 from pathlib import Path
 
 from mailroot.mail.events import EVENT_ROWS, EVENTS
@@ -18,6 +19,11 @@ def table() -> str:
 
 def test_the_page_shows_every_event_as_it_is() -> None:
     assert PAGE.read_text().partition(MARK)[2] == table()
+
+
+def test_every_event_on_the_page_is_told_somewhere() -> None:
+    code = "".join(path.read_text() for path in (PAGE.parents[1] / "src").rglob("*.py"))
+    assert [row.name for row in EVENT_ROWS if not re.search(rf"EVENTS\.{row.name}\b", code)] == []
 
 
 def test_event_names_are_unique_and_their_sentences_end() -> None:

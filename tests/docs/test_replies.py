@@ -53,6 +53,11 @@ def test_the_page_shows_every_reply_extension_and_verb_as_it_is() -> None:
     assert PAGE.read_text().partition(MARK)[2] == tables(), "run python tests/docs/test_replies.py"
 
 
+def test_every_reply_on_the_page_is_given_somewhere() -> None:
+    code = "".join(path.read_text() for path in (DOCS.parent / "src").rglob("*.py"))
+    assert [name for name in REPLY_ROWS if f"REPLIES.{name}(" not in code] == []
+
+
 def test_every_section_of_the_predecessor_that_the_source_names_is_on_its_page() -> None:
     sections = set(re.findall(r"^#+ ([0-9.]*[0-9])\.? ", (DOCS / "predecessor.md").read_text(), re.MULTILINE))
     named = set()

@@ -30,12 +30,12 @@ def log(tmp_path: Path):
 
 
 def test_an_event_is_one_line_with_its_time_and_its_fields(log: EventLog, tmp_path: Path) -> None:
-    log(EVENTS.connected, server="default", session="s1", address="192.0.2.1")
+    log(EVENTS.disconnected, server="default", session="s1", address="192.0.2.1")
     log.flush()
     assert lines_of(tmp_path) == [
         {
             "time": "2026-11-22T12:00:00.123Z",
-            "event": "connected",
+            "event": "disconnected",
             "severity": "detail",
             "pid": os.getpid(),
             "worker": "w1",
@@ -153,14 +153,14 @@ def test_M13_what_a_full_disk_swallows_is_counted_and_told_later(
 
     with monkeypatch.context() as patch:
         patch.setattr(logs.os, "write", full)
-        log(EVENTS.connected, session="lost")
-        log(EVENTS.connected, session="lost too")
+        log(EVENTS.disconnected, session="lost")
+        log(EVENTS.disconnected, session="lost too")
         log.flush()
         assert log.lost == 2
-    log(EVENTS.connected, session="kept")
+    log(EVENTS.disconnected, session="kept")
     log.flush()
     assert [(line["event"], line.get("count")) for line in lines_of(tmp_path)] == [
-        ("connected", None),
+        ("disconnected", None),
         ("events_lost", 2),
     ]
     assert log.lost == 0
@@ -172,8 +172,8 @@ def test_M13_a_line_that_the_full_disk_cut_does_not_spoil_the_next(
     write = os.write
     with monkeypatch.context() as patch:
         patch.setattr(logs.os, "write", lambda descriptor, data: write(descriptor, data[: len(data) * 3 // 4]))
-        log(EVENTS.connected, session="whole")
-        log(EVENTS.connected, session="torn!")
+        log(EVENTS.disconnected, session="whole")
+        log(EVENTS.disconnected, session="torn!")
         log.flush()
         assert log.lost == 1
     log(EVENTS.disconnected, session="whole")

@@ -109,7 +109,6 @@ EVENT_ROWS: tuple[EventRow, ...] = (
         "destination_down", _W, ("server", "destination", "cause"), "A destination cannot be reached; its mail waits."
     ),
     EventRow("store_failed", _E, ("server", "shard", "cause"), "The queue cannot be written; clients get 4xx."),
-    EventRow("store_recovered", _N, ("server", "shard"), "The queue can be written again."),
     EventRow("task_failed", _E, ("server", "task", "cause"), "A programming mistake ended a task."),
     EventRow("events_lost", _E, ("count",), "Events could not be written and were counted instead."),
 )

@@ -94,7 +94,6 @@ REPLY_ROWS: dict[str, ReplyRow] = {
     "recipient_ok": ReplyRow(250, "2.1.5", "{address} ", "facts 5.4"),
     "relay_denied": ReplyRow(550, "5.7.1", "Unable to relay for {address}", "facts 5.4"),
     "relay_trick": ReplyRow(550, "5.7.1", "Unable to relay for {address}", "facts 5.5"),
-    "no_such_domain_literal": ReplyRow(550, "5.1.2", "Bad destination address {address}", "RFC 5321 4.1.3"),
     "anonymous_not_allowed": ReplyRow(
         454, "5.7.3", "Client does not have permission to submit mail to this server", "facts 5.4"
     ),
