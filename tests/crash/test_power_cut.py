@@ -47,7 +47,7 @@ def test_S02_S03_a_power_cut_takes_nothing_that_was_promised(tmp_path: Path) -> 
     made = service(tmp_path, workers=2)
     load = Load(made.port, made.home, chance, durable_files=True)
     bad: set[str] = set()
-    with disk(tmp_path / "disk", made.home) as power:
+    with disk(tmp_path / "disk", made.home, mebibytes=512) as power:
         try:
             for turn in range(ROUNDS):
                 bad |= _put_bad_files(made, turn)
