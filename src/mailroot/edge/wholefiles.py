@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from mailroot.edge.folder import Folder, Permissions
 
-GROUP_LIMIT = 256  # open files of one group; each holds a descriptor
 _FEW = 2  # up to here, syncing file by file is cheaper than a whole file system
 _PART = ".part"
 _NAMED = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

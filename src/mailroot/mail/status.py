@@ -2,7 +2,6 @@
 
 import enum
 from dataclasses import dataclass
-from datetime import datetime
 
 
 class Disposition(enum.Enum):
@@ -35,11 +34,3 @@ class Status:
     def final(self) -> bool:
         """Whether the recipient needs no further attempt."""
         return self.disposition is not Disposition.DELAYED
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try, and what came of it."""
-
-    at: datetime
-    status: Status

@@ -106,7 +106,7 @@ class Dispatcher:
         task.add_done_callback(self._work.discard)
         return task
 
-    def wake(self, _entry: QueueEntry | None = None) -> None:
+    def wake(self) -> None:
         """Something may be due: a hint, never needed for correctness."""
         self._wake.set()
 

@@ -67,7 +67,7 @@ class DropCarrier:
         return (await self.carry_all((delivery,)))[0]
 
     async def carry_all(self, deliveries: Sequence[Delivery]) -> list[Mapping[int, Status]]:
-        """Deliver a group of messages, at most `GROUP_LIMIT`; the outcomes in its order.
+        """Deliver a group of messages, each of which holds a descriptor; the outcomes in its order.
 
         The group is written, made durable and then visible with as few syncs as there are file systems and folders.
         Only the syncs (and long or remote writes) are the thread's: after each system call a thread must get the

@@ -20,7 +20,6 @@ from mailroot.edge.sqlitequeue import SqliteQueue
 from mailroot.mail.address import Mailbox
 from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import StoreFailed
-from mailroot.mail.pickuplines import Dots as PickupDots
 from mailroot.routing.route import DropRoute
 from mailroot.service.atwork import Current, Parts, ServerAtWork, Shard, drop_permissions
 from mailroot.service.badmail import Badmail
@@ -209,8 +208,7 @@ class World:
 
         def rules() -> PickupRules:
             settings = current.rules.settings
-            dots = PickupDots(settings.pickup.dots.value)
-            return PickupRules(dots, settings.pickup.rescan, settings.messages.size_limit)
+            return PickupRules(settings.pickup.dots, settings.pickup.rescan, settings.messages.size_limit)
 
         world = PickupWorld(
             server=intake.key,

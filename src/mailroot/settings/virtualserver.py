@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
+from mailroot.mail.pickuplines import Dots
 from mailroot.settings.access import Access, AddressList, ListMode, Relay, TlsOffer
 from mailroot.settings.delivery import Authentication, Delivery, OutboundSecurity, OutboundTls
 from mailroot.settings.domains import Domain
@@ -90,14 +91,6 @@ class BareNewline(enum.Enum):
 
     NORMALIZE = "normalize"
     REJECT = "reject"
-
-
-class Dots(enum.Enum):
-    """How Pickup files write a line that begins with a dot: as on the wire, doubled, or as it is."""
-
-    AUTO = "auto"
-    STUFFED = "stuffed"
-    PLAIN = "plain"
 
 
 class LdapSchema(enum.Enum):
