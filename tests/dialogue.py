@@ -8,6 +8,7 @@ A file is lines. The blank ones and those that begin with `#` mean nothing.
     S: 250 2.0.0 OK         the server answers exactly this; `*` stands for any text
     M: Subject: x           a line of the message that was accepted just now (bare engine only)
     X: lost                 the client goes away
+    T: handshake            client and server shake hands (TLS)
     S: (closes)             the server closes the connection
 
 Escapes in `C` and `M`: \\r \\n \\t \\0 \\\\ \\xHH, and \\{600*ab} for a repeated text. `policy` is "all" (everybody is
@@ -18,12 +19,15 @@ because it is about what comes in one write. The server is `FQDN`, the client `C
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from mailroot.mail.address import Mailbox
 from mailroot.mail.reply import REPLIES, Reply
+from mailroot.wire.auth import challenge
 from mailroot.wire.events import (
+    AuthRequested,
+    AuthResponse,
     BodyEnd,
     BodyFailed,
     BodyPiece,
@@ -32,6 +36,7 @@ from mailroot.wire.events import (
     Event,
     MailFrom,
     RcptTo,
+    TlsRequested,
     TransactionReset,
 )
 from mailroot.wire.profile import ServerProfile
@@ -56,6 +61,7 @@ class Turn:
     message: bytes | None = None
     lost: bool = False
     closes: bool = False
+    handshake: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ class Script:
 
     name: str
     turns: tuple[Turn, ...]
-    settings: dict[str, int | bool | str]
+    settings: dict[str, int | bool | str | tuple[str, ...]]
     policy: str = "all"
     cuts: bool = True
 
@@ -73,6 +79,12 @@ class Script:
         return ServerProfile(
             **{"fqdn": FQDN, "client_address": CLIENT, "default_domain": DEFAULT_DOMAIN, **self.settings}  # type: ignore[arg-type]
         )
+
+    @property
+    def secured(self) -> ServerProfile:
+        """The profile after a handshake: what needed TLS is offered then."""
+        mechanisms = self.profile.mechanisms or (("LOGIN", "PLAIN") if self.profile.auth_needs_tls else ())
+        return replace(self.profile, secured=True, starttls=False, mechanisms=mechanisms, auth_needs_tls=False)
 
 
 def scripts() -> list[Script]:
@@ -101,7 +113,7 @@ def read_script(path: Path) -> Script:
 
 
 def _add_line(turns: list[Turn], kind: str, text: str) -> None:
-    if kind in {"C:", "C>", "X:"} and (turns[-1].expect or turns[-1].lost):
+    if kind in {"C:", "C>", "X:", "T:"} and (turns[-1].expect or turns[-1].lost or turns[-1].handshake):
         turns.append(Turn())
     turn = turns[-1]
     if kind in {"C:", "C>"}:
@@ -112,12 +124,16 @@ def _add_line(turns: list[Turn], kind: str, text: str) -> None:
         turn.message = (turn.message or b"") + unescape(text) + b"\r\n"
     elif kind == "X:":
         turn.lost = True
+    elif kind == "T:":
+        turn.handshake = True
     else:
         {"S:": turn.expect.append}[kind](text)
 
 
-def _setting(name: str, value: str) -> int | bool | str:
+def _setting(name: str, value: str) -> int | bool | str | tuple[str, ...]:
     kinds = {known.name: known.type for known in fields(ServerProfile)}
+    if name == "mechanisms":
+        return tuple(value.split())
     if kinds[name] in {bool, "bool"}:
         return value == "true"
     return int(value) if kinds[name] in {int, "int"} else value
@@ -149,6 +165,8 @@ class Policy:
         self.senders: list[str] = []
         self.recipients: list[str] = []
         self.events: list[Event] = []
+        self._responses: list[bytes] = []
+        self._prompts: list[bytes] = []
 
     def answer(self, event: Event) -> Reply | None:
         """The reply that the event owes; None for a statement."""
@@ -159,6 +177,10 @@ class Policy:
             return REPLIES.sender_ok(address=address or "<>")
         if isinstance(event, RcptTo):
             return self._recipient(event.recipient.address)
+        if isinstance(event, TlsRequested):
+            return REPLIES.tls_ready()
+        if isinstance(event, AuthRequested | AuthResponse):
+            return self._sign_in(event)
         if isinstance(event, DataRequested):
             self.pieces.clear()
             return REPLIES.start_input()
@@ -181,6 +203,18 @@ class Policy:
             self.events[-1] = event
         else:
             self.events.append(event)
+
+    def _sign_in(self, event: AuthRequested | AuthResponse) -> Reply:
+        """PLAIN and LOGIN, for one user."""
+        if isinstance(event, AuthRequested):
+            self._responses = [] if event.initial is None else [event.initial]
+            self._prompts = [b"", b"", b""] if event.mechanism == "PLAIN" else [b"Username:", b"Password:", b""]
+        else:
+            self._responses.append(event.data)
+        right = [b"\0user\0right"] if len(set(self._prompts)) == 1 else [b"user", b"right"]
+        if len(self._responses) < len(right):
+            return challenge(self._prompts[len(self._responses)])
+        return REPLIES.signed_in() if self._responses == right else REPLIES.not_signed_in()
 
     def _recipient(self, mailbox: Mailbox) -> Reply:
         address = _qualified(mailbox)
@@ -225,6 +259,8 @@ def run_on_engine(script: Script, cut: Cut) -> Policy:
         for piece in cut(turn.send) if turn is not script.turns[0] else ():
             engine.feed(piece)
             written += pump(engine, policy)
+        if turn.handshake:
+            engine.secured(script.secured)
         if turn.lost:
             engine.end_of_input()
         written += pump(engine, policy)

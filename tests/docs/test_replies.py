@@ -28,7 +28,7 @@ def replies() -> Iterator[str]:
 
 def extensions() -> Iterator[str]:
     yield "## What EHLO lists\n"
-    yield from (f"- `{keyword}`" for keyword in hello_keywords(2048 * 1024))
+    yield from (f"- `{keyword}`" for keyword in hello_keywords(2048 * 1024, ("LOGIN", "PLAIN"), starttls=True))
     yield ""
     yield f"Parameters of MAIL: {', '.join(f'`{name}`' for name in MAIL_PARAMETERS)}."
     yield f"Parameters of RCPT: {', '.join(f'`{name}`' for name in RCPT_PARAMETERS)}."

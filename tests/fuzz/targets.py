@@ -2,6 +2,7 @@
 
 from mailroot.mail.reply import Reply
 from mailroot.wire import commands
+from mailroot.wire.auth import parse_auth
 from mailroot.wire.grammar import Path, parse_path
 from mailroot.wire.profile import ServerProfile
 from mailroot.wire.server import ServerEngine
@@ -29,6 +30,7 @@ def arguments(octets: bytes) -> None:
         commands.parse_rcpt,
         commands.parse_verify,
         commands.parse_chunk,
+        parse_auth,
     ):
         for smtputf8 in (False, True):
             parse(octets, smtputf8)
@@ -38,7 +40,9 @@ def arguments(octets: bytes) -> None:
 
 def conversation(octets: bytes) -> None:
     """The engine neither raises nor keeps what it has read, and answers in whole lines."""
-    engine = ServerEngine(ServerProfile("m", "127.0.0.1", size_limit=1000, strict_pipelining=False))
+    engine = ServerEngine(
+        ServerProfile("m", "127.0.0.1", size_limit=1000, strict_pipelining=False, mechanisms=("PLAIN",))
+    )
     engine.greet(GREETING)
     policy = Policy()
     written = pump(engine, policy)

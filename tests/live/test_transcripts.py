@@ -49,7 +49,8 @@ def _settings(script: Script) -> str:
 
 def _on_sockets() -> list[Script]:
     """All but those that need what no setting gives, or that are about a moment before the greeting."""
-    return [one for one in scripts() if not one.turns[0].send and "strict_pipelining" not in one.settings]
+    needless = {"strict_pipelining", "starttls", "mechanisms"}
+    return [one for one in scripts() if not one.turns[0].send and needless.isdisjoint(one.settings)]
 
 
 GROUPS = [list(group) for _, group in itertools.groupby(sorted(_on_sockets(), key=_settings), _settings)]

@@ -5,8 +5,10 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailroot.wire.lines import LINE_LIMIT
 from mailroot.wire.profile import ServerProfile
 from mailroot.wire.server import ServerEngine
+from mailroot.wire.table import FRESH
 from tests.dialogue import GREETING, Policy, pump
 
 WORDS = [
@@ -32,6 +34,12 @@ WORDS = [
     b"NOOP\r\n",
     b"VRFY x\r\n",
     b"STARTTLS\r\n",
+    b"AUTH LOGIN\r\n",
+    b"AUTH PLAIN AHVzZXIAcmlnaHQ=\r\n",
+    b"AUTH PLAIN !\r\n",
+    b"dXNlcg==\r\n",
+    b"*\r\n",
+    b"A" * 12400 + b"\r\n",
     b"XYZZY\r\n",
     b"NOOP " + b"x" * 3000 + b"\r\n",
     b"MAIL FROM:<\xc3\xa9@b> SMTPUTF8\r\n",
@@ -53,6 +61,10 @@ PROFILES = st.builds(
     junk_limit=st.sampled_from([3, 100]),
     reject_bare_newline=st.booleans(),
     default_domain=st.just("local.test"),
+    starttls=st.booleans(),
+    tls_required=st.booleans(),
+    mechanisms=st.sampled_from([(), ("LOGIN", "PLAIN")]),
+    auth_limit=st.sampled_from([0, 2]),
     strict_pipelining=st.just(False),  # which is about what comes in one write
 )
 REPLY = re.compile(rb"(?:\d{3}-[^\r\n]*\r\n)*\d{3} [^\r\n]*\r\n")
@@ -95,7 +107,7 @@ def test_output_is_whole_replies_and_memory_is_bounded(
     for piece in (opening, conversation):
         engine.feed(piece)
         assert REPLY.sub(b"", pump(engine, policy)) == b""
-        assert len(engine._dialogue.input) <= 2048
+        assert len(engine._dialogue.input) <= LINE_LIMIT or engine._dialogue.state is FRESH
         assert not engine._dialogue.events
 
 

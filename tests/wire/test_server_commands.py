@@ -4,7 +4,7 @@ import pytest
 
 from mailroot.mail.reply import REPLIES
 from mailroot.wire.events import Disconnected, Fault, Hello, MailFrom, Quit
-from mailroot.wire.lines import INPUT_LIMIT
+from mailroot.wire.lines import INPUT_LIMIT, LINE_LIMIT
 from mailroot.wire.profile import ServerProfile
 from mailroot.wire.server import Misuse, ServerEngine
 from tests.dialogue import GREETING, Policy, pump
@@ -132,7 +132,7 @@ def test_E02_endless_line_is_cut_in_flat_memory() -> None:
     lines = []
     for _ in range(1600):
         lines += client.say(piece)
-        assert len(client.engine._dialogue.input) <= 2048
+        assert len(client.engine._dialogue.input) <= LINE_LIMIT
     assert lines == ["500 5.5.2 Line too long"]
     assert client.closed
     assert client.faults == ["endless-line"]

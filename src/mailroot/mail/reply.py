@@ -89,6 +89,22 @@ REPLY_ROWS: dict[str, ReplyRow] = {
     "need_bdat": ReplyRow(503, "5.5.1", "BINARYMIME needs BDAT", "RFC 3030 3"),
     "cannot_verify": ReplyRow(252, "2.1.5", "Cannot VRFY user, but will take message for <{address}>", "facts 5.4"),
     "help": ReplyRow(214, "", "This server supports the following commands:", "facts 5.3"),
+    # TLS and signing in
+    "tls_ready": ReplyRow(220, "2.0.0", "SMTP server ready", "facts 5.4"),
+    "tls_not_offered": ReplyRow(554, "5.7.3", "Unable to initialize security subsystem", "facts 5.4"),
+    "tls_busy": ReplyRow(454, "4.7.0", "TLS is not available now, try again later", "RFC 3207 4"),
+    "tls_first": ReplyRow(530, "5.7.0", "Must issue a STARTTLS command first", "facts 5.4"),
+    "challenge": ReplyRow(334, "", "{data}", "RFC 4954 4"),
+    "signed_in": ReplyRow(235, "2.7.0", "Authentication successful", "facts 5.4"),
+    "not_signed_in": ReplyRow(535, "5.7.3", "Authentication unsuccessful", "facts 5.4"),
+    "unknown_mechanism": ReplyRow(504, "5.7.4", "Unrecognized authentication type", "facts 5.4"),
+    "sign_in_unavailable": ReplyRow(454, "4.7.0", "Temporary authentication failure", "RFC 4954 6"),
+    "sign_in_cancelled": ReplyRow(501, "5.0.0", "Authentication cancelled", "RFC 4954 4"),
+    "not_base64": ReplyRow(501, "5.5.2", "Cannot decode the response", "RFC 4954 4"),
+    "response_too_long": ReplyRow(500, "5.5.6", "Authentication exchange line is too long", "RFC 4954 4"),
+    "too_many_sign_ins": ReplyRow(
+        421, "4.7.0", "{fqdn} Too many failed sign-ins, closing the connection", "RFC 5321 4.2.1"
+    ),
     # mail transaction
     "sender_ok": ReplyRow(250, "2.1.0", "{address}....Sender OK", "facts 5.4"),
     "recipient_ok": ReplyRow(250, "2.1.5", "{address} ", "facts 5.4"),

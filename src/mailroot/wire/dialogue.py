@@ -5,6 +5,7 @@ any command means.
 """
 
 from collections import deque
+from collections.abc import Mapping
 
 from mailroot.mail.envelope import Body
 from mailroot.mail.reply import REPLIES, Reply
@@ -40,6 +41,7 @@ class Dialogue:
     """The state of one connection. Its attributes are for the modules of this package alone."""
 
     __slots__ = (
+        "attempts",
         "bare_line_noted",
         "chunk",
         "chunk_left",
@@ -50,6 +52,7 @@ class Dialogue:
         "events",
         "extended",
         "flush",
+        "hushed",
         "input",
         "junk",
         "out",
@@ -57,13 +60,17 @@ class Dialogue:
         "profile",
         "progress",
         "resume",
+        "rows",
         "session_size",
+        "signed_in",
         "state",
         "transaction",
     )
 
-    def __init__(self, profile: ServerProfile) -> None:
+    def __init__(self, profile: ServerProfile, rows: Mapping[bytes, Row]) -> None:
         self.profile = profile
+        self.rows = rows
+        """The table of verbs that counts now."""
         self.state = FRESH
         self.transaction = CLOSED
         self.extended = True
@@ -74,7 +81,10 @@ class Dialogue:
         """Who waits for the caller's reply."""
         self.out: list[bytes] = []
         self.flush = self.closing = self.ended = self.bare_line_noted = False
-        self.progress = self.errors = self.junk = 0
+        self.progress = self.errors = self.junk = self.attempts = 0
+        self.signed_in = False
+        self.hushed = False
+        """AUTH was refused: what follows may be the password that the client sends all the same."""
         self.session_size = 0
         """Octets of the messages that were accepted."""
         self.chunk = Chunk(0, last=False)
@@ -95,6 +105,7 @@ class Dialogue:
 
     def refuse(self, reply: Reply, about: str) -> None:
         """Answer a protocol fault, unless it was one too many."""
+        self.hushed = self.hushed or about == "AUTH"
         if not self.is_one_error_too_many():
             self.events.append(Fault("refused", f"{about}: {reply.text}"))
             self.say(reply)

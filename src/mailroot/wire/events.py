@@ -1,7 +1,7 @@
 """What the server engine tells its caller. Nothing here decides anything.
 
-Four events owe a reply: `MailFrom`, `RcptTo`, `DataRequested` and `BodyEnd`. No other event follows until
-`ServerEngine.reply` has been called. All others are statements.
+Seven events owe a reply: `MailFrom`, `RcptTo`, `DataRequested`, `BodyEnd`, `TlsRequested`, `AuthRequested` and
+`AuthResponse`. No other event follows until `ServerEngine.reply` has been called. All others are statements.
 """
 
 from typing import NamedTuple
@@ -31,6 +31,8 @@ class MailFrom(NamedTuple):
     smtputf8: bool = False
     ret: Return | None = None
     envid: str | None = None
+    auth: str | None = None
+    """Who is said to have submitted the message (RFC 4954 section 5), in xtext: no more than what a client says."""
 
 
 class RcptTo(NamedTuple):
@@ -71,6 +73,42 @@ class BodyFailed(NamedTuple):
     cause: str
 
 
+class TlsRequested(NamedTuple):
+    """STARTTLS. Owes a reply: after `REPLIES.tls_ready()` the caller shakes hands, then calls `ServerEngine.secured`.
+
+    Nothing is read until then, and nothing that had come before counts.
+    """
+
+
+class AuthRequested(NamedTuple):
+    """AUTH, with a mechanism that is offered, in capitals. `initial` is the decoded first response, None without one.
+
+    Owes a reply: 334 (`auth.challenge`) has the client's response follow, 235 signs it in, any other ends the attempt,
+    such as `REPLIES.not_signed_in()`.
+    """
+
+    mechanism: str
+    initial: bytes | None
+
+    def __repr__(self) -> str:
+        return f"AuthRequested({self.mechanism!r})"  # a response may be a password
+
+
+class AuthResponse(NamedTuple):
+    """The client's response to a challenge, decoded. Owes a reply, as `AuthRequested` does."""
+
+    data: bytes
+
+    def __repr__(self) -> str:
+        return "AuthResponse()"
+
+
+class AuthEnded(NamedTuple):
+    """The client took back its attempt to sign in, or broke it; the engine has answered."""
+
+    cause: str
+
+
 class TransactionReset(NamedTuple):
     """An open transaction ended without a message; what was stored of it is to be dropped."""
 
@@ -80,8 +118,9 @@ class TransactionReset(NamedTuple):
 class Fault(NamedTuple):
     """The client broke the protocol, or something odd of it was accepted; for the log.
 
-    Kinds: "refused" (a command got a 5xx from the engine), "too-many-errors", "tls-hello", "not-smtp", "early-talk",
-    "pipelining", "line-too-long", "endless-line", "bare-newline", "blank-before-path", "no-brackets", "no-hello-name".
+    Kinds: "refused" (a command got a 5xx from the engine), "too-many-errors", "too-many-sign-ins", "tls-hello",
+    "not-smtp", "early-talk", "pipelining", "line-too-long", "endless-line", "bare-newline", "blank-before-path",
+    "no-brackets", "no-hello-name". No cause shows what may be a password.
     """
 
     kind: str
@@ -106,6 +145,10 @@ Event = (
     | BodyPiece
     | BodyEnd
     | BodyFailed
+    | TlsRequested
+    | AuthRequested
+    | AuthResponse
+    | AuthEnded
     | TransactionReset
     | Fault
     | Quit

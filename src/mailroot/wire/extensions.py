@@ -38,6 +38,13 @@ def _flag(value: str | None) -> bool | None:
     return True if value is None else None
 
 
+def _submitter(value: str | None) -> str | None:
+    # RFC 4954 section 5: xtext, or <>; at most 500 characters
+    if value is None or len(value) > 500:
+        return None
+    return value if value == "<>" or is_xtext(value) else None
+
+
 def _envid(value: str | None) -> str | None:
     # RFC 3461 section 4.4: at most 100 characters
     return value if value is not None and len(value) <= 100 and is_xtext(value) else None
@@ -85,6 +92,7 @@ MAIL_PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "SMTPUTF8": Parameter("smtputf8", _flag),  # RFC 6531 section 3.4
         "RET": Parameter("ret", _return),  # RFC 3461 section 4.3
         "ENVID": Parameter("envid", _envid),  # RFC 3461 section 4.4
+        "AUTH": Parameter("auth", _submitter),  # RFC 4954 section 5
     }
 )
 RCPT_PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
@@ -117,9 +125,14 @@ def parse_parameters(text: str, known: Mapping[str, Parameter]) -> dict[str, obj
 
 
 @functools.lru_cache(maxsize=64)
-def hello_keywords(size_limit: int) -> tuple[str, ...]:
-    """What EHLO lists after its first line, in the order of the predecessor; SMTPUTF8 is ours."""
+def hello_keywords(size_limit: int, mechanisms: tuple[str, ...] = (), starttls: bool = False) -> tuple[str, ...]:
+    """What EHLO lists after its first line, in the order of the predecessor; SMTPUTF8 is ours.
+
+    `AUTH=` is what clients looked for before there was a standard (facts 5.2); it names what they know.
+    """
     return (
+        *((f"AUTH {' '.join(mechanisms)}",) if mechanisms else ()),
+        *(("AUTH=LOGIN",) if "LOGIN" in mechanisms else ()),
         f"SIZE {size_limit}" if size_limit else "SIZE",
         "PIPELINING",
         "DSN",
@@ -129,5 +142,6 @@ def hello_keywords(size_limit: int) -> tuple[str, ...]:
         "CHUNKING",
         "VRFY",
         "SMTPUTF8",
+        *(("STARTTLS",) if starttls else ()),
         "OK",
     )

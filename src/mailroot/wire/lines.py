@@ -6,7 +6,7 @@ thrown away of an endless line is never kept.
 
 import enum
 
-LINE_LIMIT = 2048  # More than any command of ours may have; RFC 5321 section 4.5.3.1.4 asks for 512 and extensions.
+LINE_LIMIT = 12 * 1024 + 64  # What AUTH may have (RFC 4954 section 4); no other command may have nearly as much.
 ENDLESS = 1024 * 1024  # A line without an end is cut here.
 INPUT_LIMIT = 64 * 1024
 TLS_HANDSHAKE = 0x16
@@ -31,13 +31,15 @@ STARVED = NoLine.STARVED
 class Input:
     """The unused input of a connection."""
 
-    __slots__ = ("_at", "_skipped", "octets")
+    __slots__ = ("_at", "_skipped", "octets", "thrown_away")
 
     def __init__(self) -> None:
         self.octets = b""
         """What has come; empty once all of it is used. For reading: only its emptiness means something outside."""
         self._at = 0
         self._skipped = 0  # octets of the present line that were thrown away
+        self.thrown_away = b""
+        """How the line began that was last thrown away because of its length."""
 
     def __len__(self) -> int:
         return len(self.octets) - self._at
@@ -82,10 +84,12 @@ class Input:
         if self._is_tls():
             return NoLine.TLS
         length = self._skipped + end - start
+        if length <= LINE_LIMIT:
+            self._use(end + 1)
+            return octets[start:end]
+        self._note(start)
         self._skipped = 0
         self._use(end + 1)
-        if length <= LINE_LIMIT:
-            return octets[start:end]
         return NoLine.TOO_LONG if length <= ENDLESS else NoLine.ENDLESS
 
     def _use(self, end: int) -> None:
@@ -99,9 +103,14 @@ class Input:
             return NoLine.TLS
         if self._skipped + length <= LINE_LIMIT:
             return STARVED
+        self._note(self._at)
         self._skipped += length
         self._use(len(self.octets))
         return STARVED if self._skipped <= ENDLESS else NoLine.ENDLESS
+
+    def _note(self, start: int) -> None:
+        if not self._skipped:
+            self.thrown_away = self.octets[start : start + 16]
 
     def _is_tls(self) -> bool:
         """Whether a line begins here, and like no command."""

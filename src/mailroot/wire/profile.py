@@ -27,6 +27,18 @@ class ServerProfile:
     default_domain: str = ""
     strict_pipelining: bool = True
     """Close on input that RFC 2920 section 3.1 clearly forbids, see `server`. Off for peers that are trusted."""
+    secured: bool = False
+    """The connection is encrypted."""
+    starttls: bool = False
+    """STARTTLS is offered."""
+    tls_required: bool = False
+    """Nearly every command is refused until the connection is encrypted."""
+    mechanisms: tuple[str, ...] = ()
+    """The mechanisms of AUTH that are offered, in the order in which they are listed."""
+    auth_needs_tls: bool = False
+    """AUTH is offered once the connection is encrypted, not before."""
+    auth_limit: int = 5
+    """The failed attempt to sign in with this number is answered 421, and the connection ends."""
     command_timeout: float = 300.0  # RFC 5321 section 4.5.3.2.7: at least 5 minutes
     body_timeout: float = 180.0  # RFC 5321 section 4.5.3.2.5: 3 minutes for a block of content
     drain_limit: int = 256 * 1024 * 1024

@@ -24,14 +24,19 @@ NOOP and VRFY, which should end a group as well, only flush: refusing there woul
 dot is not refused either: many a client sends QUIT with it.
 """
 
+from collections.abc import Mapping
+
 from mailroot.mail.reply import REPLIES, Reply
+from mailroot.wire.auth import end_exchange, refuse_long_response, take_response
 from mailroot.wire.commands import Chunk
 from mailroot.wire.content import read_chunk, read_data, skip_chunk
 from mailroot.wire.dialogue import Dialogue
 from mailroot.wire.events import Disconnected, Event, Fault
 from mailroot.wire.lines import STARVED, TLS_HANDSHAKE, NoLine
 from mailroot.wire.profile import ServerProfile
+from mailroot.wire.starttls import begin_secured
 from mailroot.wire.table import (
+    AUTH,
     CHUNK,
     COMMAND_LIMIT,
     DATA,
@@ -43,7 +48,7 @@ from mailroot.wire.table import (
     NEEDED,
     Row,
 )
-from mailroot.wire.verbs import TABLE
+from mailroot.wire.verbs import TABLE, TLS_FIRST
 
 __all__ = ["Misuse", "ServerEngine", "ServerProfile"]
 
@@ -61,7 +66,7 @@ class ServerEngine:
     __slots__ = ("_dialogue",)
 
     def __init__(self, profile: ServerProfile) -> None:
-        self._dialogue = Dialogue(profile)
+        self._dialogue = Dialogue(profile, _rows(profile))
 
     def greet(self, reply: Reply) -> None:
         """Open the dialogue: with 220, or with a refusal, after which the connection closes."""
@@ -78,6 +83,19 @@ class ServerEngine:
         else:
             dialogue.say(reply)
             dialogue.flush = True
+
+    def secured(self, profile: ServerProfile) -> None:
+        """The handshake that a positive reply to `TlsRequested` asked for is done: everything begins anew.
+
+        `profile` is that of the encrypted connection. What was fed since the reply must have come through TLS.
+        """
+        dialogue = self._dialogue
+        if dialogue.closing:
+            return
+        if dialogue.state is not FRESH or not profile.secured:
+            raise Misuse("secured() without a reply to STARTTLS, or with the profile of a clear connection")
+        dialogue.profile, dialogue.rows = profile, _rows(profile)
+        begin_secured(dialogue)
 
     def feed(self, data: bytes) -> None:
         """Take input. b"" is nothing, not the end. What comes after the engine has closed is ignored."""
@@ -157,6 +175,10 @@ class ServerEngine:
         return self._dialogue.progress
 
 
+def _rows(profile: ServerProfile) -> Mapping[bytes, Row]:
+    return TLS_FIRST if profile.tls_required and not profile.secured else TABLE
+
+
 def _step(dialogue: Dialogue) -> bool:
     """Use some input. False if there is not enough of it."""
     state = dialogue.state
@@ -167,7 +189,7 @@ def _step(dialogue: Dialogue) -> bool:
         if state is CHUNK:
             read_chunk(dialogue)
             return True
-        if _read_command(dialogue):
+        if _read_response(dialogue) if state is AUTH else _read_command(dialogue):
             return True
     if not dialogue.ended:
         return False
@@ -190,13 +212,31 @@ def _read_command(dialogue: Dialogue) -> bool:
     return True
 
 
+def _read_response(dialogue: Dialogue) -> bool:
+    line = dialogue.input.line()
+    if line is STARVED:
+        return False
+    dialogue.progress += 1
+    if line is NoLine.TOO_LONG:
+        refuse_long_response(dialogue)
+    elif isinstance(line, NoLine):
+        _refuse_line(dialogue, line)
+    elif line.endswith(b"\r"):
+        take_response(dialogue, line[:-1])
+    elif dialogue.profile.reject_bare_newline:
+        end_exchange(dialogue, REPLIES.bare_newline_in_command(), "a response without CRLF")
+    else:
+        take_response(dialogue, line)
+    return True
+
+
 def _read_line(dialogue: Dialogue, line: bytes) -> None:
     verb, _, argument = line.partition(b" ")
-    row = TABLE.get(verb.upper())
+    row = dialogue.rows.get(verb.upper())
     if row is None:
         _refuse_unknown(dialogue, verb, line)
     elif len(line) + 2 > row.longest:
-        dialogue.refuse(REPLIES.line_too_long(), "command")
+        dialogue.refuse(row.too_long, row.verb)
     else:
         _obey(dialogue, row, argument.strip())
 
@@ -207,7 +247,7 @@ def _refuse_unknown(dialogue: Dialogue, verb: bytes, line: bytes) -> None:
     elif len(line) + 2 > COMMAND_LIMIT:
         dialogue.refuse(REPLIES.line_too_long(), "command")
     else:
-        dialogue.refuse(REPLIES.unrecognized(), repr(verb)[2:-1])
+        dialogue.refuse(REPLIES.unrecognized(), "unknown command" if dialogue.hushed else repr(verb)[2:-1])
 
 
 def _obey(dialogue: Dialogue, row: Row, argument: bytes) -> None:
@@ -249,7 +289,8 @@ def _refuse_line(dialogue: Dialogue, why: NoLine) -> None:
     if why is NoLine.TLS:
         dialogue.break_off("tls-hello", "TLS on a plain port", REPLIES.tls_not_here())
     elif why is NoLine.TOO_LONG:
-        dialogue.refuse(REPLIES.line_too_long(), "command")
+        row = dialogue.rows.get(dialogue.input.thrown_away.partition(b" ")[0].upper())
+        dialogue.refuse(row.too_long if row else REPLIES.line_too_long(), row.verb if row else "command")
     else:
         dialogue.break_off("endless-line", "a command line without an end", REPLIES.line_too_long())
 

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from mailroot.wire.dialogue import Dialogue
 
 COMMAND_LIMIT = 512  # RFC 5321 section 4.5.3.1.4
+_TOO_LONG: Reply = REPLIES.line_too_long()
 
 
 class State(enum.Enum):
     """Where a connection stands."""
 
     FRESH = enum.auto()
-    """Not greeted yet."""
+    """Not greeted yet, or in a TLS handshake: nothing is read."""
     GREETED = enum.auto()
     """No HELO or EHLO yet."""
     READY = enum.auto()
@@ -34,10 +35,12 @@ class State(enum.Enum):
     """Content up to CRLF.CRLF, and the answer to it."""
     CHUNK = enum.auto()
     """Content of a counted chunk, and the answer to it."""
+    AUTH = enum.auto()
+    """The next line is a response to a challenge, and no command."""
 
 
 # Python 3.11 takes 400 ns to find a member by its class and runs Python code to hash it: hence names, and tuples.
-FRESH, GREETED, READY, MAIL, RCPT, CHUNKS, FAILED, DATA, CHUNK = State
+FRESH, GREETED, READY, MAIL, RCPT, CHUNKS, FAILED, DATA, CHUNK, AUTH = State
 
 NO_TRANSACTION = (READY, FAILED)
 IN_TRANSACTION = (MAIL, RCPT, CHUNKS)
@@ -61,7 +64,8 @@ class Row:
     `legal`: the states in which it may come; elsewhere it is answered `otherwise`, or by what the state needs first.
     `then`: the state after a positive reply; None where it does not change. `ends_group`: RFC 2920 section 3.1;
     `alone`: input behind it breaks the rules (`strict_pipelining`). `parse` reads the argument; `act` obeys, and
-    answers or asks; `answered` follows the caller's reply where `act` asked. `longest`: octets of its line with CRLF.
+    answers or asks; `answered` follows the caller's reply where `act` asked. `longest`: octets of its line with CRLF;
+    a longer one is answered `too_long`. `clear`: it may come unencrypted even where TLS is required.
     """
 
     verb: str
@@ -75,3 +79,5 @@ class Row:
     ends_group: bool = False
     alone: bool = False
     longest: int = COMMAND_LIMIT
+    too_long: Reply = _TOO_LONG
+    clear: bool = False

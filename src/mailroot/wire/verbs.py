@@ -5,17 +5,20 @@ asks, and `answered` follows the caller's reply. A new verb is a parser, a funct
 """
 
 import functools
+from collections.abc import Callable
 
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Body
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.wire import commands
+from mailroot.wire.auth import AUTH_ROW
 from mailroot.wire.commands import Chunk, Odd
 from mailroot.wire.content import begin_chunk, begin_chunks, begin_data
 from mailroot.wire.dialogue import Dialogue, Transaction
 from mailroot.wire.events import DataRequested, Fault, Hello, MailFrom, Quit, RcptTo
 from mailroot.wire.extensions import hello_keywords
 from mailroot.wire.incoming import SESSION_TOO_LARGE
+from mailroot.wire.starttls import STARTTLS_ROW, with_tls_first
 from mailroot.wire.table import ALWAYS, CHUNKS, DATA, FAILED, GREETED, MAIL, NO_TRANSACTION, RCPT, READY, Row
 
 _SMALL_CHUNK = 512  # Smaller chunks bring no mail forward; a client that sends thousands of them only costs.
@@ -25,11 +28,15 @@ _OK = REPLIES.ok().encode()
 _RESETTING = REPLIES.resetting().encode()
 _TOO_MANY_RECIPIENTS: Reply = REPLIES.too_many_recipients()
 # The predecessor's list and order, of the verbs that are built.
-_HELP = Reply(214, "", (*REPLIES.help().lines, "HELO EHLO RCPT DATA RSET MAIL QUIT HELP BDAT VRFY")).encode()
+_VERBS = "HELO EHLO STARTTLS RCPT DATA RSET MAIL QUIT HELP AUTH BDAT VRFY"
+_HELP = Reply(214, "", (*REPLIES.help().lines, _VERBS)).encode()
 
 
 def _hello(dialogue: Dialogue, hello: Hello) -> None:
-    _greet_back(dialogue, hello, hello_keywords(dialogue.profile.size_limit))
+    profile = dialogue.profile
+    mechanisms = () if dialogue.signed_in else profile.mechanisms
+    starttls = profile.starttls and not dialogue.signed_in
+    _greet_back(dialogue, hello, hello_keywords(profile.size_limit, mechanisms, starttls))
 
 
 def _old_hello(dialogue: Dialogue, hello: Hello) -> None:
@@ -163,6 +170,11 @@ def _later(verb: str, source: str) -> Row:
     )
 
 
+def _hello_row(verb: str, act: Callable[[Dialogue, Hello], None]) -> Row:
+    parse = commands.parse_hello
+    return Row(verb, "RFC 5321 section 4.1.1.1", ALWAYS, parse, act, ends_group=True, alone=True, clear=True)
+
+
 _MAIL = Row(
     "MAIL",
     "RFC 5321 section 4.1.1.2",
@@ -172,7 +184,7 @@ _MAIL = Row(
     answered=_answered_mail,
     then=MAIL,
     otherwise=REPLIES.nested_mail(),
-    longest=1024,  # RFC 1870: 26 more, RFC 6152: 17, RFC 6531: 10, RFC 3461: 115, and long addresses in UTF-8
+    longest=1536,  # RFC 1870: 26 more, RFC 6152: 17, RFC 6531: 10, RFC 3461: 115, RFC 4954: 500, and UTF-8
 )
 _RCPT = Row(
     "RCPT",
@@ -205,23 +217,25 @@ _BDAT = Row(
 )
 
 _ROWS = (
-    Row("EHLO", "RFC 5321 section 4.1.1.1", ALWAYS, commands.parse_hello, _hello, ends_group=True, alone=True),
-    Row("HELO", "RFC 5321 section 4.1.1.1", ALWAYS, commands.parse_hello, _old_hello, ends_group=True, alone=True),
+    _hello_row("EHLO", _hello),
+    _hello_row("HELO", _old_hello),
     _MAIL,
     _RCPT,
     _DATA,
     _BDAT,
-    Row("RSET", "RFC 5321 section 4.1.1.5", ALWAYS, commands.parse_nothing, _rset),
-    Row("NOOP", "RFC 5321 section 4.1.1.9", ALWAYS, commands.parse_nothing, _noop, ends_group=True),
+    Row("RSET", "RFC 5321 section 4.1.1.5", ALWAYS, commands.parse_nothing, _rset, clear=True),
+    Row("NOOP", "RFC 5321 section 4.1.1.9", ALWAYS, commands.parse_nothing, _noop, ends_group=True, clear=True),
     Row("VRFY", "RFC 5321 section 4.1.1.6", ALWAYS, commands.parse_verify, _vrfy, ends_group=True),
-    Row("HELP", "RFC 5321 section 4.1.1.8", ALWAYS, commands.parse_nothing, _help, ends_group=True),
-    Row("QUIT", "RFC 5321 section 4.1.1.10", ALWAYS, commands.parse_nothing, _quit, ends_group=True),
+    Row("HELP", "RFC 5321 section 4.1.1.8", ALWAYS, commands.parse_nothing, _help, ends_group=True, clear=True),
+    Row("QUIT", "RFC 5321 section 4.1.1.10", ALWAYS, commands.parse_nothing, _quit, ends_group=True, clear=True),
     _later("EXPN", "RFC 5321 section 4.1.1.7"),
     _later("ETRN", "RFC 1985"),
     _later("TURN", "RFC 821 section 3.8"),
     _later("ATRN", "RFC 2645"),
-    _later("STARTTLS", "RFC 3207"),
-    _later("AUTH", "RFC 4954"),
+    STARTTLS_ROW,
+    AUTH_ROW,
 )
 
 TABLE: dict[bytes, Row] = {row.verb.encode(): row for row in _ROWS}
+TLS_FIRST = with_tls_first(TABLE)
+"""The table of a connection that must be encrypted first."""
