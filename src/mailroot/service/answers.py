@@ -22,6 +22,7 @@ from mailroot.queue.entry import Origin, QueueEntry, SealedDraft
 from mailroot.routing.route import DropRoute
 from mailroot.service.draft import Draft
 from mailroot.service.intake import Intake
+from mailroot.service.later import Later
 from mailroot.service.rules import Rules
 from mailroot.service.standing import Standing
 from mailroot.wire import events as wire
@@ -233,8 +234,9 @@ class Answers:
         return reply
 
 
-# The answer to each event: a reply, a commit whose end `Answers.committed` turns into one, or None where none is owed.
-ANSWERS: dict[type, Callable[[Answers, Any], Reply | Commit | None]] = {
+# The answer to each event: a reply, at once or later, a commit whose end `Answers.committed` turns into one, or None
+# where none is owed.
+ANSWERS: dict[type, Callable[[Answers, Any], Reply | Later | Commit | None]] = {
     wire.Hello: Answers._hello,
     wire.MailFrom: Answers._mail_from,
     wire.RcptTo: Answers._rcpt_to,

@@ -5,11 +5,14 @@ Not responsible for any decision (`service.answers`), for syntax (`wire.server`)
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol, cast
 
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.service.answers import ANSWERS, Answers
+from mailroot.service.later import Later
 from mailroot.wire.server import ServerEngine
 
 # Replies are small: when a transport's buffer of them is full (64 KiB), the peer does not read, and has this long to.
@@ -19,8 +22,8 @@ _WRITE_PATIENCE = 60.0
 class Registry(Protocol):
     """Who lets sessions in and keeps them (`service.sessions`)."""
 
-    def open(self, session: "Session") -> tuple[ServerEngine, Answers, Reply]:
-        """Let a client in, or not: what its session works with, and the first reply."""
+    def open(self, session: "Session") -> tuple[ServerEngine, Answers, Reply | Later]:
+        """Let a client in, or not: what its session works with, and the first reply, which may take its time."""
 
     def close(self, session: "Session") -> None:
         """A session is over."""
@@ -76,7 +79,9 @@ class Session(asyncio.Protocol):
     @property
     def state(self) -> str:
         """Where the session stands, for operators."""
-        return "committing" if self._waiting is not None else self._answers.state
+        if self._waiting is None:
+            return self._answers.state
+        return "committing" if self._answers.state == "data" else "waiting"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client, or refuse it."""
@@ -89,7 +94,7 @@ class Session(asyncio.Protocol):
             return
         self.address = peer[0]
         self._engine, self._answers, greeting = self._sessions.open(self)
-        self._engine.greet(greeting)
+        self._say(self._engine.greet, greeting)
         self._flush()
 
     def data_received(self, data: bytes) -> None:
@@ -159,7 +164,7 @@ class Session(asyncio.Protocol):
     @property
     def busy(self) -> bool:
         """Whether a transaction is open, or a message is being committed."""
-        return self._waiting is not None or self._answers.in_transaction
+        return self._answers.in_transaction
 
     def _pump(self) -> None:
         """Answer event after event, then write what is to be written.
@@ -174,6 +179,9 @@ class Session(asyncio.Protocol):
                     continue
                 if isinstance(answer, Reply):
                     engine.reply(answer)
+                elif isinstance(answer, Later):
+                    self._say(engine.reply, answer)
+                    break
                 else:
                     self._waiting = answer
                     answer.add_done_callback(self._committed)
@@ -192,6 +200,35 @@ class Session(asyncio.Protocol):
             self._engine.reply(self._answers.committed(commit))
         except Exception as mistake:  # the task supervisor of a session (design: errors)
             self._break_off(mistake)
+        self._go_on()
+
+    def _say(self, say: Callable[[Reply], None], answer: Reply | Later) -> None:
+        """Give the engine its reply by `say`, at once or when it is known; the client waits for it."""
+        if isinstance(answer, Reply):
+            say(answer)
+        else:
+            self._waiting = answer.wait
+            answer.wait.add_done_callback(partial(self._found_out, say, answer.then))
+
+    def _found_out(
+        self, say: Callable[[Reply], None], then: Callable[[Any], Reply | Later], wait: asyncio.Future[Any]
+    ) -> None:
+        """What an answer waited for is known; who has gone or was ended meanwhile hears no more."""
+        self._waiting = None
+        if self._transport is None or self._engine.closing:
+            return
+        if wait.cancelled():
+            self.end(REPLIES.shutting_down(fqdn=self._answers.fqdn), "the server stopped")
+            return
+        try:
+            self._say(say, then(wait.result()))
+        except Exception as mistake:  # the task supervisor of a session (design: errors)
+            self._break_off(mistake)
+        if self._waiting is None:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Answer what the client has sent meanwhile, and listen to it again."""
         if self._transport is None:
             return
         self._pump()

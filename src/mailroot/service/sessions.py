@@ -10,6 +10,7 @@ from mailroot.mail.reply import REPLIES, Reply
 from mailroot.policy.verdict import Refuse
 from mailroot.service.answers import Answers
 from mailroot.service.intake import Intake
+from mailroot.service.later import Later
 from mailroot.service.rules import Rules
 from mailroot.service.session import Session
 from mailroot.service.standing import Standing, Standings
@@ -59,8 +60,8 @@ class Sessions:
         """A session for a connection that is being accepted."""
         return Session(self, self._loop)
 
-    def open(self, session: Session) -> tuple[ServerEngine, Answers, Reply]:
-        """Let a client in, or not: what its session works with, and the first reply."""
+    def open(self, session: Session) -> tuple[ServerEngine, Answers, Reply | Later]:
+        """Let a client in, or not: what its session works with, and the first reply, which may take its time."""
         self._number += 1
         session.ident = f"{self._prefix}{self._number:x}"
         session.since = self._intake.now()
