@@ -4,15 +4,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from mailroot.wire.sasl.keys import scram_keys
+from mailroot.wire.sasl.keys import cram_secret, nt_hash, scram_keys
 from mailroot.wire.sasl.words import (
     Abandoned,
     Answer,
     Challenge,
+    ChannelBinding,
     CheckPassword,
     ClientOpening,
+    CramSecretOf,
     Credentials,
     Exchange,
+    NtHashOf,
     Opening,
     Outcome,
     Presentation,
@@ -23,6 +26,8 @@ from mailroot.wire.sasl.words import (
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 OPENING = Opening(None, bytes(range(32)), NOW, ("mail.example.com",))
+BINDING = ChannelBinding(b"certificate's hash")
+OTHER_BINDING = ChannelBinding(b"another's hash")
 USER, PASSWORD = "ann", "p\u00e4ss wort"
 CLIENT_OPENING = ClientOpening(Credentials(USER, PASSWORD), "mail.example.com", 587, bytes(range(32, 64)), NOW)
 
@@ -41,6 +46,10 @@ class Book:
                 return self.passwords.get(user) == password
             case ScramKeysOf(user):
                 return scram_keys(self.passwords.get(user, "nobody's"), b"salt" * 4)
+            case CramSecretOf(user):
+                return cram_secret(self.passwords[user]) if user in self.passwords else None
+            case NtHashOf(user, _):
+                return nt_hash(self.passwords[user]) if user in self.passwords else None
         raise AssertionError(question)
 
 

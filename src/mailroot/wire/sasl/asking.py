@@ -75,9 +75,9 @@ def unwrapped(octets: bytes) -> Part[bytes | ContextFailed]:
     return answer if isinstance(answer, ContextFailed) else _a(bytes, answer)
 
 
-def challenge(response: bytes | None, told: str = "") -> ClientPart[bytes]:
+def challenge(response: bytes | None, told: str = "", conclusive: bool = True) -> ClientPart[bytes]:
     """The server's challenge after a response of ours."""
-    return _a(bytes, (yield Response(response, told)))
+    return _a(bytes, (yield Response(response, told, conclusive)))
 
 
 def _a(kind: type[T], answer: object) -> T:

@@ -4,7 +4,10 @@ import enum
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from mailroot.wire.sasl.cram import present_cram_md5
+from mailroot.wire.sasl.oauth import present_oauthbearer, present_xoauth2
 from mailroot.wire.sasl.plain import present_login, present_plain
+from mailroot.wire.sasl.scramclient import present_scram, present_scram_plus
 from mailroot.wire.sasl.words import ClientOpening, Presentation
 
 
@@ -34,6 +37,11 @@ class ClientMechanism:
 
 # The strongest of each way first.
 CLIENT_MECHANISMS = (
+    ClientMechanism("OAUTHBEARER", Way.OAUTH2, present_oauthbearer, reveals=True),
+    ClientMechanism("XOAUTH2", Way.OAUTH2, present_xoauth2, reveals=True),
+    ClientMechanism("SCRAM-SHA-256-PLUS", Way.BASIC, present_scram_plus, binds=True),
+    ClientMechanism("SCRAM-SHA-256", Way.BASIC, present_scram),
+    ClientMechanism("CRAM-MD5", Way.BASIC, present_cram_md5),
     ClientMechanism("PLAIN", Way.BASIC, present_plain, reveals=True),
     ClientMechanism("LOGIN", Way.BASIC, present_login, reveals=True),
 )
@@ -56,7 +64,8 @@ class Means:
 def choose(offered: Iterable[str], means: Means) -> ClientMechanism | None:
     """The strongest mechanism that the server offers and that we may use; None if there is none.
 
-    Who goes on after a refusal leaves out of `offered` what was tried.
+    Who goes on after a refusal leaves out of `offered` what was tried, and after a -PLUS does without a channel
+    binding: the server may know other kinds of it only.
     """
     names = {name.upper() for name in offered}
     return next((row for row in CLIENT_MECHANISMS if row.name in names and _is_usable(row, means)), None)

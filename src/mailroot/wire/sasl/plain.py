@@ -76,7 +76,7 @@ def present_plain(opening: ClientOpening) -> Presentation:
 
 def present_login(opening: ClientOpening) -> Presentation:
     """Say the name to the first prompt, whatever its words, and the password to the second."""
-    yield from challenge(None)
-    yield from challenge(opening.credentials.user.encode())
+    yield from challenge(None, conclusive=False)
+    yield from challenge(opening.credentials.user.encode(), conclusive=False)
     yield from challenge(opening.credentials.password.encode())
     return None

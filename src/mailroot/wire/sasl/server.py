@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from mailroot.wire.sasl.cram import accept_cram_md5
 from mailroot.wire.sasl.plain import accept_login, accept_plain
+from mailroot.wire.sasl.scram import accept_scram, accept_scram_plus
 from mailroot.wire.sasl.words import Exchange, Opening
 
 
@@ -43,6 +45,9 @@ class Mechanism:
 
 # In the order in which the AUTH line lists them. Several rows may have one name: the first that is usable counts.
 MECHANISMS = (
+    Mechanism("SCRAM-SHA-256-PLUS", Kind.BASIC, Need.SCRAM, accept_scram_plus, binds=True),
+    Mechanism("SCRAM-SHA-256", Kind.BASIC, Need.SCRAM, accept_scram),
+    Mechanism("CRAM-MD5", Kind.BASIC, Need.CRAM, accept_cram_md5),
     Mechanism("PLAIN", Kind.BASIC, Need.PASSWORD, accept_plain),
     Mechanism("LOGIN", Kind.BASIC, Need.PASSWORD, accept_login),
 )

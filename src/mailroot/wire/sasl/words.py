@@ -204,11 +204,13 @@ class Response:
     """Send this to the server. Answered with the server's next challenge, `bytes`.
 
     `data` is None only in the first step: the mechanism has no initial response. `told` is why the server refuses, if
-    its challenge said so: printable text for the log.
+    its challenge said so: printable text for the log. A success is believed after a `conclusive` response only: before
+    it the server has not proved itself, or not seen enough to accept us.
     """
 
     data: bytes | None = field(repr=False)
     told: str = ""
+    conclusive: bool = True
 
 
 @dataclass(frozen=True, slots=True)
