@@ -1,6 +1,7 @@
 """A scripted SMTP server on loopback: what it answers is the test's choice, what it heard is the test's to read."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,19 +12,24 @@ Answer = str | bytes | None
 
 @dataclass
 class Heard:
-    """One connection, as the server saw it. `messages` are unstuffed; `raw` is all that came."""
+    """One connection, as the server saw it. `messages` are unstuffed; `raw` is all that came.
+
+    `tls` is the version of TLS that was spoken in the end, "" in clear text.
+    """
 
     commands: list[str] = field(default_factory=list)
     messages: list[bytes] = field(default_factory=list)
     raw: bytearray = field(default_factory=bytearray)
     ended: bool = False
+    tls: str = ""
 
 
 @dataclass
 class Peer:
     """`answers` maps a verb, or a whole command line, to a reply (without line end) or a function of the line.
 
-    A reply of bytes is sent as it is; None ends the connection without a word. A list is used up one by one.
+    A reply of bytes is sent as it is; None ends the connection without a word. A list is used up one by one. With a
+    context in `tls`, STARTTLS is offered, or with `implicit` TLS begins with the connection.
     """
 
     answers: dict[str, object] = field(default_factory=dict)
@@ -34,6 +40,8 @@ class Peer:
     most_at_once: int = 0
     now_open: int = 0
     gate: asyncio.Event | None = None
+    tls: ssl.SSLContext | None = None
+    implicit: bool = False
     _server: asyncio.Server | None = None
 
     @property
@@ -45,7 +53,8 @@ class Peer:
         return [command for connection in self.connections for command in connection.commands]
 
     async def __aenter__(self) -> "Peer":
-        self._server = await asyncio.start_server(self._serve, self.address, self.port, limit=1 << 26)
+        context = self.tls if self.implicit else None
+        self._server = await asyncio.start_server(self._serve, self.address, self.port, limit=1 << 26, ssl=context)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -64,14 +73,25 @@ class Peer:
         self.connections.append(heard)
         self.now_open += 1
         self.most_at_once = max(self.most_at_once, self.now_open)
+        self._note_tls(writer, heard)
         try:
             await self._talk(reader, writer, heard)
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             pass
         finally:
             heard.ended = True
             self.now_open -= 1
             writer.close()
+
+    def _note_tls(self, writer: asyncio.StreamWriter, heard: Heard) -> None:
+        found = writer.get_extra_info("ssl_object")
+        if found is not None:
+            heard.tls = found.version()
+
+    async def _upgrade(self, writer: asyncio.StreamWriter, heard: Heard) -> None:
+        assert self.tls is not None
+        await writer.start_tls(self.tls)
+        self._note_tls(writer, heard)
 
     async def _say(self, writer: asyncio.StreamWriter, answer: Answer) -> bool:
         if answer is None:
@@ -92,11 +112,13 @@ class Peer:
                 chunk = await reader.readexactly(int(text.split()[1]))
                 heard.raw += chunk
                 heard.messages.append(chunk)
-            answer = self._answer(verb, text, self._usual(verb))
+            answer = self._answer(verb, text, self._usual(verb, heard))
             if not await self._say(writer, answer):
                 return
             if verb == "QUIT":
                 return
+            if verb == "STARTTLS" and str(answer).startswith("220"):
+                await self._upgrade(writer, heard)
             if verb == "DATA" and str(answer).startswith("354"):
                 await self._content(reader, heard)
                 if self.gate is not None:
@@ -104,9 +126,11 @@ class Peer:
                 if not await self._say(writer, self._answer(".", ".", "250 2.0.0 queued as 1")):
                     return
 
-    def _usual(self, verb: str) -> str:
+    def _usual(self, verb: str, heard: Heard) -> str:
+        if verb == "STARTTLS":
+            return "220 2.0.0 go on" if self.tls and not heard.tls else "502 5.5.1 not here"
         if verb == "EHLO":
-            lines = ("peer.example", *self.extensions)
+            lines = ("peer.example", *self.extensions, *(("STARTTLS",) if self.tls and not heard.tls else ()))
             return "\r\n".join(f"250{'-' if n < len(lines) - 1 else ' '}{line}" for n, line in enumerate(lines))
         return {"DATA": "354 go on", "QUIT": "221 2.0.0 bye"}.get(verb, "250 2.0.0 ok")
 

@@ -23,12 +23,10 @@ FACTS = Facts(folder="/etc/mailroot", host="box.example")
         "servers.default.delivery.masquerade_domain = 'x.example'",
         "servers.default.delivery.reverse_dns = true",
         "servers.default.delivery.security.authentication = 'basic'",
-        "servers.default.delivery.security.tls = 'require'",
-        "servers.default.delivery.security.tls = 'verify'",
         "servers.default.general.log.format = 'ncsa'",
         "servers.default.ldap_routing.enabled = true",
         "servers.default.domains.'a.example'.hold = true",
-        "servers.default.domains.'a.example'.security.tls = 'verify'",
+        "servers.default.domains.'a.example'.security.authentication = 'basic'",
     ],
 )
 def test_a_promise_that_cannot_be_kept_is_a_problem(line: str) -> None:

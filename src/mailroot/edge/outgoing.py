@@ -5,8 +5,10 @@ with `NoReply`; nothing is raised.
 """
 
 import asyncio
+import ssl
 from typing import cast
 
+from mailroot.edge.outtls import Secured, TlsFailed, handshake_failed, secured
 from mailroot.mail.faults import Unavailable
 from mailroot.mail.reply import Reply
 from mailroot.wire.replies import BrokenProtocol, NoReply, ReplyReader, no_reply
@@ -15,6 +17,8 @@ from mailroot.wire.replies import BrokenProtocol, NoReply, ReplyReader, no_reply
 _TICK = 10.0
 # What may be written before the writer has to wait; the content of most messages is one write.
 _WRITE_LIMIT = 256 * 1024
+# Seconds for the other side to answer the end of TLS; what is said there is of no use to anybody.
+_TLS_END_WAIT = 5.0
 
 
 class Connection(asyncio.Protocol):
@@ -116,6 +120,42 @@ class Connection(asyncio.Protocol):
         self._transport.write(octets)
         if self._writable is not None:
             await self._guarded(self._writable, wait)
+
+    async def secure(
+        self, context: ssl.SSLContext, name: str, wait: float, greeting: bool = False
+    ) -> Secured | TlsFailed | NoReply:
+        """Make the handshake with the server `name`; everything after it is protected. `greeting`: one is to come.
+
+        Whatever the server said in clear text besides the reply that invited us is a reason to go, not to go on: none
+        of it is ever read as if it had come through TLS (CVE-2011-0411). After a failure the connection is of no use.
+        """
+        if self._end is None and not (self.usable and self._reader.at_rest):
+            self._finish(no_reply("4.5.0", "the server said more in clear text than that TLS may begin"))
+        if self._end is not None or self._transport is None:
+            return self._end or no_reply("4.4.2", "the connection was dropped")
+        # Inside TLS the server may speak before `start_tls` has returned; what it may say is settled before.
+        self._wanted = 1 if greeting else 0
+        try:
+            transport = await self._loop.start_tls(
+                self._transport,
+                self,
+                context,
+                server_hostname=name,
+                ssl_handshake_timeout=wait,
+                ssl_shutdown_timeout=_TLS_END_WAIT,
+            )
+        except (
+            OSError,
+            ValueError,
+        ) as fault:  # ssl.SSLError is an OSError; a name that no certificate has, a ValueError
+            self._finish(no_reply("4.7.5", "the TLS handshake failed"))
+            return handshake_failed(fault)
+        if transport is None:
+            self._finish(no_reply("4.4.2", "the connection was dropped"))
+            return TlsFailed("the server closed the connection")
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_WRITE_LIMIT)
+        return secured(transport.get_extra_info("ssl_object"))
 
     def stop(self, enhanced: str, reason: str) -> None:
         """End the connection at once; whoever asks again is told the reason."""

@@ -70,7 +70,7 @@ EVENT_ROWS: tuple[EventRow, ...] = (
         "attempt",
         _D,
         ("server", "entry", "message_id", "destination", "remote", "recipients"),
-        "A transaction with a remote server or a Drop folder was tried.",
+        "A transaction with a remote server or a Drop folder was tried; `tls` is there where it was protected.",
     ),
     EventRow(
         "delivered",
@@ -107,6 +107,12 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     EventRow("queue_changed", _N, ("server", "entry", "operation", "recipients"), "An operator changed the queue."),
     EventRow(
         "destination_down", _W, ("server", "destination", "cause"), "A destination cannot be reached; its mail waits."
+    ),
+    EventRow(
+        "tls_fallback",
+        _N,
+        ("server", "destination", "remote", "address", "cause"),
+        "TLS with a server failed; its mail goes in clear text, as `opportunistic` has it.",
     ),
     EventRow("store_failed", _E, ("server", "shard", "cause"), "The queue cannot be written; clients get 4xx."),
     EventRow("task_failed", _E, ("server", "task", "cause"), "A programming mistake ended a task."),

@@ -1,6 +1,6 @@
-"""Lines to other servers: which hosts a route leads to, how one is called, and one transaction on it.
+"""Lines to other servers: which hosts a route leads to, and one transaction on a line.
 
-Not responsible for how many lines there are (`service.destination`).
+Not responsible for how a line comes to be (`service.approach`) and how many there are (`service.destination`).
 """
 
 import asyncio
@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from mailroot.edge.outgoing import Connection, connect
-from mailroot.mail.faults import Unavailable
+from mailroot.edge.outgoing import Connection
+from mailroot.edge.outtls import Secured
 from mailroot.mail.message import Content
-from mailroot.mail.status import Disposition, Status
+from mailroot.mail.status import Status
 from mailroot.routing.answers import Addresses, MailExchangers
 from mailroot.routing.exchangers import (
     Exchanger,
@@ -27,12 +27,9 @@ from mailroot.routing.exchangers import (
 from mailroot.routing.route import RelayRoute
 from mailroot.service.parcel import send_content
 from mailroot.settings.domains import SmartHost
-from mailroot.wire.client import Outcome, Peer, Say, Script, greet, leave, transact
+from mailroot.wire.client import Outcome, Peer, Say, Script, leave, transact
 from mailroot.wire.offer import Mail
-from mailroot.wire.outcome import status_of
 
-# An address that does not answer at all is given up sooner than one that answers slowly.
-_CONNECT_WAIT = 30.0
 T = TypeVar("T")
 
 
@@ -48,13 +45,22 @@ class Resolver(Protocol):
 
 @dataclass(slots=True)
 class Line:
-    """A connection on which a server greeted us. `served` counts the messages that it was used for."""
+    """A connection on which a server greeted us. `served` counts the messages that it was used for.
+
+    `secured` tells of its TLS, None where it has none.
+    """
 
     host: Host
     peer: Peer
     connection: Connection
     longest: float
+    secured: Secured | None = None
     served: int = 0
+
+    @property
+    def marks(self) -> Mapping[str, str]:
+        """What events tell of the line besides its host."""
+        return {"tls": self.secured.version} if self.secured is not None else {}
 
     @property
     def usable(self) -> bool:
@@ -87,28 +93,6 @@ async def perform(script: Script[T], connection: Connection, longest: float, con
     except StopIteration as end:
         result: T = end.value
         return result
-
-
-async def call(host: Host, hello: str, use_helo: bool, longest: float) -> Line | Status:
-    """Connect and introduce ourselves; a status where the host cannot be reached or does not want us."""
-    try:
-        connection = await connect(host.address, host.port, min(_CONNECT_WAIT, longest))
-    except Unavailable as fault:
-        return Status(
-            Disposition.DELAYED,
-            "4.4.1",
-            f"{host.name} ({host.address}, port {host.port}) cannot be reached: {fault}.",
-            remote=host.name,
-        )
-    try:
-        answer = await perform(greet(host.name, hello, use_helo), connection, longest)
-    except BaseException:
-        connection.stop("4.4.2", "the connection was closed")
-        raise
-    if isinstance(answer, Peer):
-        return Line(host, answer, connection, longest)
-    connection.stop("4.4.2", "the connection was closed")
-    return status_of(answer, host.name)
 
 
 class Guide:

@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from mailroot.edge.outtls import ClientTls
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.status import Disposition, Status
 from mailroot.routing.exchangers import Host
 from mailroot.routing.route import RelayRoute
-from mailroot.service.callout import Guide, Line, call
+from mailroot.service.approach import Approach, Tools, call
+from mailroot.service.callout import Guide, Line
 from mailroot.service.connections import Allotment
 from mailroot.service.failures import FailedHosts
 from mailroot.settings.virtualserver import VirtualServer
@@ -39,6 +41,7 @@ class Means:
     allotment: Allotment
     failures: FailedHosts
     emit: Emit
+    tls: ClientTls
 
 
 class Destination:
@@ -48,6 +51,7 @@ class Destination:
         self.name = name
         self._route = route
         self._means = means
+        self._tools = Tools(means.tls, self._fell_back)
         self._idle: list[tuple[Line, asyncio.TimerHandle]] = []
         self._waiting: deque[asyncio.Future[Line | Status]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -162,7 +166,7 @@ class Destination:
         """The first host that greets us; a status where none does: a delay, unless every one refuses for good."""
         worst: Status | None = None
         for host in hosts:
-            status = self._means.failures.status(host, _moment())
+            status = self._means.failures.status((host, self._route.security), _moment())
             if status is None:
                 line = await self._call(host)
                 if isinstance(line, Line):
@@ -176,11 +180,12 @@ class Destination:
     async def _call(self, host: Host) -> Line | Status:
         delivery = self._means.settings.delivery
         longest = delivery.connection_timeout.total_seconds()
-        answer = await call(host, delivery.fqdn, self._route.use_helo, longest)
+        route = self._route
+        answer = await call(Approach(host, delivery.fqdn, route.use_helo, route.security, longest), self._tools)
         if isinstance(answer, Line):
-            self._means.failures.answered(host)
+            self._means.failures.answered((host, route.security))
         else:
-            self._means.failures.failed(host, answer, _moment())
+            self._means.failures.failed((host, route.security), answer, _moment())
             self._means.emit(
                 EVENTS.destination_down,
                 server=self._means.server,
@@ -190,6 +195,16 @@ class Destination:
                 cause=answer.reply or answer.reason,
             )
         return answer
+
+    def _fell_back(self, host: Host, cause: str) -> None:
+        self._means.emit(
+            EVENTS.tls_fallback,
+            server=self._means.server,
+            destination=self.name,
+            remote=host.name,
+            address=host.address,
+            cause=cause,
+        )
 
     def _opened(self, result: Line | Status | None) -> None:
         self._opening -= 1

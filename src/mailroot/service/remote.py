@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mailroot.edge.outtls import ClientTls
 from mailroot.edge.ownaddresses import is_bound_by, is_local
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.status import Disposition, Status
@@ -16,7 +17,7 @@ from mailroot.service.delivery import Delivery
 from mailroot.service.destination import Destination, Means
 from mailroot.service.failures import FailedHosts
 from mailroot.service.parcel import prepare
-from mailroot.settings.virtualserver import Authentication, OutboundTls, VirtualServer
+from mailroot.settings.virtualserver import Authentication, OutboundSecurity, VirtualServer
 from mailroot.wire.client import Outcome
 from mailroot.wire.offer import Mail
 
@@ -48,10 +49,9 @@ class RemoteCarrier:
         delivery = way.settings.delivery
         ours = Surroundings(delivery.fqdn, is_local, is_bound_by(way.bindings), delivery.private_exchangers)
         guide = Guide(way.resolver, ours)
-        self._means = Means(
-            way.server, way.settings, guide, Allotment(way.limit), FailedHosts(_longest_rest(way)), way.emit
-        )
-        self._destinations: dict[tuple[str, int, bool], Destination] = {}
+        failures = FailedHosts(_longest_rest(way))
+        self._means = Means(way.server, way.settings, guide, Allotment(way.limit), failures, way.emit, ClientTls())
+        self._destinations: dict[tuple[str, int, bool, OutboundSecurity], Destination] = {}
 
     async def carry(self, delivery: Delivery) -> Mapping[int, Status]:
         """The outcome for each recipient; see `Carrier`. Waits while the destination's connections are all in use."""
@@ -81,7 +81,8 @@ class RemoteCarrier:
 
     def _destination(self, route: RelayRoute) -> Destination:
         name = route.destination
-        key = (name, route.port, route.use_helo)
+        # A line is shared by those alone who demand the same of it: it never carries mail that asks for more.
+        key = (name, route.port, route.use_helo, route.security)
         destination = self._destinations.get(key)
         if destination is None:
             self._sweep()
@@ -149,6 +150,7 @@ class RemoteCarrier:
             destination=destination,
             remote=line.host.name,
             recipients=len(recipients),
+            **line.marks,
         )
         outcome.statuses.update(unfit)
         return outcome
@@ -167,8 +169,6 @@ def _plain(pending: Pending) -> bool:
 def _barrier(route: RelayRoute) -> Status | None:
     """A demand of the route that cannot be met yet: its mail waits, it never goes out with less."""
     security = route.security
-    if security.tls in {OutboundTls.REQUIRE, OutboundTls.VERIFY}:
-        return Status(Disposition.DELAYED, "4.7.10", "TLS is demanded for this route, and TLS out is not built yet.")
     if security.authentication is not Authentication.ANONYMOUS:
         return Status(Disposition.DELAYED, "4.7.0", "This route demands to sign in, and AUTH out is not built yet.")
     return None

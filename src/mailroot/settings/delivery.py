@@ -32,10 +32,22 @@ class OutboundTls(enum.Enum):
     VERIFY = "verify"
 
 
+class TlsVersion(enum.Enum):
+    """A version of TLS."""
+
+    TLS_1_0 = "1.0"
+    TLS_1_1 = "1.1"
+    TLS_1_2 = "1.2"
+    TLS_1_3 = "1.3"
+
+
 @strict
 @dataclass(frozen=True, slots=True)
 class OutboundSecurity:
-    """How connections to other servers are signed in and encrypted. `password` holds the secret itself, resolved."""
+    """How connections to other servers are signed in and encrypted. `password` holds the secret itself, resolved.
+
+    `ca_file` is absolute or "" once the file was read.
+    """
 
     authentication: Annotated[Authentication, choice(Authentication)] = option(
         Authentication.ANONYMOUS,
@@ -62,6 +74,15 @@ class OutboundSecurity:
         label="TLS encryption",
         tab=_SECURITY,
         metabase="RouteAction",
+    )
+    implicit_tls: Flag = option(
+        False, "Whether TLS begins with the connection, without STARTTLS; to port 465 it always does."
+    )
+    minimum_tls: Annotated[TlsVersion, choice(TlsVersion)] = option(
+        TlsVersion.TLS_1_2, "The oldest version of TLS that may be spoken with the other server."
+    )
+    ca_file: File = option(
+        "", "A PEM file with the authorities whose certificates are believed; empty: those of the system."
     )
 
 

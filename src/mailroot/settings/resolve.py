@@ -72,7 +72,11 @@ def _server(server: VirtualServer, facts: Facts) -> VirtualServer:
         general=dataclasses.replace(server.general, log=log),
         access=access,
         messages=dataclasses.replace(messages, badmail=badmail),
-        delivery=dataclasses.replace(server.delivery, fqdn=server.delivery.fqdn or facts.host),
+        delivery=dataclasses.replace(
+            server.delivery,
+            fqdn=server.delivery.fqdn or facts.host,
+            security=_with_files(server.delivery.security, facts),
+        ),
         domains=_domains(server, home, facts),
     )
 
@@ -85,10 +89,13 @@ def _domains(server: VirtualServer, home: str, facts: Facts) -> dict[str, Domain
         domains[domain_key(facts.host)] = dataclasses.replace(own, type=DomainType.DEFAULT)
     default = next(domain for domain in domains.values() if domain.type is DomainType.DEFAULT)
     drop = _under(facts.folder, default.drop) if default.drop else _under(home, "Drop")
-    return {
-        name: domain if domain.type is DomainType.REMOTE else dataclasses.replace(domain, drop=drop)
-        for name, domain in domains.items()
-    }
+    return {name: _domain(domain, drop, facts) for name, domain in domains.items()}
+
+
+def _domain(domain: Domain, drop: str, facts: Facts) -> Domain:
+    if domain.type is not DomainType.REMOTE:
+        return dataclasses.replace(domain, drop=drop)
+    return dataclasses.replace(domain, security=domain.security and _with_files(domain.security, facts))
 
 
 def with_secrets(settings: Settings, facts: Facts) -> tuple[Settings, tuple[Problem, ...]]:
@@ -113,6 +120,12 @@ def with_secrets(settings: Settings, facts: Facts) -> tuple[Settings, tuple[Prob
             ldap_routing=_secret(server.ldap_routing, (*here, "ldap_routing"), facts, problems),
         )
     return dataclasses.replace(settings, servers=servers), tuple(problems)
+
+
+def _with_files(security: OutboundSecurity, facts: Facts) -> OutboundSecurity:
+    return (
+        dataclasses.replace(security, ca_file=_under(facts.folder, security.ca_file)) if security.ca_file else security
+    )
 
 
 def _secret(holder: _Holder, parts: tuple[str, ...], facts: Facts, problems: list[Problem]) -> _Holder:

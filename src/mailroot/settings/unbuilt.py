@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailroot.settings.declared import Parts, key_parts, key_text, pattern, values
-from mailroot.settings.delivery import Authentication, OutboundTls
+from mailroot.settings.delivery import Authentication
 from mailroot.settings.places import AddressEntry
 from mailroot.settings.problem import Problem
 from mailroot.settings.service import Settings
@@ -48,10 +48,6 @@ def _never(_value: object) -> bool:
     return False
 
 
-def _demands_tls(value: OutboundTls) -> bool:
-    return value in {OutboundTls.REQUIRE, OutboundTls.VERIFY}
-
-
 _SERVER = "servers.x."
 _DOMAIN = "servers.x.domains.x."
 _OFF = "remove the line, or write false"
@@ -81,14 +77,12 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt(
         _SERVER + "delivery.security.authentication", _signs_in, "Signing in to other servers", 'write "anonymous"'
     ),
-    Unbuilt(_SERVER + "delivery.security.tls", _demands_tls, "TLS to other servers", 'write "opportunistic" or "off"'),
     Unbuilt(_SERVER + "general.log.enabled", _never, "The protocol log; the event log is kept", _NONE),
     Unbuilt(_SERVER + "general.log.format", lambda value: value is not LogFormat.W3C, "A choice of log formats", _NONE),
     Unbuilt(_SERVER + "ldap_routing.enabled", _is_set, "LDAP routing", _OFF),
     Unbuilt(_DOMAIN + "hold", _is_set, "Holding mail for ETRN and ATRN", _OFF),
     Unbuilt(_DOMAIN + "atrn_accounts", _is_set, "Holding mail for ETRN and ATRN", _NONE),
     Unbuilt(_DOMAIN + "security.authentication", _signs_in, "Signing in to other servers", 'write "anonymous"'),
-    Unbuilt(_DOMAIN + "security.tls", _demands_tls, "TLS to other servers", 'write "opportunistic" or "off"'),
 )
 
 _ROWS = {pattern(key_parts(row.key)): row for row in UNBUILT}

@@ -75,13 +75,16 @@ class Outcome:
 
 
 def greet(name: str, hello: str, use_helo: bool) -> Script[Peer | Reply]:
-    """Wait for the greeting and introduce ourselves. Returns the peer, or the reply that refused us.
+    """Wait for the greeting and introduce ourselves. Returns the peer, or the reply that refused us."""
+    (greeting,) = yield Say(b"", 1, GREETING_WAIT)
+    return greeting if greeting.code != 220 else (yield from introduce(name, hello, use_helo))
+
+
+def introduce(name: str, hello: str, use_helo: bool) -> Script[Peer | Reply]:
+    """Say who we are, at the beginning and again inside TLS. Returns the peer, or the reply that refused us.
 
     EHLO that is refused for good is followed by HELO (RFC 5321 section 3.2).
     """
-    (greeting,) = yield Say(b"", 1, GREETING_WAIT)
-    if greeting.code != 220:
-        return greeting
     if not use_helo:
         (answer,) = yield Say(b"EHLO %b\r\n" % hello.encode("ascii"), 1, COMMAND_WAIT)
         if answer.code == 250:
@@ -90,6 +93,11 @@ def greet(name: str, hello: str, use_helo: bool) -> Script[Peer | Reply]:
             return answer
     (answer,) = yield Say(b"HELO %b\r\n" % hello.encode("ascii"), 1, COMMAND_WAIT)
     return Peer(name, Offer()) if answer.code == 250 else answer
+
+
+def ask_for_tls() -> Script[Reply]:
+    """Ask for TLS (RFC 3207 section 4). After 220 the handshake is next, and what was said before is forgotten."""
+    return (yield Say(b"STARTTLS\r\n", 1, COMMAND_WAIT))[0]
 
 
 def leave() -> Script[None]:

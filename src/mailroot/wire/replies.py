@@ -48,6 +48,11 @@ class ReplyReader:
         self._lines: list[bytes] = []
         self._octets = 0
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing of a reply has come whose end is still missing."""
+        return not self._rest and not self._lines
+
     def feed(self, octets: bytes) -> list[Reply]:
         """The replies that are complete now. Raises `BrokenProtocol`; the reader is of no more use then."""
         *lines, rest = (self._rest + octets).split(b"\n") if self._rest else octets.split(b"\n")
