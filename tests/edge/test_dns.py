@@ -2,7 +2,8 @@
 
 import asyncio
 
-from mailroot.edge import dns as resolver_module
+import pytest
+
 from mailroot.edge.dns import DnsResolver
 from mailroot.routing.answers import Finding
 from tests.peers.dns import Names
@@ -15,6 +16,11 @@ ZONE = {
     ("only4.example", "A"): ["192.0.2.4"],
     ("bare.example", "TXT"): ["x"],
     ("xn--bcher-kva.example", "MX"): ["5 mail1.example."],
+    ("1.2.0.192.in-addr.arpa", "PTR"): ["Mail1.example."],
+    ("7.2.0.192.in-addr.arpa", "CNAME"): ["7.0/25.2.0.192.in-addr.arpa."],
+    ("7.0/25.2.0.192.in-addr.arpa", "PTR"): ["shared.example."],
+    ("9.2.0.192.in-addr.arpa", "PTR"): [f"n{number:03}.example." for number in reversed(range(200))],
+    (f"1.{'0.' * 23}8.b.d.0.1.0.0.2.ip6.arpa", "PTR"): ["mail1.example."],
 }
 
 
@@ -65,11 +71,13 @@ async def test_a_server_that_fails_is_a_failed_look_up():
         assert answer.finding is Finding.FAILED and answer.detail
 
 
-async def test_silence_is_a_failed_look_up_within_a_limit(monkeypatch):
-    monkeypatch.setattr(resolver_module, "_LIFETIME", 0.3)
+async def test_silence_is_a_failed_look_up_within_a_limit():
     async with Names(ZONE, silent={"MX"}) as names:
+        asking = DnsResolver([("127.0.0.1", names.port)], Clock(), lifetime=0.3)
         async with asyncio.timeout(5):
-            assert (await resolver(names).exchangers("d.example")).finding is Finding.FAILED
+            answer = await asking.exchangers("d.example")
+        assert answer.finding is Finding.FAILED
+        assert answer.detail.startswith("time-out")
 
 
 async def test_L14_a_truncated_answer_is_asked_for_over_tcp():
@@ -130,3 +138,52 @@ async def test_a_name_that_is_none_is_a_failed_look_up():
     async with Names(ZONE) as names:
         assert (await resolver(names).exchangers("a..b")).finding is Finding.FAILED
         assert (await resolver(names).exchangers("x" * 64 + ".example")).finding is Finding.FAILED
+
+
+# -- the names of addresses
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("192.0.2.1", "mail1.example"), ("2001:db8::1", "mail1.example"), ("192.0.2.7", "shared.example")],
+    ids=["IPv4", "IPv6", "a shared reverse zone (RFC 2317)"],
+)
+async def test_the_name_of_an_address_is_found(address, expected):
+    async with Names(ZONE) as names:
+        answer = await resolver(names).pointers(address)
+        assert (answer.finding, answer.names) == (Finding.FOUND, (expected,))
+
+
+async def test_of_hundreds_of_names_the_same_ones_are_kept_each_time():
+    async with Names(ZONE) as names:
+        answer = await resolver(names).pointers("192.0.2.9")
+        assert answer.names == tuple(f"n{number:03}.example" for number in range(50))
+        assert names.asked == [("9.2.0.192.in-addr.arpa", "PTR")]
+
+
+async def test_an_address_without_a_name_differs_from_a_failed_look_up():
+    async with Names(ZONE) as names:
+        assert (await resolver(names).pointers("192.0.2.99")).finding is Finding.NO_NAME
+        names.broken = True
+        assert (await resolver(names).pointers("192.0.2.98")).finding is Finding.FAILED
+
+
+async def test_only_addresses_of_the_asked_family_are_asked_for():
+    async with Names(ZONE) as names:
+        asking = resolver(names)
+        assert (await asking.addresses_like("mail1.example", "192.0.2.8")).ipv4 == ("192.0.2.1",)
+        assert (await asking.addresses_like("mail1.example", "::8")).ipv6 == ("2001:db8::1",)
+        assert names.asked == [("mail1.example", "A"), ("mail1.example", "AAAA")]
+
+
+async def test_an_answer_is_believed_no_longer_than_the_resolver_was_told():
+    async with Names(ZONE, ttl=86_400) as names:
+        clock = Clock()
+        asking = DnsResolver([("127.0.0.1", names.port)], clock, longest=3600)
+        await asking.pointers("192.0.2.1")
+        clock.now += 3599
+        await asking.pointers("192.0.2.1")
+        assert len(names.asked) == 1
+        clock.now += 2
+        await asking.pointers("192.0.2.1")
+        assert len(names.asked) == 2

@@ -11,9 +11,9 @@ import dns.rrset
 
 @dataclass
 class Names:
-    """`zone` maps (name, type) to record texts; a name that is in no key does not exist.
+    """`zone` maps (name, type) to record texts; a name that is in no key does not exist. CNAMEs are followed.
 
-    A type in `silent` is never answered; one in `truncated` is cut over UDP; `broken` gives SERVFAIL.
+    A type, or a name, in `silent` is never answered; one in `truncated` is cut over UDP; `broken` gives SERVFAIL.
     """
 
     zone: dict[tuple[str, str], list[str]]
@@ -43,23 +43,30 @@ class Names:
         name = question.name.to_text(omit_final_dot=True).lower()
         kind = dns.rdatatype.to_text(question.rdtype)
         self.asked.append((name, kind))
-        if kind in self.silent:
+        if not self.silent.isdisjoint((kind, name)):
             return None
         response = dns.message.make_response(query)
         response.flags |= dns.flags.RA
-        records = self.zone.get((name, kind))
         if self.broken:
             response.set_rcode(dns.rcode.SERVFAIL)
         elif over_udp and kind in self.truncated:
             response.flags |= dns.flags.TC
-        elif records:
-            response.answer.append(dns.rrset.from_text(question.name, self.ttl, "IN", kind, *records))
+        else:
+            self._look_up(name, kind, response)
+        return response.to_wire()
+
+    def _look_up(self, name: str, kind: str, response: dns.message.Message) -> None:
+        while alias := self.zone.get((name, "CNAME")):
+            response.answer.append(dns.rrset.from_text(f"{name}.", self.ttl, "IN", "CNAME", *alias))
+            name = alias[0].rstrip(".")
+        records = self.zone.get((name, kind))
+        if records:
+            response.answer.append(dns.rrset.from_text(f"{name}.", self.ttl, "IN", kind, *records))
         else:
             if not any(known == name for known, _ in self.zone):
                 response.set_rcode(dns.rcode.NXDOMAIN)
             soa = "ns.example. root.example. 1 2 3 4 7"
             response.authority.append(dns.rrset.from_text("example.", 30, "IN", "SOA", soa))
-        return response.to_wire()
 
     async def _tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         length = int.from_bytes(await reader.readexactly(2), "big")

@@ -1,4 +1,4 @@
-"""The domain name system: questions about mail exchangers and addresses, with a cache.
+"""The domain name system: questions about mail exchangers, addresses and the names of addresses, with a cache.
 
 Never raises: what went wrong is in the answer. dnspython chooses ids at random, the system the source ports, and a
 truncated answer is asked for again over TCP.
@@ -17,11 +17,13 @@ import dns.name
 import dns.nameserver
 import dns.rdatatype
 import dns.resolver
+import dns.reversename
+import dns.rrset
 
 from mailroot.mail.address import domain_key
-from mailroot.routing.answers import Addresses, Finding, MailExchangers
+from mailroot.routing.answers import Addresses, Finding, MailExchangers, Pointers
 
-# Seconds for one question, all servers and repetitions together.
+# Seconds for one question of a delivery.
 _LIFETIME = 15.0
 # A TTL of nought would ask for every message, and one of a year would outlive every mistake.
 _SHORTEST, _LONGEST = 5.0, 86_400.0
@@ -50,11 +52,20 @@ _Question: TypeAlias = tuple[str, str]
 class DnsResolver:
     """Asks the given servers, (address, port), or the machine's own where there are none.
 
-    `moment` gives seconds of a clock that never goes back. Belongs to one event loop.
+    `moment` gives seconds of a clock that never goes back. A question may take `lifetime` seconds, all servers and
+    repetitions together, and an answer is believed for `longest` at most. Belongs to one event loop.
     """
 
-    def __init__(self, servers: Sequence[tuple[str, int]], moment: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        servers: Sequence[tuple[str, int]],
+        moment: Callable[[], float],
+        lifetime: float = _LIFETIME,
+        longest: float = _LONGEST,
+    ) -> None:
         self._resolver = _resolver(servers)
+        self._resolver.lifetime = lifetime
+        self._longest = longest
         self._moment = moment
         self._cache: OrderedDict[_Question, tuple[float, _Records]] = OrderedDict()
         self._asked: dict[_Question, asyncio.Task[_Records]] = {}
@@ -77,6 +88,19 @@ class DnsResolver:
         worst = ipv4 if ipv4.finding is Finding.FAILED else worst
         return Addresses(worst.finding, detail=worst.detail)
 
+    async def pointers(self, address: str) -> Pointers:
+        """The names of an address, from its PTR records; CNAMEs of shared zones are followed (RFC 2317)."""
+        name = dns.reversename.from_address(address).to_text(omit_final_dot=True)
+        records = await self._records(name, "PTR")
+        return Pointers(records.finding, records.texts, records.detail)
+
+    async def addresses_like(self, name: str, address: str) -> Addresses:
+        """The addresses of a host that are of the same family as this one."""
+        ipv6 = ":" in address
+        records = await self._records(domain_key(name), "AAAA" if ipv6 else "A")
+        texts = records.texts
+        return Addresses(records.finding, () if ipv6 else texts, texts if ipv6 else (), records.detail)
+
     async def close(self) -> None:
         """End what is still being asked."""
         tasks = list(self._asked.values())
@@ -98,7 +122,7 @@ class DnsResolver:
 
     async def _ask(self, question: _Question) -> _Records:
         records = await _query(self._resolver, *question)
-        self._cache[question] = (self._moment() + records.ttl, records)
+        self._cache[question] = (self._moment() + min(records.ttl, self._longest), records)
         self._cache.move_to_end(question)
         if len(self._cache) > _ANSWERS:
             self._cache.popitem(last=False)
@@ -122,9 +146,7 @@ def _resolver(servers: Sequence[tuple[str, int]]) -> dns.asyncresolver.Resolver:
 
 async def _query(resolver: dns.asyncresolver.Resolver, name: str, kind: str) -> _Records:
     try:
-        answer = await resolver.resolve(
-            dns.name.from_text(name), kind, raise_on_no_answer=False, lifetime=_LIFETIME, search=False
-        )
+        answer = await resolver.resolve(dns.name.from_text(name), kind, raise_on_no_answer=False, search=False)
     except dns.resolver.NXDOMAIN as none:
         return _Records(
             Finding.NO_NAME,
@@ -138,14 +160,24 @@ async def _query(resolver: dns.asyncresolver.Resolver, name: str, kind: str) -> 
         )
     except (dns.exception.DNSException, OSError, ValueError) as fault:
         detail = str(fault).split("\n", 1)[0].rstrip(".")
+        if isinstance(fault, dns.exception.Timeout):
+            detail = f"time-out: {detail}"
         return _Records(Finding.FAILED, ttl=_FAILED, detail=detail or type(fault).__name__)
     if answer.rrset is None:
         return _Records(Finding.NO_RECORDS, ttl=_negative_ttl(answer.response))
-    texts = tuple(_text(record, kind) for record in list(answer.rrset)[:_RECORDS])
+    texts = _texts(answer.rrset, kind)
     return _Records(Finding.FOUND, texts, min(max(float(answer.rrset.ttl), _SHORTEST), _LONGEST))
 
 
+def _texts(rrset: dns.rrset.RRset, kind: str) -> tuple[str, ...]:
+    # Servers turn the records of a set round: sorted, the same names are kept each time.
+    texts = [_text(record, kind) for record in rrset]
+    return tuple(sorted(texts) if kind == "PTR" else texts)[:_RECORDS]
+
+
 def _text(record: object, kind: str) -> str:
+    if kind == "PTR":
+        return record.target.to_text(omit_final_dot=True).lower()  # type: ignore[attr-defined, no-any-return]
     if kind == "MX":
         name = record.exchange.to_text(omit_final_dot=True).lower()  # type: ignore[attr-defined]
         return f"{record.preference} {'' if name == '.' else name}"  # type: ignore[attr-defined]

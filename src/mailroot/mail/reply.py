@@ -59,6 +59,9 @@ REPLY_ROWS: dict[str, ReplyRow] = {
     "greeting": ReplyRow(220, "", "{fqdn} {banner} ready at  {date} ", "facts 5.1"),
     "closing": ReplyRow(221, "2.0.0", "{fqdn} Service closing transmission channel", "facts 5.4"),
     "connection_refused": ReplyRow(554, "5.7.1", "Access denied for {address}", "RFC 5321 3.1"),
+    "connection_uncertain": ReplyRow(
+        421, "4.7.25", "Name of {address} cannot be looked up, try again later", "RFC 7372 3"
+    ),
     "too_many_connections": ReplyRow(421, "4.3.2", "{fqdn} Too many connections, try again later", "RFC 5321 4.2.1"),
     "paused": ReplyRow(421, "4.3.2", "{fqdn} Service paused, try again later", "RFC 5321 4.2.1"),
     "shutting_down": ReplyRow(421, "4.3.2", "{fqdn} Service closing transmission channel", "RFC 5321 3.8"),
@@ -109,6 +112,7 @@ REPLY_ROWS: dict[str, ReplyRow] = {
     "sender_ok": ReplyRow(250, "2.1.0", "{address}....Sender OK", "facts 5.4"),
     "recipient_ok": ReplyRow(250, "2.1.5", "{address} ", "facts 5.4"),
     "relay_denied": ReplyRow(550, "5.7.1", "Unable to relay for {address}", "facts 5.4"),
+    "relay_uncertain": ReplyRow(451, "4.7.25", "Unable to relay for {address} now, try again later", "RFC 7372 3"),
     "relay_trick": ReplyRow(550, "5.7.1", "Unable to relay for {address}", "facts 5.5"),
     "anonymous_not_allowed": ReplyRow(
         454, "5.7.3", "Client does not have permission to submit mail to this server", "facts 5.4"

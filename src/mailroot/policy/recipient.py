@@ -6,7 +6,7 @@ from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Recipient
 from mailroot.mail.reply import REPLIES
 from mailroot.policy.relay import RelayRight
-from mailroot.policy.verdict import Accept, Refuse, Verdict
+from mailroot.policy.verdict import Accept, Refuse, Undecided, Verdict
 from mailroot.settings.domains import Domain, DomainType
 
 # Signs of a second route inside a local part: percent hack, bang path, second address, source route, UUCP style.
@@ -46,7 +46,7 @@ def tricky(local: str) -> bool:
     return not _ROUTING_CHARACTERS.isdisjoint(local) or local[:5].lower() == _ENCAPSULATED
 
 
-def may_receive(address: Mailbox, place: Place, right: RelayRight) -> Verdict:
+def may_receive(address: Mailbox, place: Place, right: RelayRight) -> Verdict | Undecided:
     """Whether mail for the recipient is taken. `address` has a domain by now."""
     if place.local:
         if tricky(address.local):
@@ -54,8 +54,14 @@ def may_receive(address: Mailbox, place: Place, right: RelayRight) -> Verdict:
         return Accept(f"{place.name} is a local domain")
     if place.relayed:
         return Accept(f"domain {place.name} is relayed for everybody")
-    if right.allowed:
-        return Accept(right.cause)
+    return Accept(right.cause) if right.allowed else _without_right(address, right)
+
+
+def _without_right(address: Mailbox, right: RelayRight) -> Refuse | Undecided:
+    if right.undecided:
+        return Undecided(right.cause)
+    if right.failed:
+        return Refuse(REPLIES.relay_uncertain(address=address), right.cause)
     return Refuse(REPLIES.relay_denied(address=address), right.cause)
 
 

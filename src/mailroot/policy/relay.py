@@ -9,17 +9,24 @@ from mailroot.settings.access import ListMode, Relay
 
 @dataclass(frozen=True, slots=True)
 class RelayRight:
-    """Whether a client may relay, and which rule says so."""
+    """Whether a client may relay, and which rule says so.
+
+    `undecided`: only its names could give it the right, and nobody has looked for them. `failed`: the search for them
+    failed, and a later one may give it the right.
+    """
 
     allowed: bool
     cause: str
+    undecided: bool = False
+    failed: bool = False
 
 
 def relay_right(client: Client, relay: Relay) -> RelayRight:
     """The client's right to relay: by account where that is enough, else by the list and its mode."""
     if client.user and relay.authenticated:
         return RelayRight(True, f"{client.user} is authenticated, and access.relay lets such clients relay")
-    entry = listed(client.address, relay)
-    allowed = bool(entry) == (relay.mode is ListMode.ONLY)
-    found = f"listed as {entry}" if entry else "not listed"
-    return RelayRight(allowed, f"{client.address} is {found} in access.relay ({relay.mode.value})")
+    place = listed(client, relay)
+    cause = f"{client.address} {place.words} in access.relay ({relay.mode.value})"
+    if place.undecided:
+        return RelayRight(False, cause, undecided=True)
+    return RelayRight(place.found == (relay.mode is ListMode.ONLY), cause, failed=place.failed)

@@ -27,4 +27,11 @@ class Discard:
     cause: str
 
 
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Not yet: the client's names must be known first. `cause` names the rule that asks for them."""
+
+    cause: str
+
+
 Verdict = Accept | Refuse | Discard

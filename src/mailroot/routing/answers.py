@@ -28,6 +28,15 @@ class MailExchangers:
 
 
 @dataclass(frozen=True, slots=True)
+class Pointers:
+    """The names in the PTR records of an address, without a trailing dot. `detail` says why a look-up failed."""
+
+    finding: Finding
+    names: tuple[str, ...] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Addresses:
     """The A and AAAA records of a host. `detail` says why a look-up failed."""
 

@@ -5,6 +5,7 @@ Not responsible for syntax and sequence (`wire.server` refuses those by itself) 
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from mailroot import __version__
@@ -14,17 +15,19 @@ from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import DiskFull, Fault, StoreFailed
 from mailroot.mail.header import Trace
 from mailroot.mail.reply import REPLIES, Reply
+from mailroot.policy.client import Names
 from mailroot.policy.loop import may_hop
 from mailroot.policy.recipient import may_receive, stamped_recipient
 from mailroot.policy.sender import stamped_sender
-from mailroot.policy.verdict import Refuse
+from mailroot.policy.trace import remark
+from mailroot.policy.verdict import Accept, Refuse, Undecided, Verdict
 from mailroot.queue.entry import Origin, QueueEntry, SealedDraft
 from mailroot.routing.route import DropRoute
 from mailroot.service.draft import Draft
 from mailroot.service.intake import Intake
 from mailroot.service.later import Later
 from mailroot.service.rules import Rules
-from mailroot.service.standing import Standing
+from mailroot.service.standing import Standing, standing_of
 from mailroot.wire import events as wire
 
 _START_INPUT = REPLIES.start_input()
@@ -45,14 +48,15 @@ class Answers:
         "_rules",
         "_sender",
         "_session",
-        "_standing",
         "_trace",
+        "_unremarked",
         "messages",
+        "standing",
     )
 
     def __init__(self, rules: Rules, standing: Standing, intake: Intake, session: str) -> None:
         self._rules = rules
-        self._standing = standing
+        self.standing = standing
         self._intake = intake
         self._session = session
         self._origin = Origin("smtp", "", standing.address, session)
@@ -62,6 +66,7 @@ class Answers:
         self._recipients: dict[tuple[str, str], Recipient] = {}
         self._draft: Draft | None = None
         self._leased = False
+        self._unremarked = standing.remarks
         self.messages = 0
 
     @property
@@ -124,29 +129,35 @@ class Answers:
             self._draft.drop()
             self._draft = None
 
+    def learn(self, names: Names) -> Standing:
+        """Where the client stands, now that its names are known."""
+        self.standing = standing_of(self._rules, replace(self.standing.client, names=names))
+        return self.standing
+
     def _hello(self, event: wire.Hello) -> None:
-        address = self._standing.address
+        address = self.standing.address
+        self._unremarked = self.standing.remarks
         self._origin = Origin("smtp", event.name, address, self._session)
         self._trace = Trace(self._rules.fqdn, __version__, event.name, address)
 
     def _mail_from(self, event: wire.MailFrom) -> Reply:
         sender = self._sender = stamped_sender(event.sender, self._rules.domains.default)
-        verdict = self._standing.sending
+        verdict = self.standing.sending
         if isinstance(verdict, Refuse):
             return self._refused(verdict.reply, verdict.cause)
         self._mail = event
         self._recipients = {}
         return REPLIES.sender_ok(address="<>" if sender is None else str(sender))
 
-    def _rcpt_to(self, event: wire.RcptTo) -> Reply:
+    def _rcpt_to(self, event: wire.RcptTo) -> Reply | Later:
         recipient, rules = event.recipient, self._rules
         if not recipient.address.domain:
             address = recipient.address.at(rules.domains.default)
             recipient = Recipient(address, recipient.notify, recipient.orcpt)
         place = rules.place(recipient.address.domain)
-        verdict = may_receive(recipient.address, place, self._standing.right)
-        if isinstance(verdict, Refuse):
-            return self._refused(verdict.reply, verdict.cause, str(recipient.address))
+        verdict = may_receive(recipient.address, place, self.standing.right)
+        if not isinstance(verdict, Accept):
+            return self._not_taken(verdict, event, recipient)
         stamped = stamped_recipient(recipient, place)
         if rules.quotas and place.local and self._over_quota(stamped):
             return self._refused(REPLIES.mailbox_full(), "the Drop folder is over its quota", str(stamped.address))
@@ -154,13 +165,39 @@ class Answers:
         self._recipients.setdefault((stamped.address.local, stamped.address.domain_key), stamped)
         return REPLIES.recipient_ok(address=str(recipient.address))
 
+    def _not_taken(self, verdict: Verdict | Undecided, event: wire.RcptTo, recipient: Recipient) -> Reply | Later:
+        """Refuse; or where the right to relay hangs on the client's names, search for them first."""
+        if isinstance(verdict, Refuse):
+            return self._refused(verdict.reply, verdict.cause, str(recipient.address))
+        assert isinstance(verdict, Undecided) and self._rules.names is not None
+
+        def named(names: Names) -> Reply | Later:
+            self.learn(names)
+            return self._rcpt_to(event)
+
+        return Later(self._rules.names.listed(self.standing.client.address), named)
+
     def _over_quota(self, recipient: Recipient) -> bool:
         route = self._rules.plan.route(recipient.address.domain)
         return isinstance(route, DropRoute) and self._intake.over_quota(route)
 
-    def _data_requested(self, _event: wire.DataRequested) -> Reply:
+    def _data_requested(self, event: wire.DataRequested) -> Reply | Later:
+        if self._unremarked:
+            return self._remarked(event)
         self._draft = self._intake.draft(self._trace, self._sender)
         return _START_INPUT
+
+    def _remarked(self, event: wire.DataRequested) -> Later:
+        """Received tells what reverse DNS says of the client, once a session and name; it is waited for here."""
+        assert self._rules.names is not None
+        address, hello = self.standing.client.address, self.hello
+
+        def named(names: Names) -> Reply | Later:
+            self._unremarked = False
+            self._trace = replace(self._trace, remark=remark(hello, address, names))
+            return self._data_requested(event)
+
+        return Later(self._rules.names.greeted_as(address, hello), named)
 
     def _body_piece(self, event: wire.BodyPiece) -> None:
         if self._draft is not None:
@@ -212,7 +249,7 @@ class Answers:
             EVENTS.protocol_fault,
             server=self._rules.key,
             session=self._session,
-            address=self._standing.address,
+            address=self.standing.address,
             kind=event.kind,
             cause=event.cause,
         )
@@ -225,7 +262,7 @@ class Answers:
             EVENTS.refused,
             server=self._rules.key,
             session=self._session,
-            address=self._standing.address,
+            address=self.standing.address,
             sender=str(self._sender or "<>"),
             recipient=recipient,
             reply=reply.text,

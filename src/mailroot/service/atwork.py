@@ -131,6 +131,9 @@ class ServerAtWork:
         for task in self._retired:
             task.cancel()
         await asyncio.gather(*(remote.close() for remote in (self.parts.carriers.remote, *self._retired.values())))
+        names = self.parts.current.rules.names
+        if names is not None:
+            await names.close()
         await self.parts.carriers.drop.close()
         await self.parts.badmail.close()
         for shard in self.parts.shards:

@@ -11,6 +11,7 @@ from mailroot.queue.schedule import RetryPlan
 from mailroot.routing.domains import DomainTable
 from mailroot.routing.plan import Plan
 from mailroot.routing.route import DropRoute, Route
+from mailroot.service.clientnames import ClientNames
 from mailroot.settings.virtualserver import Delivery, VirtualServer
 
 _MOST_REMEMBERED = 10_000
@@ -21,7 +22,8 @@ _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 class Rules:
     """Settings of a virtual server with everything that is derived from them once.
 
-    `quotas` are the limits of Drop folders in octets, for those that have one. `places` remembers domains.
+    `quotas` are the limits of Drop folders in octets, for those that have one. `places` remembers domains. `names`
+    searches for clients' names; None where no rule asks for them.
     """
 
     key: str
@@ -32,6 +34,7 @@ class Rules:
     local_retry: RetryPlan
     own_addresses: frozenset[str]
     quotas: Mapping[str, int]
+    names: ClientNames | None = None
     places: dict[str, Place] = field(default_factory=dict)
 
     @property
@@ -73,7 +76,7 @@ class Rules:
         return not _EVERYWHERE.isdisjoint(self.own_addresses) and is_local(str(address))
 
 
-def rules_of(key: str, settings: VirtualServer) -> Rules:
+def rules_of(key: str, settings: VirtualServer, names: ClientNames | None = None) -> Rules:
     """The rules that a virtual server's settings make."""
     domains = DomainTable(settings.domains)
     delivery = settings.delivery
@@ -87,6 +90,7 @@ def rules_of(key: str, settings: VirtualServer) -> Rules:
         local_retry=_retry(delivery, delivery.local_delay_notification, delivery.local_expiration),
         own_addresses=frozenset(binding.address for binding in settings.general.bindings),
         quotas=_quotas(settings, plan),
+        names=names,
     )
 
 

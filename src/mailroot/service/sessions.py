@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mailroot.mail.dates import mail_date
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.reply import REPLIES, Reply
+from mailroot.policy.client import Names
 from mailroot.policy.verdict import Refuse
 from mailroot.service.answers import Answers
 from mailroot.service.intake import Intake
@@ -68,11 +69,36 @@ class Sessions:
         standings = self._standings
         standing = standings.of(session.address)
         refusal = self._refusal(standings.rules, standing, session)
-        greeting = refusal or standings.greeting(mail_date(self._intake.local_now()))
         self._sessions[session.ident] = session
         self._count.add(1)
         answers = Answers(standings.rules, standing, self._intake, session.ident)
+        if refusal is not None:
+            greeting: Reply | Later = refusal
+        elif standing.asks_names:
+            greeting = self._once_named(session, answers, standings)
+        else:
+            greeting = self._greeting(standings)
         return ServerEngine(standing.profile), answers, greeting
+
+    def _greeting(self, standings: Standings) -> Reply:
+        return standings.greeting(mail_date(self._intake.local_now()))
+
+    def _once_named(self, session: Session, answers: Answers, standings: Standings) -> Reply | Later:
+        """The greeting to a client whose names matter; it waits where they decide whether the client may connect."""
+        rules, standing = standings.rules, answers.standing
+        assert rules.names is not None
+        if standing.remarks:
+            rules.names.begin(standing.client.address)
+        if not standing.undecided:
+            return self._greeting(standings)
+
+        def named(names: Names) -> Reply:
+            refused = answers.learn(names).refused
+            if self._refusing is not None:
+                return self._refusing(rules.fqdn)
+            return self._greeting(standings) if refused is None else self._refused(session, refused)
+
+        return Later(rules.names.listed(standing.client.address), named)
 
     def close(self, session: Session) -> None:
         """A session is over."""
@@ -148,11 +174,12 @@ class Sessions:
         elif not self._count.room():
             reply = REPLIES.too_many_connections(fqdn=rules.fqdn)
             refused = Refuse(reply, "this process may not open more descriptors (ulimit -n)")
-        if refused is None:
-            return None
+        return None if refused is None else self._refused(session, refused)
+
+    def _refused(self, session: Session, refused: Refuse) -> Reply:
         self._emit(
             EVENTS.connection_refused,
-            server=rules.key,
+            server=self._rules.key,
             session=session.ident,
             address=session.address,
             cause=refused.cause,

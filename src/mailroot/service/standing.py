@@ -1,4 +1,4 @@
-"""Where a client stands: everything that its address alone decides, decided once and remembered."""
+"""Where a client stands: everything that the rules say of it. What its address alone decides is remembered."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from mailroot.policy.access import may_connect
 from mailroot.policy.client import Client, client_address
 from mailroot.policy.relay import RelayRight, relay_right
 from mailroot.policy.sender import may_send
-from mailroot.policy.verdict import Refuse, Verdict
+from mailroot.policy.verdict import Refuse, Undecided, Verdict
 from mailroot.service.rules import Rules
 from mailroot.settings.virtualserver import BareNewline
 from mailroot.wire.profile import ServerProfile
@@ -17,7 +17,10 @@ _MOST_REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the rules say of one client. `address` is its text; `refused` is None where it may connect."""
+    """What the rules say of one client. `address` is its text; `refused` is None where it may connect.
+
+    `asks_names`: it is connected once its names are known (`undecided`), or Received tells of them (`remarks`).
+    """
 
     client: Client
     address: str
@@ -25,6 +28,9 @@ class Standing:
     right: RelayRight
     sending: Verdict
     profile: ServerProfile
+    undecided: bool = False
+    remarks: bool = False
+    asks_names: bool = False
 
 
 class Standings:
@@ -40,7 +46,7 @@ class Standings:
         if standing is None:
             if len(self._known) >= _MOST_REMEMBERED:
                 self._known.clear()
-            standing = self._known[address] = _standing(self.rules, address)
+            standing = self._known[address] = standing_of(self.rules, Client(client_address(address)))
         return standing
 
     def greeting(self, date: str) -> Reply:
@@ -48,11 +54,12 @@ class Standings:
         return REPLIES.greeting(fqdn=self.rules.fqdn, banner=self.rules.settings.general.banner, date=date)
 
 
-def _standing(rules: Rules, address: str) -> Standing:
+def standing_of(rules: Rules, client: Client) -> Standing:
+    """What the rules say of a client, as far as it is known."""
     access = rules.settings.access
-    client = Client(client_address(address))
     text = str(client.address)
-    verdict = may_connect(client.address, access.connection)
+    verdict = may_connect(client, access.connection)
+    undecided, remarks = isinstance(verdict, Undecided), rules.settings.delivery.reverse_dns
     return Standing(
         client=client,
         address=text,
@@ -60,6 +67,9 @@ def _standing(rules: Rules, address: str) -> Standing:
         right=relay_right(client, access.relay),
         sending=may_send(client, access),
         profile=_profile(rules, text),
+        undecided=undecided,
+        remarks=remarks,
+        asks_names=undecided or remarks,
     )
 
 

@@ -20,9 +20,11 @@ from mailroot.edge.sqlitequeue import SqliteQueue
 from mailroot.mail.address import Mailbox
 from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import StoreFailed
+from mailroot.policy.access import names_of_interest
 from mailroot.routing.route import DropRoute
 from mailroot.service.atwork import Current, Parts, ServerAtWork, Shard, drop_permissions
 from mailroot.service.badmail import Badmail
+from mailroot.service.clientnames import ClientNames
 from mailroot.service.dispatcher import Carriers, Dispatcher
 from mailroot.service.drop import DropCarrier
 from mailroot.service.ends import Ends
@@ -39,6 +41,8 @@ from mailroot.settings.domains import DomainType
 from mailroot.settings.service import Settings
 from mailroot.settings.virtualserver import VirtualServer
 
+# Seconds for one question about a client's name; and how long an answer may give a right, whatever its TTL says.
+_NAME_LIFETIME, _LONGEST_NAME = 5.0, 3600.0
 _ALPHABET = string.ascii_letters + string.digits
 
 
@@ -89,7 +93,7 @@ class World:
     async def open(self) -> None:
         """Open the queue of every virtual server; none of them works yet. Raises `Fault`."""
         for key in self._settings.servers:
-            self.servers[key] = await self._built(key, rules_of(key, self._settings.servers[key]))
+            self.servers[key] = await self._built(key, _rules(key, self._settings.servers[key]))
 
     @property
     def patience(self) -> float:
@@ -98,7 +102,7 @@ class World:
 
     async def prepare(self, settings: Settings) -> None:
         """Make what new settings need, without putting them in force. Raises `Fault` where a folder cannot be used."""
-        rules = {key: rules_of(key, settings.servers[key]) for key in self.servers}
+        rules = {key: _rules(key, settings.servers[key]) for key in self.servers}
         for one in rules.values():
             await self._check_folders(one)
         self._prepared = Prepared(settings, rules)
@@ -226,7 +230,7 @@ class World:
 
     def _remote(self, rules: Rules) -> RemoteCarrier:
         settings = rules.settings
-        resolver = DnsResolver([(server.address, server.port) for server in settings.delivery.dns], time.monotonic)
+        resolver = DnsResolver(_dns_servers(settings), time.monotonic)
         limit = SharedLimit(self._run.counts, self._run.number, self._settings, rules.key)
         return RemoteCarrier(Way(rules.key, settings, resolver, self.emit, _bindings(self._settings), limit))
 
@@ -256,6 +260,19 @@ class World:
             self._fail(str(fault))
 
         return failed
+
+
+def _rules(key: str, settings: VirtualServer) -> Rules:
+    """The rules that settings make. Clients' names have a resolver of their own, which what they ask cannot crowd."""
+    of_interest = names_of_interest(settings.access.connection, settings.access.relay)
+    if of_interest is None and not settings.delivery.reverse_dns:
+        return rules_of(key, settings)
+    resolver = DnsResolver(_dns_servers(settings), time.monotonic, lifetime=_NAME_LIFETIME, longest=_LONGEST_NAME)
+    return rules_of(key, settings, ClientNames(resolver, of_interest))
+
+
+def _dns_servers(settings: VirtualServer) -> list[tuple[str, int]]:
+    return [(server.address, server.port) for server in settings.delivery.dns]
 
 
 def _bindings(settings: Settings) -> list[tuple[str, int]]:

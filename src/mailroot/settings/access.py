@@ -47,7 +47,7 @@ class AddressList:
     )
     list: _Entries = option(
         (),
-        "Addresses, networks and domain names of clients.",
+        "Addresses, networks and domain names of clients; a name holds for itself and all hosts below it.",
         label="Computers",
         tab=_CONNECTION,
         metabase="IPSecurity",
@@ -70,7 +70,7 @@ class Relay(AddressList):
     )
     list: _Entries = option(
         (),
-        "Addresses, networks and domain names of clients.",
+        "Addresses, networks and domain names of clients; a name holds for itself and all hosts below it.",
         label="Computers",
         tab=_RELAY,
         metabase="RelayIpList",

@@ -194,7 +194,7 @@ class Delivery:
     )
     reverse_dns: Flag = option(
         False,
-        "Whether the name of each client's address is looked up.",
+        "Whether each client's name is looked up; Received says so where it is not what the client calls itself.",
         label="Perform reverse DNS lookup on incoming messages",
         tab=_ADVANCED,
         metabase="EnableReverseDnsLookup",

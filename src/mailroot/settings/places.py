@@ -8,7 +8,8 @@ from ipaddress import IPv4Network, IPv6Network
 from mailroot.mail.address import domain_key
 from mailroot.settings.spelling import Spelling
 
-# A network, of one where it is a single address, or a domain name in the form in which names are compared.
+# A network, of one where it is a single address, or a domain name in the form in which names are compared; "*." may
+# stand before it.
 AddressEntry = IPv4Network | IPv6Network | str
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
@@ -118,7 +119,7 @@ def _smart_hosts_text(value: tuple[SmartHost, ...]) -> str | list[str]:
 
 def parse_address_entry(value: object) -> AddressEntry:
     """An entry of an address list; raises `ValueError`."""
-    wanted = 'an address, a network such as "192.0.2.0/24" or a domain name is wanted'
+    wanted = 'an address, a network such as "192.0.2.0/24" or a domain name, also as "*.example.com", is wanted'
     if not isinstance(value, str):
         raise ValueError(wanted)
     try:
@@ -128,10 +129,11 @@ def parse_address_entry(value: object) -> AddressEntry:
     try:
         network = ipaddress.ip_network(value, strict=False)
     except ValueError:
-        name = domain_key(value)
+        below = value.startswith("*.")
+        name = domain_key(value.removeprefix("*."))
         if not is_name(name):
             raise ValueError(wanted) from None
-        return name
+        return f"*.{name}" if below else name
     raise ValueError(f'the address lies inside the network: "{network}" or "{value.split("/")[0]}" is wanted')
 
 

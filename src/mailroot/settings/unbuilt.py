@@ -10,7 +10,6 @@ from typing import Any
 
 from mailroot.settings.declared import Parts, key_parts, key_text, pattern, values
 from mailroot.settings.delivery import Authentication
-from mailroot.settings.places import AddressEntry
 from mailroot.settings.problem import Problem
 from mailroot.settings.service import Settings
 from mailroot.settings.spelling import toml_text
@@ -35,10 +34,6 @@ def _is_off(value: object) -> bool:
     return not value
 
 
-def _has_names(entries: tuple[AddressEntry, ...]) -> bool:
-    return any(isinstance(entry, str) for entry in entries)
-
-
 def _signs_in(value: Authentication) -> bool:
     return value is not Authentication.ANONYMOUS
 
@@ -52,7 +47,6 @@ _SERVER = "servers.x."
 _DOMAIN = "servers.x.domains.x."
 _OFF = "remove the line, or write false"
 _NONE = "remove the line"
-_ADDRESSES = "write the addresses or networks instead"
 
 UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("service.queue", lambda value: value != "embedded", "A queue on PostgreSQL", 'write "embedded"'),
@@ -70,10 +64,7 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt(_SERVER + "access.certificate", _is_set, "TLS", _NONE),
     Unbuilt(_SERVER + "access.key", _is_set, "TLS", _NONE),
     Unbuilt(_SERVER + "access.tls", lambda value: value is TlsOffer.REQUIRE, "TLS", 'write "offer" or "off"'),
-    Unbuilt(_SERVER + "access.connection.list", _has_names, "Connection control by domain name", _ADDRESSES),
-    Unbuilt(_SERVER + "access.relay.list", _has_names, "Relay restriction by domain name", _ADDRESSES),
     Unbuilt(_SERVER + "delivery.masquerade_domain", _is_set, "Masquerading", _NONE),
-    Unbuilt(_SERVER + "delivery.reverse_dns", _is_set, "The reverse DNS look-up", _OFF),
     Unbuilt(
         _SERVER + "delivery.security.authentication", _signs_in, "Signing in to other servers", 'write "anonymous"'
     ),
