@@ -5,8 +5,11 @@ from mailroot.wire import commands
 from mailroot.wire.auth import parse_auth
 from mailroot.wire.grammar import Path, parse_path
 from mailroot.wire.profile import ServerProfile
+from mailroot.wire.sasl.client import CLIENT_MECHANISMS
+from mailroot.wire.sasl.server import MECHANISMS
 from mailroot.wire.server import ServerEngine
 from tests.dialogue import GREETING, Policy, pump
+from tests.wire.sasl import strangers
 
 
 def path(octets: bytes) -> None:
@@ -55,4 +58,13 @@ def conversation(octets: bytes) -> None:
     assert engine.closing
 
 
-TARGETS = {target.__name__: target for target in (path, arguments, conversation)}
+def signing_in(octets: bytes) -> None:
+    """No mechanism raises, neither side, and none signs in who cannot know the password."""
+    if not octets:
+        return
+    row, *messages = octets[0], *octets[1:].split(b"\n\n")
+    strangers.approach(MECHANISMS[row % len(MECHANISMS)], messages)
+    strangers.answer(CLIENT_MECHANISMS[row % len(CLIENT_MECHANISMS)], messages)
+
+
+TARGETS = {target.__name__: target for target in (path, arguments, conversation, signing_in)}

@@ -29,6 +29,8 @@ _PIECES = [
     b" ",
     b"+",
     b"=",
+    b"\n\n",
+    b"NTLMSSP\0\3\0\0\0",
     b"FROM:",
     b"TO:",
 ]

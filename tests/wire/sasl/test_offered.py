@@ -32,11 +32,43 @@ def test_what_the_accounts_cannot_answer_is_not_offered(need):
     assert all(row.needs is not need for row in rows)
 
 
-def test_the_strongest_mechanism_is_chosen():
-    means = Means(Way.BASIC, reveal=True)
-    assert choose(["LOGIN", "plain", "X-OTHER"], means).name == "PLAIN"
-    assert choose(["LOGIN"], means).name == "LOGIN"
-    assert choose(["X-OTHER"], means) is None
+@pytest.mark.parametrize(
+    ("offered", "means", "name"),
+    [
+        ("LOGIN plain X-OTHER", Means(Way.BASIC, reveal=True), "PLAIN"),
+        ("LOGIN", Means(Way.BASIC, reveal=True), "LOGIN"),
+        ("PLAIN CRAM-MD5", Means(Way.BASIC, reveal=True), "CRAM-MD5"),
+        ("PLAIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS", Means(Way.BASIC, True, binding=True), "SCRAM-SHA-256-PLUS"),
+        ("PLAIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS", Means(Way.BASIC, True), "SCRAM-SHA-256"),
+        ("NTLM GSSAPI LOGIN", Means(Way.INTEGRATED, False, context=True), "GSSAPI"),
+        ("NTLM GSSAPI LOGIN", Means(Way.INTEGRATED, False), "NTLM"),
+        ("XOAUTH2 OAUTHBEARER LOGIN", Means(Way.OAUTH2, True), "OAUTHBEARER"),
+        ("XOAUTH2 LOGIN", Means(Way.OAUTH2, True), "XOAUTH2"),
+    ],
+)
+def test_the_strongest_mechanism_is_chosen(offered, means, name):
+    assert choose(offered.split(), means).name == name
+
+
+@pytest.mark.parametrize(
+    ("offered", "means"),
+    [
+        ("X-OTHER", Means(Way.BASIC, True)),
+        ("", Means(Way.BASIC, True)),
+        ("GSSAPI", Means(Way.INTEGRATED, True)),
+        ("SCRAM-SHA-256-PLUS", Means(Way.BASIC, True)),
+        ("XOAUTH2", Means(Way.OAUTH2, False)),
+    ],
+)
+def test_there_may_be_no_mechanism(offered, means):
+    assert choose(offered.split(), means) is None
+
+
+def test_samba_decides_ntlm_where_the_accounts_have_no_hashes():
+    rows = offered(replace(ALL, answers=frozenset({Need.NT_CONTEXT, Need.CONTEXT})))
+    assert list(rows) == ["GSSAPI", "GSS-SPNEGO", "NTLM"]
+    assert rows["NTLM"].needs is Need.NT_CONTEXT
+    assert offered(ALL)["NTLM"].needs is Need.NT
 
 
 def test_a_password_is_not_shown_on_a_clear_connection():

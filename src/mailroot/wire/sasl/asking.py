@@ -80,6 +80,24 @@ def challenge(response: bytes | None, told: str = "", conclusive: bool = True) -
     return _a(bytes, (yield Response(response, told, conclusive)))
 
 
+def our_token(token: bytes) -> ClientPart[ContextToken | ContextFailed]:
+    """What our context makes of the server's token."""
+    answer = yield ContextStep(token)
+    return answer if isinstance(answer, ContextFailed) else _a(ContextToken, answer)
+
+
+def our_wrapped(octets: bytes) -> ClientPart[bytes | ContextFailed]:
+    """Octets sealed in our context."""
+    answer = yield ContextWrap(octets)
+    return answer if isinstance(answer, ContextFailed) else _a(bytes, answer)
+
+
+def our_unwrapped(octets: bytes) -> ClientPart[bytes | ContextFailed]:
+    """What the server sealed."""
+    answer = yield ContextUnwrap(octets)
+    return answer if isinstance(answer, ContextFailed) else _a(bytes, answer)
+
+
 def _a(kind: type[T], answer: object) -> T:
     if not isinstance(answer, kind):
         raise TypeError(f"the driver of a mechanism answers with {kind.__name__}, not {type(answer).__name__}")

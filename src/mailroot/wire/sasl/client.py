@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mailroot.wire.sasl.cram import present_cram_md5
+from mailroot.wire.sasl.gssapi import present_gssapi
+from mailroot.wire.sasl.ntlmclient import present_ntlm
 from mailroot.wire.sasl.oauth import present_oauthbearer, present_xoauth2
 from mailroot.wire.sasl.plain import present_login, present_plain
 from mailroot.wire.sasl.scramclient import present_scram, present_scram_plus
@@ -37,6 +39,8 @@ class ClientMechanism:
 
 # The strongest of each way first.
 CLIENT_MECHANISMS = (
+    ClientMechanism("GSSAPI", Way.INTEGRATED, present_gssapi, context=True),
+    ClientMechanism("NTLM", Way.INTEGRATED, present_ntlm),
     ClientMechanism("OAUTHBEARER", Way.OAUTH2, present_oauthbearer, reveals=True),
     ClientMechanism("XOAUTH2", Way.OAUTH2, present_xoauth2, reveals=True),
     ClientMechanism("SCRAM-SHA-256-PLUS", Way.BASIC, present_scram_plus, binds=True),

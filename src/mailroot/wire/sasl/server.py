@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from mailroot.wire.sasl.cram import accept_cram_md5
+from mailroot.wire.sasl.gssapi import accept_by_context, accept_gssapi
+from mailroot.wire.sasl.ntlm import accept_ntlm
 from mailroot.wire.sasl.plain import accept_login, accept_plain
 from mailroot.wire.sasl.scram import accept_scram, accept_scram_plus
 from mailroot.wire.sasl.words import Exchange, Opening
@@ -45,6 +47,10 @@ class Mechanism:
 
 # In the order in which the AUTH line lists them. Several rows may have one name: the first that is usable counts.
 MECHANISMS = (
+    Mechanism("GSSAPI", Kind.INTEGRATED, Need.CONTEXT, accept_gssapi),
+    Mechanism("GSS-SPNEGO", Kind.INTEGRATED, Need.CONTEXT, accept_by_context),
+    Mechanism("NTLM", Kind.INTEGRATED, Need.NT, accept_ntlm),
+    Mechanism("NTLM", Kind.INTEGRATED, Need.NT_CONTEXT, accept_by_context),
     Mechanism("SCRAM-SHA-256-PLUS", Kind.BASIC, Need.SCRAM, accept_scram_plus, binds=True),
     Mechanism("SCRAM-SHA-256", Kind.BASIC, Need.SCRAM, accept_scram),
     Mechanism("CRAM-MD5", Kind.BASIC, Need.CRAM, accept_cram_md5),
