@@ -14,7 +14,10 @@ _WEAK = (hashes.MD5, hashes.SHA1)
 
 @functools.lru_cache(maxsize=256)
 def end_point_binding(certificate: bytes) -> ChannelBinding | None:
-    """The binding to a server with this certificate (DER); None where the standard defines none, as for Ed25519."""
+    """The binding to a server with this certificate (DER); None where the standard defines none, as for Ed25519.
+
+    A server with certificates for several names passes the one that this connection was given.
+    """
     try:
         parsed = x509.load_der_x509_certificate(certificate)
         algorithm = parsed.signature_hash_algorithm

@@ -75,6 +75,14 @@ def test_samba_never_sees_a_null_session(message):
     assert ended.value.value == NotSignedIn("a null session")
 
 
+def test_samba_never_sees_a_last_message_that_cannot_be_read():
+    exchange = accept_by_context(OPENING)
+    exchange.send(None)
+    with pytest.raises(StopIteration) as ended:
+        exchange.send(b"NTLMSSP\0\3\0\0\0" + bytes(30))
+    assert ended.value.value == NotSignedIn("a null session")
+
+
 def test_an_empty_password_is_a_password_like_any_other_one():
     credentials = Credentials(USER, "")
     outcome = converse(accept_ntlm, present_ntlm(replace(CLIENT_OPENING, credentials=credentials)))

@@ -159,10 +159,13 @@ def read_authenticate(message: bytes) -> Authenticate | None:
 def is_null_session(message: bytes) -> bool:
     """Whether this is a last message that signs nobody in (section 3.2.5.1.2): no name, or no response.
 
-    Windows 2000's SMTP service took it for a success (MS02-011).
+    Windows 2000's SMTP service took it for a success (MS02-011). One that cannot be read counts too: others may read in
+    it what we do not.
     """
+    if len(message) < 12 or not _is(message, 3):
+        return False
     last = read_authenticate(message)
-    return last is not None and (not last.user or not last.nt)
+    return last is None or not last.user or not last.nt
 
 
 def _head_length(message: bytes) -> int:
