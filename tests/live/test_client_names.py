@@ -174,3 +174,15 @@ def test_a_client_that_waits_for_a_silent_resolver_does_not_hold_up_the_end(tmp_
         assert service.stop() == 0
         assert client.reply().startswith(b"421 4.3.2")
         assert time.monotonic() - began < 4
+
+
+def test_a_name_counts_from_the_next_session_on_once_it_is_set(tmp_path: Path, world: Outside) -> None:
+    names = world.enter(Names(ZONE))
+    with running(tmp_path, settings=settings(f'dns = ["127.0.0.1:{names.port}"]'), workers=2) as service:
+        with RawClient(service.port, PARTNER) as before:
+            assert envelope(before).startswith(b"550 ")
+            service.run("set", "servers.default.access.relay.list", '["*.partner.example"]')
+            assert before.say(FAR).startswith(b"550 ")
+            with RawClient(service.port, PARTNER) as after:
+                assert envelope(after).startswith(b"250 ")
+        assert names.asked.count(pointer(PARTNER)) == 1
