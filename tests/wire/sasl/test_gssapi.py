@@ -146,6 +146,14 @@ def test_a_failure_of_the_context_is_told():
     assert ended.value.value == NotSignedIn("clock skew")
 
 
+def test_an_offer_that_cannot_be_sealed_signs_nobody_in():
+    class Unsealing(Context):
+        def answer(self, question):
+            return ContextFailed("no seal") if isinstance(question, ContextWrap) else super().answer(question)
+
+    assert accept(accept_gssapi(OPENING), [KERBEROS, b""], Unsealing())[1] == NotSignedIn("no seal", PRINCIPAL)
+
+
 def converse(client_context, server_context):
     """Our client against our server, each with its context."""
     client, server = present_gssapi(CLIENT_OPENING), accept_gssapi(OPENING)

@@ -49,6 +49,10 @@ def test_the_cram_secret_makes_the_digest_of_the_password(password, challenge):
     assert cram_digest(cram_secret(password), challenge) == hmac.digest(password.encode(), challenge, "md5")
 
 
+def test_a_long_password_has_a_cram_secret():
+    assert cram_digest(cram_secret("long" * 100), b"challenge") == hmac.digest(b"long" * 100, b"challenge", "md5")
+
+
 def test_the_cram_secret_is_not_the_password():
     assert b"tanstaaf" not in cram_secret("tanstaaftanstaaf")
 

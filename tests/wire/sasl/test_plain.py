@@ -39,7 +39,9 @@ def test_G07_plain_in_anothers_name_is_refused_unasked():
     assert book.asked == []
 
 
-@pytest.mark.parametrize("message", [b"\0\0p", b"\0ann\0", b"\0a\x07\0p", b"\0" + b"a" * 1025 + b"\0p"])
+@pytest.mark.parametrize(
+    "message", [b"\0\0p", b"\0ann\0", b"\0a\x07\0p", b"\0" + b"a" * 1025 + b"\0p", b"\0a\0" + b"p" * 1025]
+)
 def test_what_can_be_nobody_is_refused_unasked(message):
     book = Book()
     assert isinstance(accept(accept_plain(OPENING), [message], book)[1], NotSignedIn)

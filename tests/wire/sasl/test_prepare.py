@@ -27,6 +27,9 @@ from mailroot.wire.sasl.prepare import prepared
         ("a b", "a b"),
         ("\u00ad", ""),
         ("\U0001f600", "\U0001f600"),
+        ("a" * 1024, "a" * 1024),
+        ("a" * 1025, None),
+        ("\ufdfa" * 100, None),  # each becomes 18 characters
     ],
 )
 def test_prepared(text, result):

@@ -5,7 +5,6 @@ import hmac
 from mailroot.wire.sasl.asking import challenge, cram_secret, response
 from mailroot.wire.sasl.keys import cram_digest
 from mailroot.wire.sasl.keys import cram_secret as secret_of
-from mailroot.wire.sasl.plain import LONGEST
 from mailroot.wire.sasl.prepare import prepared
 from mailroot.wire.sasl.words import ClientOpening, Exchange, Malformed, NotSignedIn, Opening, Presentation, SignedIn
 
@@ -23,7 +22,7 @@ def accept_cram_md5(opening: Opening) -> Exchange:
         name = prepared(user.decode())
     except UnicodeDecodeError:
         return Malformed("CRAM-MD5 has a name in UTF-8")
-    if not name or len(name) > LONGEST:
+    if not name:
         return NotSignedIn("no name, or one that cannot be")
     secret = yield from cram_secret(name)
     right = cram_digest(secret or _NOBODYS, words).hex().encode()

@@ -29,7 +29,6 @@ from mailroot.wire.sasl.ntlmwords import (
     read_negotiate,
     text,
 )
-from mailroot.wire.sasl.plain import LONGEST
 from mailroot.wire.sasl.prepare import prepared
 from mailroot.wire.sasl.words import Exchange, Malformed, NotSignedIn, Opening, SignedIn
 
@@ -131,7 +130,7 @@ def _account(user: str, domain: str, opening: Opening) -> tuple[str, str]:
     ours = {"", ".", _short_name(opening).casefold(), *(name.casefold() for name in opening.names)}
     home = prepared(domain)
     name = prepared(user)
-    if not name or home is None or len(name) > LONGEST or len(home) > LONGEST:
+    if not name or home is None:
         return "", ""
     return name, "" if home.casefold() in ours else home
 

@@ -1,7 +1,7 @@
 """PLAIN (RFC 4616) and LOGIN (draft-murchison-sasl-login): the password itself goes over the wire; both sides."""
 
 from mailroot.wire.sasl.asking import challenge, first_response, password_is_right, response
-from mailroot.wire.sasl.prepare import prepared
+from mailroot.wire.sasl.prepare import LONGEST, prepared
 from mailroot.wire.sasl.words import (
     ClientOpening,
     Exchange,
@@ -11,9 +11,6 @@ from mailroot.wire.sasl.words import (
     Presentation,
     SignedIn,
 )
-
-# RFC 4616 lets each be longer; nobody's is, and checking one costs time.
-LONGEST = 1024
 
 # Prompts as the predecessor sends them; some clients compare.
 USERNAME_PROMPT = b"Username:"
@@ -31,7 +28,7 @@ def accept_plain(opening: Opening) -> Exchange:
     except UnicodeDecodeError:
         return Malformed("PLAIN is UTF-8")
     if whom and prepared(whom) != prepared(user):
-        return NotSignedIn("signing in on behalf of another user", user)
+        return NotSignedIn("signing in on behalf of another user", prepared(user) or "")
     return (yield from _decide(user, password))
 
 
@@ -60,8 +57,8 @@ def _decide(user: str, password: str) -> Exchange:
     # An empty password means "anonymous" to some directories, so none is asked about it.
     if not password:
         return NotSignedIn("an empty password", name)
-    if len(name) > LONGEST or len(password) > LONGEST or "\0" in password:
-        return NotSignedIn("a name or password that cannot be", name[:LONGEST])
+    if len(password) > LONGEST or "\0" in password:
+        return NotSignedIn("a password that cannot be", name)
     if (yield from password_is_right(name, password)):
         return SignedIn(name)
     return NotSignedIn("the password is wrong, or the account does not exist", name)

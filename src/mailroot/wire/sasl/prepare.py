@@ -16,18 +16,23 @@ _PROHIBITED = (
     stringprep.in_table_c9,
 )
 
+# In characters. RFC 4616 lets names and passwords be longer; nobody's is, and looking at each character costs time.
+LONGEST = 1024
+
 
 def prepared(text: str) -> str | None:
-    """The text as it is stored and compared; None if it has characters that a name or a password cannot have.
+    """The text as it is stored and compared; None for what cannot be a name or a password.
 
     Unassigned code points are let through, as RFC 4013 section 2.5 has it for queries: what is a letter today may be
     unknown to the tables of 2002 that the standard stands on.
     """
+    if len(text) > LONGEST:
+        return None
     if text.isascii():
         return text if text.isprintable() else None
     mapped = "".join(_mapped(character) for character in text)
     normal = unicodedata.ucd_3_2_0.normalize("NFKC", mapped)
-    if any(prohibits(character) for character in normal for prohibits in _PROHIBITED):
+    if len(normal) > LONGEST or any(prohibits(character) for character in normal for prohibits in _PROHIBITED):
         return None
     return normal if _direction_is_sound(normal) else None
 

@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass
 
 from mailroot.wire.sasl.asking import first_response, response, scram_keys
-from mailroot.wire.sasl.plain import LONGEST
 from mailroot.wire.sasl.prepare import prepared
 from mailroot.wire.sasl.words import ChannelBinding, Exchange, Malformed, NotSignedIn, Opening, ScramKeys, SignedIn
 
@@ -76,7 +75,7 @@ def _read_first(message: bytes, opening: Opening, binding: ChannelBinding | None
     if name is None or whom is None:
         return Malformed("a name in SCRAM")
     user = prepared(name)
-    if not user or len(user) > LONGEST:
+    if not user:
         return NotSignedIn("no name, or one that cannot be")
     if prepared(whom) != user:
         return NotSignedIn("signing in on behalf of another user", user)

@@ -160,7 +160,10 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class NotSignedIn:
-    """The client did not prove who it is. The cause is for the log; `user` is the name that it gave, "" if none."""
+    """The client did not prove who it is.
+
+    The cause is for the log; `user` is the name that it gave, prepared, "" if none.
+    """
 
     cause: str
     user: str = ""
