@@ -1,7 +1,9 @@
 """The golden dialogues on real sockets of a real service; those that share settings share a service."""
 
+import contextlib
 import itertools
 import socket
+import ssl
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +29,9 @@ session_limit = "{session_limit}B"
 recipient_limit = {recipient_limit}
 bare_newline = "{bare_newline}"
 
+[servers.default.access]
+tls = "{tls}"
+
 [servers.default.access.relay]
 mode = "{relay}"
 list = []
@@ -37,6 +42,7 @@ fqdn = "mail.example.test"
 [servers.default.domains."local.test"]
 type = "default"
 """
+CLIENT_TLS = ssl._create_unverified_context()  # the certificate is the server's own
 _DEFAULTS = {"error_limit": 20, "size_limit": 0, "session_limit": 0, "recipient_limit": 0}
 
 
@@ -44,12 +50,13 @@ def _settings(script: Script) -> str:
     values = _DEFAULTS | {name: value for name, value in script.settings.items() if name in _DEFAULTS}
     reject = script.settings.get("reject_bare_newline", False)
     relay = "all-except" if script.policy == "all" else "only"
-    return SETTINGS.format(relay=relay, bare_newline="reject" if reject else "normalize", **values)
+    tls = "require" if script.settings.get("tls_required") else "offer" if script.settings.get("starttls") else "off"
+    return SETTINGS.format(relay=relay, tls=tls, bare_newline="reject" if reject else "normalize", **values)
 
 
 def _on_sockets() -> list[Script]:
     """All but those that need what no setting gives, or that are about a moment before the greeting."""
-    needless = {"strict_pipelining", "starttls", "mechanisms"}
+    needless = {"strict_pipelining", "mechanisms", "auth_needs_tls"}
     return [one for one in scripts() if not one.turns[0].send and needless.isdisjoint(one.settings)]
 
 
@@ -64,8 +71,13 @@ def test_dialogues_go_as_written_on_a_socket(group: list[Script], tmp_path: Path
 
 
 def _converse(script: Script, service: Service) -> None:
-    with socket.create_connection(("127.0.0.1", service.port), PATIENCE) as client, client.makefile("rb") as replies:
+    with contextlib.ExitStack() as open_:
+        client = open_.enter_context(socket.create_connection(("127.0.0.1", service.port), PATIENCE))
+        replies = open_.enter_context(client.makefile("rb"))
         for turn in script.turns:
+            if turn.handshake:
+                client = open_.enter_context(CLIENT_TLS.wrap_socket(client))
+                replies = open_.enter_context(client.makefile("rb"))
             client.sendall(turn.send)
             if turn.lost:
                 client.shutdown(socket.SHUT_WR)

@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from mailroot.edge.tls import ServerTls
 from mailroot.queue.entry import SealedDraft
 from mailroot.service.intake import Intake
+from mailroot.service.securing import Handshakes, Securing
 from mailroot.service.session import Session
 from mailroot.service.sessions import SessionCount, Sessions
 from mailroot.settings.access import AddressList, ListMode, Relay
@@ -72,7 +74,9 @@ class Conversation:
             count=iter(range(10**9)).__next__,
         )
         count = SessionCount(self._count, lambda: self.open, lambda: True)
-        self.sessions = Sessions(self.work.rules, self.intake, count, "s")
+        self.tls = ServerTls()
+        securing = Securing("default", self.tls, Handshakes(), self.work.emit)
+        self.sessions = Sessions(self.work.rules, self.intake, count, "s", securing)
         if profile is not None:
             standings = self.sessions._standings
             standings._known[CLIENT] = replace(standings.of(CLIENT), profile=profile)

@@ -16,8 +16,6 @@ FACTS = Facts(folder="/etc/mailroot", host="box.example")
         "servers.default.access.anonymous = false",
         "servers.default.access.basic = true",
         "servers.default.access.integrated = true",
-        "servers.default.access.certificate = 'x.pem'",
-        "servers.default.access.tls = 'require'",
         "servers.default.delivery.masquerade_domain = 'x.example'",
         "servers.default.delivery.security.authentication = 'basic'",
         "servers.default.general.log.format = 'ncsa'",

@@ -53,6 +53,22 @@ EVENT_ROWS: tuple[EventRow, ...] = (
         "A session ended; `messages` were accepted in it.",
     ),
     EventRow("connection_refused", _N, ("server", "session", "address", "cause"), "A connection was not let in."),
+    EventRow("tls_failed", _N, ("server", "session", "address", "cause"), "A TLS handshake with a client failed."),
+    EventRow(
+        "certificates_presented",
+        _N,
+        ("server", "names", "expires"),
+        "New certificates are shown to clients from now on.",
+    ),
+    EventRow(
+        "certificate_expires",
+        _W,
+        ("server", "names", "expires"),
+        "A certificate expires within a month, or has expired.",
+    ),
+    EventRow(
+        "certificates_refused", _E, ("server", "cause"), "A certificate that changed cannot be used; the old one stays."
+    ),
     EventRow("protocol_fault", _N, ("server", "session", "address", "kind", "cause"), "A client broke the protocol."),
     EventRow(
         "refused",

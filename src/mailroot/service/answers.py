@@ -6,7 +6,7 @@ Not responsible for syntax and sequence (`wire.server` refuses those by itself) 
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from mailroot import __version__
 from mailroot.mail.address import Mailbox
@@ -29,10 +29,18 @@ from mailroot.service.later import Later
 from mailroot.service.rules import Rules
 from mailroot.service.standing import Standing, standing_of
 from mailroot.wire import events as wire
+from mailroot.wire.profile import ServerProfile
 
 _START_INPUT = REPLIES.start_input()
 
 Commit = asyncio.Future[QueueEntry | None]
+
+
+class Door(Protocol):
+    """What a session does besides answering."""
+
+    def begin_tls(self) -> Reply:
+        """STARTTLS: the reply; a positive one is followed by the handshake."""
 
 
 class Answers:
@@ -50,9 +58,12 @@ class Answers:
         "_session",
         "_trace",
         "_unremarked",
+        "door",
         "messages",
         "standing",
     )
+
+    door: "Door"
 
     def __init__(self, rules: Rules, standing: Standing, intake: Intake, session: str) -> None:
         self._rules = rules
@@ -60,7 +71,7 @@ class Answers:
         self._intake = intake
         self._session = session
         self._origin = Origin("smtp", "", standing.address, session)
-        self._trace = Trace(rules.fqdn, __version__, "", standing.address)
+        self._trace = Trace(rules.fqdn, __version__, "", standing.address, standing.client.tls)
         self._mail: wire.MailFrom | None = None
         self._sender: Mailbox | None = None
         self._recipients: dict[tuple[str, str], Recipient] = {}
@@ -135,10 +146,19 @@ class Answers:
         return self.standing
 
     def _hello(self, event: wire.Hello) -> None:
-        address = self.standing.address
-        self._unremarked = self.standing.remarks
-        self._origin = Origin("smtp", event.name, address, self._session)
-        self._trace = Trace(self._rules.fqdn, __version__, event.name, address)
+        standing = self.standing
+        self._unremarked = standing.remarks
+        self._origin = Origin("smtp", event.name, standing.address, self._session)
+        self._trace = Trace(self._rules.fqdn, __version__, event.name, standing.address, standing.client.tls)
+
+    def secured(self) -> ServerProfile:
+        """The connection is encrypted now: what the client said of itself is forgotten (RFC 3207 section 4.2)."""
+        self.standing = standing_of(self._rules, replace(self.standing.client, tls=True))
+        self._hello(wire.Hello("", extended=False))
+        return self.standing.profile
+
+    def _tls_requested(self, _event: wire.TlsRequested) -> Reply:
+        return self.door.begin_tls()
 
     def _mail_from(self, event: wire.MailFrom) -> Reply:
         sender = self._sender = stamped_sender(event.sender, self._rules.domains.default)
@@ -281,7 +301,7 @@ ANSWERS: dict[type, Callable[[Answers, Any], Reply | Later | Commit | None]] = {
     wire.BodyPiece: Answers._body_piece,
     wire.BodyEnd: Answers._body_end,
     wire.BodyFailed: Answers._body_failed,
-    wire.TlsRequested: lambda _answers, _event: REPLIES.tls_busy(),
+    wire.TlsRequested: Answers._tls_requested,
     wire.AuthRequested: lambda _answers, _event: REPLIES.sign_in_unavailable(),
     wire.AuthResponse: lambda _answers, _event: REPLIES.sign_in_unavailable(),
     wire.AuthEnded: Answers._nothing,

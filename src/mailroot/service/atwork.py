@@ -16,6 +16,7 @@ from mailroot.service.dispatcher import Carriers, Dispatcher
 from mailroot.service.pickup import PickupRole
 from mailroot.service.remote import RemoteCarrier
 from mailroot.service.rules import Rules
+from mailroot.service.securing import TlsListener
 from mailroot.service.sessions import Sessions
 from mailroot.settings.virtualserver import VirtualServer
 
@@ -62,7 +63,7 @@ class ServerAtWork:
     """Starts, pauses and stops the roles of one virtual server. The store stays open while the server is stopped."""
 
     parts: Parts
-    _listeners: list[asyncio.Server] = field(default_factory=list)
+    _listeners: list[asyncio.Server | TlsListener] = field(default_factory=list)
     _roles: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _retired: dict[asyncio.Task[None], RemoteCarrier] = field(default_factory=dict)
 
@@ -84,10 +85,14 @@ class ServerAtWork:
         await self.listen(sockets)
 
     async def listen(self, sockets: list[socket.socket]) -> None:
-        """Accept on these sockets too."""
-        loop = asyncio.get_running_loop()
-        for listener in sockets:
-            self._listeners.append(await loop.create_server(self.parts.sessions.make, sock=listener, backlog=BACKLOG))
+        """Accept on these sockets too; they are in the order of the bindings."""
+        loop, sessions = asyncio.get_running_loop(), self.parts.sessions
+        plain = len(self.parts.current.rules.settings.general.bindings)
+        for listener in sockets[:plain]:
+            self._listeners.append(await loop.create_server(sessions.make, sock=listener, backlog=BACKLOG))
+        for listener in sockets[plain:]:
+            listener.listen(BACKLOG)
+            self._listeners.append(TlsListener(listener, sessions.accept))
 
     def unlisten(self) -> None:
         """Accept no more, on any socket."""

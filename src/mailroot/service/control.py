@@ -131,7 +131,7 @@ class Control:
         if listeners:
             bindings = [shown(one.getsockname()[0], bound_port(one)) for one in listeners]
         else:
-            bindings = [shown(binding.address, binding.port) for binding in server.general.bindings]
+            bindings = [shown(binding.address, binding.port) for binding in server.general.listening]
         return {
             "key": key,
             "name": server.name,

@@ -22,6 +22,7 @@ def session_rows(world: World, worker: int) -> list[dict[str, object]]:
             "address": session.address,
             "hello": session.hello,
             "user": "",
+            "tls": session.secured.version if session.secured is not None else "",
             "since": _moment(session.since),
             "state": session.state,
             "messages": session.messages,

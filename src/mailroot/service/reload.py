@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from mailroot.edge.listening import listen
 from mailroot.mail.faults import Fault, Unavailable
+from mailroot.service.identities import present
+from mailroot.service.identities import wanted as wanted_identities
 from mailroot.service.state import State, WorkerAtWork
 from mailroot.service.workforce import kill
 from mailroot.settings.change import Problem, Problems, difference
@@ -24,11 +26,15 @@ _Table = TypeVar("_Table", Service, Admin, VirtualServer)
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What a reload did: paths of options that are in force now, and of those that wait for a restart."""
+    """What a reload did: paths of options that are in force now, and of those that wait for a restart.
+
+    `presented` are the virtual servers that show other certificates now.
+    """
 
     revision: int
     applied: tuple[str, ...]
     needs_restart: tuple[str, ...]
+    presented: tuple[str, ...] = ()
 
 
 async def put_in_force(state: State, wanted: Settings) -> Reloaded | Problems:
@@ -37,6 +43,7 @@ async def put_in_force(state: State, wanted: Settings) -> Reloaded | Problems:
     opened: list[socket.socket] = []
     try:
         listeners = _rebound(state, settings, opened)
+        presented = wanted_identities(settings)
         await state.tell("prepare", settings)
     except Fault as fault:
         for one in opened:
@@ -47,13 +54,15 @@ async def put_in_force(state: State, wanted: Settings) -> Reloaded | Problems:
     former = state.listeners
     # From here on there is no way back. Who is forked now has the new settings; who was forked before is told.
     state.settings, state.listeners = settings, listeners
+    shown = await present(state, presented)
     changed = {key: sockets for key, sockets in listeners.items() if sockets != former[key]}
     await asyncio.gather(*(_swap(state, worker, settings, changed) for worker in list(state.running.values())))
     kept = {one for sockets in listeners.values() for one in sockets}
     for one in {one for sockets in former.values() for one in sockets} - kept:
         one.close()
     applied = tuple(change.path for change in difference(before, settings))
-    return Reloaded(settings.revision, applied, tuple(change.path for change in difference(settings, wanted)))
+    waiting = tuple(change.path for change in difference(settings, wanted))
+    return Reloaded(settings.revision, applied, waiting, shown)
 
 
 async def _swap(state: State, worker: WorkerAtWork, settings: Settings, changed: Listeners) -> None:
@@ -118,9 +127,9 @@ def _rebound(state: State, settings: Settings, opened: list[socket.socket]) -> L
     old = {
         (key, binding): one
         for key, sockets in state.listeners.items()
-        for binding, one in zip(state.settings.servers[key].general.bindings, sockets, strict=True)
+        for binding, one in zip(state.settings.servers[key].general.listening, sockets, strict=True)
     }
-    wanted = {key: settings.servers[key].general.bindings for key in state.listeners}
+    wanted = {key: settings.servers[key].general.listening for key in state.listeners}
     leaving = {binding: one for (key, binding), one in old.items() if binding not in wanted[key]}
 
     def socket_of(key: str, binding: Binding) -> socket.socket:

@@ -88,7 +88,7 @@ def rules_of(key: str, settings: VirtualServer, names: ClientNames | None = None
         plan=plan,
         remote_retry=_retry(delivery, delivery.delay_notification, delivery.expiration),
         local_retry=_retry(delivery, delivery.local_delay_notification, delivery.local_expiration),
-        own_addresses=frozenset(binding.address for binding in settings.general.bindings),
+        own_addresses=frozenset(binding.address for binding in settings.general.listening),
         quotas=_quotas(settings, plan),
         names=names,
     )

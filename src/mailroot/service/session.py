@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, cast
 
+from mailroot.edge.tls import Secured
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.service.answers import ANSWERS, Answers
 from mailroot.service.later import Later
@@ -17,6 +18,7 @@ from mailroot.wire.server import ServerEngine
 
 # Replies are small: when a transport's buffer of them is full (64 KiB), the peer does not read, and has this long to.
 _WRITE_PATIENCE = 60.0
+_BY_CLIENT = "closed by the client"
 
 
 class Registry(Protocol):
@@ -31,6 +33,12 @@ class Registry(Protocol):
     def mistake(self, session: "Session", mistake: Exception) -> None:
         """A programming mistake ended a session."""
 
+    def admit_handshake(self, session: "Session") -> bool:
+        """Whether one more TLS handshake may begin; if so, `shake_hands` follows."""
+
+    def shake_hands(self, session: "Session", transport: asyncio.Transport) -> "asyncio.Future[Secured | None]":
+        """Shake hands with the client; None where that failed, which was told."""
+
 
 class Session(asyncio.Protocol):
     """One client's connection, from the greeting to its end."""
@@ -41,6 +49,7 @@ class Session(asyncio.Protocol):
         "_engine",
         "_loop",
         "_progress",
+        "_securing",
         "_sessions",
         "_stuck_since",
         "_transport",
@@ -48,6 +57,7 @@ class Session(asyncio.Protocol):
         "address",
         "ident",
         "reason",
+        "secured",
         "since",
     )
 
@@ -64,7 +74,10 @@ class Session(asyncio.Protocol):
         self.since: datetime | None = None
         self._progress = -1
         self._deadline = self._stuck_since = 0.0
-        self.reason = "closed by the client"
+        self.reason = _BY_CLIENT
+        self.secured: Secured | None = None
+        """What the TLS handshake agreed on; None while the connection is in clear."""
+        self._securing = False
 
     @property
     def hello(self) -> str:
@@ -81,6 +94,8 @@ class Session(asyncio.Protocol):
         """Where the session stands, for operators."""
         if self._waiting is None:
             return self._answers.state
+        if self._securing:
+            return "handshake"
         return "committing" if self._answers.state == "data" else "waiting"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -94,6 +109,7 @@ class Session(asyncio.Protocol):
             return
         self.address = peer[0]
         self._engine, self._answers, greeting = self._sessions.open(self)
+        self._answers.door = self
         self._say(self._engine.greet, greeting)
         self._flush()
 
@@ -110,8 +126,9 @@ class Session(asyncio.Protocol):
         """A client that only closed its side still gets the replies that it is owed."""
         if self.ident:
             self._engine.end_of_input()
-            self._pump()
-        return self._waiting is not None
+            if not self._securing:
+                self._pump()
+        return self._waiting is not None and self.secured is None  # inside TLS no side closes alone
 
     def connection_lost(self, _reason: Exception | None) -> None:
         """The end, whoever wanted it. A commit under way goes on: what was received whole is kept."""
@@ -157,9 +174,42 @@ class Session(asyncio.Protocol):
         """Say why, and close. What the client is still sending is not ours."""
         if self._transport is None:
             return
+        if self._securing:  # nothing can be said in the middle of a handshake
+            self.cut(reason)
+            return
         self.reason = reason
         self._engine.abort(reply)
         self._flush()
+
+    def begin_tls(self) -> Reply:
+        """STARTTLS: yes, unless too many handshakes are under way. The handshake begins once this reply is written.
+
+        Until then nothing is read; what comes after it came through TLS.
+        """
+        if self._transport is None or not self._sessions.admit_handshake(self):
+            return REPLIES.tls_busy()
+        self._transport.pause_reading()
+        self._loop.call_soon(self._shake_hands, self._transport)
+        return REPLIES.tls_ready()
+
+    def _shake_hands(self, transport: asyncio.Transport) -> None:
+        self._securing = True
+        self._waiting = self._sessions.shake_hands(self, transport)
+        self._waiting.add_done_callback(self._shook_hands)
+
+    def _shook_hands(self, handshake: "asyncio.Future[Secured | None]") -> None:
+        """Go on inside TLS. What was said through it meanwhile was kept, and waits in the engine."""
+        self._waiting, self._securing = None, False
+        self.secured = None if handshake.cancelled() else handshake.result()
+        if self._transport is None:
+            return
+        if self.secured is None:
+            self.cut("the TLS handshake failed" if self.reason == _BY_CLIENT else self.reason)
+            self.connection_lost(None)  # nobody else tells
+            return
+        self._transport = self.secured.transport
+        self._engine.secured(self._answers.secured())
+        self._go_on()
 
     @property
     def busy(self) -> bool:
@@ -248,13 +298,16 @@ class Session(asyncio.Protocol):
         output = engine.output()
         if output:
             transport.write(output)
-        if engine.closing:
+        if engine.closing and not transport.is_closing():  # a TLS transport must not be closed twice
             transport.close()
 
     def _pause(self) -> None:
         """Read no more while it would not fit: the draft waits for the disk, or the engine for the store."""
-        if self._transport is not None and self._transport.is_reading() and not self._transport.is_closing():
-            self._transport.pause_reading()
+        transport = self._transport
+        if transport is None or self._securing or transport.is_closing():  # a closed TLS transport cannot be asked
+            return
+        if transport.is_reading():
+            transport.pause_reading()
 
     def _resume(self) -> None:
         if self._stuck_since or self._transport is None or self._transport.is_closing():

@@ -1,9 +1,11 @@
 """The sessions of one virtual server in one worker: who is let in, how many, for how long."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from mailroot.edge.tls import Secured
 from mailroot.mail.dates import mail_date
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.reply import REPLIES, Reply
@@ -13,8 +15,9 @@ from mailroot.service.answers import Answers
 from mailroot.service.intake import Intake
 from mailroot.service.later import Later
 from mailroot.service.rules import Rules
+from mailroot.service.securing import SecuredSession, Securing
 from mailroot.service.session import Session
-from mailroot.service.standing import Standing, Standings
+from mailroot.service.standing import Standing, Standings, standing_of
 from mailroot.wire.server import ServerEngine
 
 _SWEEP = 1.0
@@ -36,8 +39,9 @@ class SessionCount:
 class Sessions:
     """Makes and keeps the sessions. A session keeps the rules that were in force when it began."""
 
-    def __init__(self, rules: Rules, intake: Intake, count: SessionCount, prefix: str) -> None:
+    def __init__(self, rules: Rules, intake: Intake, count: SessionCount, prefix: str, securing: Securing) -> None:
         self._standings = Standings(rules)
+        self._securing = securing
         self._intake = intake
         self._count = count
         self._prefix = prefix
@@ -61,6 +65,26 @@ class Sessions:
         """A session for a connection that is being accepted."""
         return Session(self, self._loop)
 
+    def make_secured(self) -> Session:
+        """A session for a connection that shook hands before anything was said."""
+        return SecuredSession(self, self._loop)
+
+    def admit_handshake(self, session: Session) -> bool:
+        """Whether one more TLS handshake may begin; if so, `shake_hands` follows."""
+        return self._securing.admit(session.address)
+
+    def shake_hands(self, session: Session, transport: asyncio.Transport) -> asyncio.Future[Secured | None]:
+        """Shake hands with the client; None where that failed, which was told."""
+        return self._loop.create_task(self._securing.secure(session, transport, self._patience))
+
+    async def accept(self, connection: socket.socket, address: str) -> None:
+        """Take a connection on which TLS is spoken from the first octet."""
+        await self._securing.accept(connection, address, self.make_secured, self._patience)
+
+    @property
+    def _patience(self) -> float:
+        return self._rules.settings.general.connection_timeout.total_seconds()
+
     def open(self, session: Session) -> tuple[ServerEngine, Answers, Reply | Later]:
         """Let a client in, or not: what its session works with, and the first reply, which may take its time."""
         self._number += 1
@@ -68,6 +92,8 @@ class Sessions:
         session.since = self._intake.now()
         standings = self._standings
         standing = standings.of(session.address)
+        if session.secured is not None:
+            standing = standing_of(standings.rules, replace(standing.client, tls=True))
         refusal = self._refusal(standings.rules, standing, session)
         self._sessions[session.ident] = session
         self._count.add(1)
@@ -113,6 +139,7 @@ class Sessions:
             hello=session.hello,
             messages=session.messages,
             reason=session.reason,
+            **({"tls": session.secured.version} if session.secured is not None else {}),
         )
 
     def mistake(self, session: Session, mistake: Exception) -> None:

@@ -9,7 +9,7 @@ from mailroot.policy.relay import RelayRight, relay_right
 from mailroot.policy.sender import may_send
 from mailroot.policy.verdict import Refuse, Undecided, Verdict
 from mailroot.service.rules import Rules
-from mailroot.settings.virtualserver import BareNewline
+from mailroot.settings.virtualserver import BareNewline, TlsOffer
 from mailroot.wire.profile import ServerProfile
 
 _MOST_REMEMBERED = 10_000
@@ -66,15 +66,15 @@ def standing_of(rules: Rules, client: Client) -> Standing:
         refused=verdict if isinstance(verdict, Refuse) else None,
         right=relay_right(client, access.relay),
         sending=may_send(client, access),
-        profile=_profile(rules, text),
+        profile=_profile(rules, text, client.tls),
         undecided=undecided,
         remarks=remarks,
         asks_names=undecided or remarks,
     )
 
 
-def _profile(rules: Rules, address: str) -> ServerProfile:
-    general, messages = rules.settings.general, rules.settings.messages
+def _profile(rules: Rules, address: str, tls: bool) -> ServerProfile:
+    general, messages, access = rules.settings.general, rules.settings.messages, rules.settings.access
     patience = general.connection_timeout.total_seconds()
     return ServerProfile(
         fqdn=rules.fqdn,
@@ -85,6 +85,9 @@ def _profile(rules: Rules, address: str) -> ServerProfile:
         recipient_limit=messages.recipient_limit,
         error_limit=general.error_limit,
         reject_bare_newline=messages.bare_newline is BareNewline.REJECT,
+        secured=tls,
+        starttls=access.tls is not TlsOffer.OFF and not tls,
+        tls_required=access.tls is TlsOffer.REQUIRE,
         command_timeout=patience,
         body_timeout=patience,
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from mailroot.edge.channel import WorkerLine
 from mailroot.edge.sharedcounts import SharedCounts
+from mailroot.edge.tls import Presented, ServerTls
 from mailroot.mail.faults import ConnectionLost, Misconfigured, Unavailable
 from mailroot.settings.service import Settings
 
@@ -57,7 +58,10 @@ class WorkerAtWork:
 
 @dataclass(slots=True)
 class State:
-    """The supervisor's memory. `listeners`: sockets of the servers that are not stopped, in their bindings' order."""
+    """The supervisor's memory. `listeners`: sockets of the servers that are not stopped, in their bindings' order.
+
+    `tls` are the contexts that workers are born with, `presented` what these present.
+    """
 
     settings: Settings
     counts: SharedCounts
@@ -65,6 +69,8 @@ class State:
     listeners: dict[str, list[socket.socket]] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     running: dict[int, WorkerAtWork] = field(default_factory=dict)
+    tls: dict[str, ServerTls] = field(default_factory=dict)
+    presented: dict[str, Presented] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     async def tell(self, operation: str, *arguments: object, sockets: tuple[socket.socket, ...] = ()) -> None:

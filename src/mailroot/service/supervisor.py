@@ -19,9 +19,11 @@ from mailroot.edge.listening import bound_port, listen, lock_home, shown
 from mailroot.edge.logs import open_log
 from mailroot.edge.process import give_folder, may_become
 from mailroot.edge.sharedcounts import SharedCounts
+from mailroot.edge.tls import ServerTls
 from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import Fault, Misconfigured
 from mailroot.service.control import Control
+from mailroot.service.identities import IdentityWatch, present, tell_presented, wanted
 from mailroot.service.reload import Reloaded, put_in_force
 from mailroot.service.slots import slots_for
 from mailroot.service.state import State, state_after
@@ -40,7 +42,8 @@ def run(settings: Settings, reload: Reload, control: Path, ready: Callable[[], N
     """Run the service until it is told to end; the exit code of the process.
 
     `reload` reads the settings again. `control` is where the control socket is made. Prints one line `listening
-    ADDRESS:PORT smtp NAME` per binding on standard output once all workers are ready, then calls `ready`.
+    ADDRESS:PORT smtp NAME` per binding (`smtps` where TLS is spoken from the first octet on) on standard output once
+    all workers are ready, then calls `ready`.
     """
     try:
         return asyncio.run(Supervisor(settings, reload, control, ready).run())
@@ -58,6 +61,7 @@ class Supervisor:
         self._say_more = ready
         workers = settings.service.workers
         self.state = State(settings, SharedCounts(workers, slots_for(settings)), workers)
+        self.state.tls.update({key: ServerTls() for key in settings.servers})
         self._ending = asyncio.Event()
         self._changing = asyncio.Lock()
 
@@ -74,6 +78,7 @@ class Supervisor:
             self.emit = open_log(self.state.settings.service.events, utc_now, "supervisor")
             held.callback(self.emit.close)
             self._workforce = Workforce(self.state, self.emit)
+            await present(self.state, wanted(self.state.settings))
             self._open_servers()
             async with Control(self, self._control_path):
                 try:
@@ -90,6 +95,9 @@ class Supervisor:
         if begun.done():
             begun.result()
             self._announce()
+            watching = asyncio.ensure_future(IdentityWatch(self.state, self.emit, self._changing).run())
+            await ending
+            watching.cancel()
         begun.cancel()
         await ending
 
@@ -115,9 +123,10 @@ class Supervisor:
 
     def _announce(self) -> None:
         for key, server in self.state.settings.servers.items():
-            for listener in self.state.listeners.get(key, ()):
+            for number, listener in enumerate(self.state.listeners.get(key, ())):
                 address, port = listener.getsockname()[0], bound_port(listener)
-                print(f"listening {shown(address, port)} smtp {server.name}", flush=True)
+                protocol = "smtp" if number < len(server.general.bindings) else "smtps"
+                print(f"listening {shown(address, port)} {protocol} {server.name}", flush=True)
         self._say_more()
         self.emit(EVENTS.service_started, version=__version__, pid=os.getpid())
 
@@ -199,6 +208,7 @@ class Supervisor:
                 applied=answer.applied,
                 needs_restart=answer.needs_restart,
             )
+            tell_presented(self.state, answer.presented, self.emit)
         return answer
 
 
@@ -211,7 +221,7 @@ def _folders_elsewhere(server: VirtualServer) -> set[str]:
 def _bound(server: VirtualServer) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
-        for binding in server.general.bindings:
+        for binding in server.general.listening:
             sockets.append(listen(binding.address, binding.port))
     except Fault:
         for one in sockets:

@@ -16,6 +16,7 @@ from typing import Any
 from mailroot.edge.channel import ChannelEnds, serve_line
 from mailroot.edge.process import become
 from mailroot.edge.sharedcounts import SharedCounts
+from mailroot.edge.tls import Presented, ServerTls, ignore_odd_names
 from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import Fault
 from mailroot.service.inquiry import QUEUE_INQUIRIES, session_rows
@@ -36,6 +37,7 @@ class Birth:
     ends: ChannelEnds
     sockets: Mapping[str, list[socket.socket]]
     paused: frozenset[str]
+    tls: Mapping[str, ServerTls]
 
 
 def run_worker(birth: Birth) -> int:
@@ -45,6 +47,7 @@ def run_worker(birth: Birth) -> int:
     except (Fault, OSError) as fault:
         print(f"worker {birth.number}: service.run_as: {fault}", file=sys.stderr)
         return FAILED
+    ignore_odd_names()
     # What was made so far lives as long as the process; the rest is nearly always freed by its count.
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
@@ -76,7 +79,7 @@ class Worker:
     def __init__(self, birth: Birth) -> None:
         self._birth = birth
         self.over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._world: World = World(birth.number, birth.settings, birth.counts, self._fail)
+        self._world: World = World(birth.number, birth.settings, birth.counts, birth.tls, self._fail)
 
     async def open(self) -> None:
         """Open the queue, begin to work, and say so."""
@@ -156,6 +159,12 @@ class Worker:
         for key, count in counts.items():
             await self._world.servers[key].listen(list(itertools.islice(coming, count)))
 
+    async def present(self, presented: Mapping[str, Presented]) -> dict[str, object]:
+        """Present these certificates from now on, on terms that come with them, by virtual server."""
+        for key, (terms, identities) in presented.items():
+            self._world.tls[key].apply(terms, identities)
+        return {}
+
     async def counts(self) -> dict[str, dict[str, int]]:
         """Sessions and waiting recipients by virtual server."""
         return {
@@ -204,6 +213,7 @@ _OPERATIONS: dict[str, _Operation] = {
     "stop": Worker.stop,
     "prepare": Worker.prepare,
     "forget": Worker.forget,
+    "present": Worker.present,
     "counts": Worker.counts,
     "sessions": Worker.sessions,
     "end_session": Worker.end_session,

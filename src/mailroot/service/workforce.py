@@ -59,7 +59,7 @@ class Workforce:
         try:
             ends = open_channel()
             paused = frozenset(key for key, word in state.states.items() if word == "paused")
-            birth = Birth(number, state.settings, state.counts, ends, dict(state.listeners), paused)
+            birth = Birth(number, state.settings, state.counts, ends, dict(state.listeners), paused, state.tls)
             keep = [ends.theirs.fileno(), ends.their_sockets.fileno()]
             keep += [one.fileno() for sockets in state.listeners.values() for one in sockets]
             pid, ended = fork_child(lambda: run_worker(birth), keep)

@@ -17,6 +17,7 @@ from mailroot.edge.logs import Log, open_log
 from mailroot.edge.process import most_descriptors
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.sqlitequeue import SqliteQueue
+from mailroot.edge.tls import ServerTls
 from mailroot.mail.address import Mailbox
 from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import StoreFailed
@@ -35,6 +36,7 @@ from mailroot.service.probation import Probation
 from mailroot.service.remote import RemoteCarrier, Way
 from mailroot.service.reports import Identity, Naming, Reporting, StormCap
 from mailroot.service.rules import Rules, rules_of
+from mailroot.service.securing import Handshakes, Securing
 from mailroot.service.sessions import SessionCount, Sessions
 from mailroot.service.slots import SharedLimit, sessions_slot
 from mailroot.settings.domains import DomainType
@@ -71,8 +73,17 @@ class Prepared:
 class World:
     """The virtual servers of one worker. `fail` hears why the process must end and be replaced."""
 
-    def __init__(self, number: int, settings: Settings, counts: SharedCounts, fail: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        number: int,
+        settings: Settings,
+        counts: SharedCounts,
+        tls: Mapping[str, ServerTls],
+        fail: Callable[[str], None],
+    ) -> None:
         self._settings = settings
+        self._handshakes = Handshakes()
+        self.tls = tls
         self._fail = fail
         self._prepared: Prepared | None = None
         self.servers: dict[str, ServerAtWork] = {}
@@ -155,7 +166,8 @@ class World:
         ]
         intake = self._intake(key, shards[0], drop)
         prefix = f"{secrets.token_hex(3)}{self._run.number}-"
-        sessions = Sessions(rules, intake, self._session_count(key), prefix)
+        securing = Securing(key, self.tls[key], self._handshakes, self.emit)
+        sessions = Sessions(rules, intake, self._session_count(key), prefix, securing)
         pickups = [self._pickup(current, self._intake(key, one, drop), badmail, one.name) for one in shards]
         return ServerAtWork(Parts(current, sessions, shards, carriers, badmail, pickups, self.emit))
 
@@ -278,7 +290,7 @@ def _dns_servers(settings: VirtualServer) -> list[tuple[str, int]]:
 def _bindings(settings: Settings) -> list[tuple[str, int]]:
     """Every address and port on which this service listens."""
     return [
-        (binding.address, binding.port) for server in settings.servers.values() for binding in server.general.bindings
+        (binding.address, binding.port) for server in settings.servers.values() for binding in server.general.listening
     ]
 
 

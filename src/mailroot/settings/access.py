@@ -1,6 +1,7 @@
 """Options of the way in: who may connect, how clients sign in, who may relay (IIS: Access tab)."""
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -29,6 +30,16 @@ class TlsOffer(enum.Enum):
     REQUIRE = "require"
 
 
+class TlsVersion(enum.Enum):
+    """Versions of TLS; those before 1.2 are broken (RFC 8996), and for devices that know no other."""
+
+    TLS_1_0 = "1.0"
+    TLS_1_1 = "1.1"
+    TLS_1_2 = "1.2"
+    TLS_1_3 = "1.3"
+
+
+_TLS = "Access > Secure communication"
 _Entries = Annotated[tuple[AddressEntry, ...], several(ADDRESS_ENTRY)]
 
 
@@ -88,6 +99,23 @@ class Relay(AddressList):
 
 @strict
 @dataclass(frozen=True, slots=True)
+class NamedCertificate:
+    """The certificate for clients that ask for one name. Both paths are absolute once the file was read."""
+
+    certificate: File = option(
+        "", "The certificate with its chain, a PEM file.", label="Certificate...", tab=_TLS, applies=_SESSIONS
+    )
+    key: File = option(
+        "",
+        "Its private key, a PEM file; empty: it is in the certificate's file.",
+        label="Certificate...",
+        tab=_TLS,
+        applies=_SESSIONS,
+    )
+
+
+@strict
+@dataclass(frozen=True, slots=True)
 class Access:
     """Who may come in, and how."""
 
@@ -135,7 +163,7 @@ class Access:
         "",
         "The certificate with its chain, a PEM file; empty: one is made.",
         label="Certificate...",
-        tab="Access > Secure communication",
+        tab=_TLS,
         metabase="SSLCertHash",
         applies=_SESSIONS,
     )
@@ -143,7 +171,7 @@ class Access:
         "",
         "The private key of the certificate, a PEM file; empty: it is in the certificate's file.",
         label="Certificate...",
-        tab="Access > Secure communication",
+        tab=_TLS,
         metabase="SSLCertHash",
         applies=_SESSIONS,
     )
@@ -151,9 +179,22 @@ class Access:
         TlsOffer.OFFER,
         "Whether STARTTLS is offered to clients, or asked of them.",
         label="Require secure channel",
-        tab="Access > Secure communication",
+        tab=_TLS,
         metabase="AccessSSLFlags",
         applies=_SESSIONS,
+    )
+    tls_minimum: Annotated[TlsVersion, choice(TlsVersion)] = option(
+        TlsVersion.TLS_1_2,
+        "The oldest version of TLS that is spoken with clients; below 1.2 old ciphers are allowed too.",
+        applies=_SESSIONS,
+    )
+    tls_ciphers: Text = option(
+        "",
+        "The ciphers up to TLS 1.2, as OpenSSL lists them; empty: what is secure today.",
+        applies=_SESSIONS,
+    )
+    names: Mapping[str, NamedCertificate] = section(
+        dict, "Certificates for clients that ask for a name (SNI); all others get `certificate`."
     )
     connection: AddressList = section(AddressList, "Who may connect.")
     relay: Relay = section(Relay, "Who may relay; a remote domain with `relay` is open to all who may connect.")

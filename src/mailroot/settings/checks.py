@@ -13,7 +13,7 @@ from mailroot.settings.problem import Problem
 from mailroot.settings.resolve import Facts
 from mailroot.settings.service import Settings
 from mailroot.settings.spelling import size_text, toml_text
-from mailroot.settings.virtualserver import Start, VirtualServer
+from mailroot.settings.virtualserver import Access, NamedCertificate, Start, TlsOffer, VirtualServer
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 # Names that Windows keeps for devices, whatever folder they stand in.
@@ -30,6 +30,7 @@ def checks(settings: Settings, facts: Facts) -> Iterator[Problem]:
     for key, server in settings.servers.items():
         yield from _limits(key, server)
         yield from _texts(key, server)
+        yield from _secure(key, server)
         yield from _domains(key, server)
         yield from _loops(key, server, settings, facts)
 
@@ -54,16 +55,20 @@ def _overlap(one: Binding, other: Binding) -> bool:
 
 def _bindings(settings: Settings) -> Iterator[Problem]:
     taken = [
-        (key, key_text(("servers", key, "general", "bindings")), binding)
+        (key, key_text(("servers", key, "general", option)), binding)
         for key, server in settings.servers.items()
         if server.start is not Start.DISABLED
-        for binding in server.general.bindings
+        for option in ("bindings", "tls_bindings")
+        for binding in getattr(server.general, option)
     ]
     for (key, path, binding), (other_key, other_path, other) in itertools.combinations(taken, 2):
         if not _overlap(binding, other):
             continue
         if key == other_key:
-            yield Problem(path, f'"{other}"', f'"{binding}" already covers it', "remove one of them")
+            related = (path,) if path != other_path else ()
+            yield Problem(
+                other_path, f'"{other}"', f'"{binding}" already covers it', "remove one of them", related=related
+            )
         else:
             wrong = f'the server {key} listens on "{binding}" already'
             yield Problem(other_path, f'"{other}"', wrong, "give one of them another address or port", related=(path,))
@@ -127,6 +132,30 @@ def _texts(key: str, server: VirtualServer) -> Iterator[Problem]:
         yield Problem(path, toml_text(copy), "not an address", 'write one such as "postmaster@example.com"')
 
 
+def _secure(key: str, server: VirtualServer) -> Iterator[Problem]:
+    """Options of TLS that contradict each other: what one demands, another makes impossible."""
+    access, general = server.access, server.general
+    tls = key_text(("servers", key, "access", "tls"))
+    if access.tls is TlsOffer.OFF:
+        mend, related = 'write tls = "offer"', (tls,)
+        if general.tls_bindings:
+            path, bindings = key_text(("servers", key, "general", "tls_bindings")), map(str, general.tls_bindings)
+            yield Problem(path, toml_text(list(bindings)), 'access.tls is "off"', mend, related=related)
+        if access.basic and access.basic_requires_tls:
+            path, wrong = key_text(("servers", key, "access", "basic")), "nobody could sign in without TLS"
+            yield Problem(path, "true", wrong, f"{mend}, or basic_requires_tls = false", related=related)
+    tables: list[tuple[Parts, Access | NamedCertificate]] = [((), access)]
+    tables += [(("names", name), named) for name, named in access.names.items()]
+    for above, holder in tables:
+        path = key_text(("servers", key, "access", *above, "certificate"))
+        if not holder.certificate and (holder.key or above):
+            yield Problem(path, '""', "the certificate is missing", 'write the name of its file, "mail.pem" perhaps')
+    for name in access.names:
+        if not is_name(name.removeprefix("*.")):
+            path = key_text(("servers", key, "access", "names", name))
+            yield Problem(path, "", "not the name of a host", 'write one such as "mail.example.com"')
+
+
 def _domains(key: str, server: VirtualServer) -> Iterator[Problem]:
     default = ""
     for name, domain in server.domains.items():
@@ -175,7 +204,7 @@ def _loops(key: str, server: VirtualServer, settings: Settings, facts: Facts) ->
 
 def _own(host: SmartHost, port: int, server: VirtualServer, facts: Facts) -> bool:
     """Whether the host is one of the server's bindings, as far as that shows without asking DNS."""
-    bound = [ipaddress.ip_address(binding.address) for binding in server.general.bindings if binding.port == port]
+    bound = [ipaddress.ip_address(binding.address) for binding in server.general.listening if binding.port == port]
     if not host.literal:
         names = {"localhost", facts.host, server.delivery.fqdn}
         return bool(bound) and host.host in {name.lower() for name in names}

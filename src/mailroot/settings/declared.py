@@ -116,10 +116,13 @@ def sections() -> Mapping[Parts, Option]:
 
 
 def pattern(parts: Parts) -> Parts:
-    """The key with "*" for the names that users give: those of servers and domains."""
+    """The key with "*" for the names that users give: those of servers, domains and certificates."""
     named = [ANY if place == 1 and parts[0] == "servers" else part for place, part in enumerate(parts)]
-    if named[:1] == ["servers"] and named[2:3] == ["domains"] and len(named) > 3:
-        named[3] = ANY
+    if named[:1] == ["servers"]:
+        for above in (("domains",), ("access", "names")):
+            place = 2 + len(above)
+            if tuple(named[2:place]) == above and len(named) > place:
+                named[place] = ANY
     return tuple(named)
 
 

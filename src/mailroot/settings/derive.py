@@ -18,7 +18,7 @@ and `set` keeps the comments of the file. Without a file, `set` makes one of the
 
 - **Durations** are written "90s", "15m", "12h", "2d"; **sizes** "2048KB", "25MB", and 0 for no limit.
 - `<server>` is the short name of a virtual server, `<domain>` the name of a domain in quotes, such as `"example.com"`,
-  or `"*.partner.example"`, which stands for everything below it.
+  or `"*.partner.example"`, which stands for everything below it; `<name>` likewise is a name of the server itself.
 - **Label** is where the dialogs of IIS had the option, **metabase** what its metabase called it.
 - **A change counts** at once, for new sessions, after the listener or after the service was started again. Servers
   that are added or removed need a restart of the service.
@@ -34,8 +34,8 @@ def reference() -> str:
 
 
 def _name(parts: Parts) -> str:
-    names = iter(("<server>", "<domain>"))
-    return ".".join(next(names) if part == ANY else part for part in parts)
+    above = {"servers": "<server>", "domains": "<domain>", "names": "<name>"}
+    return ".".join(above[parts[place - 1]] if part == ANY else part for place, part in enumerate(parts))
 
 
 def _tables() -> Iterator[str]:

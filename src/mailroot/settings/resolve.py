@@ -13,9 +13,10 @@ from mailroot.settings.delivery import OutboundSecurity
 from mailroot.settings.domains import Domain, DomainType
 from mailroot.settings.problem import Problem
 from mailroot.settings.service import Settings
-from mailroot.settings.virtualserver import LdapRouting, VirtualServer
+from mailroot.settings.virtualserver import Access, LdapRouting, NamedCertificate, VirtualServer
 
 _Holder = TypeVar("_Holder", OutboundSecurity, LdapRouting)
+_Certified = TypeVar("_Certified", Access, NamedCertificate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,9 @@ def _server(server: VirtualServer, facts: Facts) -> VirtualServer:
     messages, log = server.messages, server.general.log
     badmail = _under(facts.folder, messages.badmail) if messages.badmail else _under(home, "Badmail")
     log = dataclasses.replace(log, directory=_under(facts.folder, log.directory))
+    access = _certified(server.access, facts)
     access = dataclasses.replace(
-        server.access,
-        certificate=server.access.certificate and _under(facts.folder, server.access.certificate),
-        key=server.access.key and _under(facts.folder, server.access.key),
+        access, names={domain_key(name): _certified(named, facts) for name, named in access.names.items()}
     )
     return dataclasses.replace(
         server,
@@ -79,6 +79,11 @@ def _server(server: VirtualServer, facts: Facts) -> VirtualServer:
         ),
         domains=_domains(server, home, facts),
     )
+
+
+def _certified(holder: _Certified, facts: Facts) -> _Certified:
+    certificate = holder.certificate and _under(facts.folder, holder.certificate)
+    return dataclasses.replace(holder, certificate=certificate, key=holder.key and _under(facts.folder, holder.key))
 
 
 def _domains(server: VirtualServer, home: str, facts: Facts) -> dict[str, Domain]:

@@ -13,7 +13,7 @@ from mailroot.settings.delivery import Authentication
 from mailroot.settings.problem import Problem
 from mailroot.settings.service import Settings
 from mailroot.settings.spelling import toml_text
-from mailroot.settings.virtualserver import LogFormat, TlsOffer
+from mailroot.settings.virtualserver import LogFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,6 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt(_SERVER + "access.basic", _is_set, "Signing in with a password", _OFF),
     Unbuilt(_SERVER + "access.basic_requires_tls", _is_off, "Signing in with a password", "remove the line"),
     Unbuilt(_SERVER + "access.integrated", _is_set, "Signing in with a Windows account", _OFF),
-    Unbuilt(_SERVER + "access.certificate", _is_set, "TLS", _NONE),
-    Unbuilt(_SERVER + "access.key", _is_set, "TLS", _NONE),
-    Unbuilt(_SERVER + "access.tls", lambda value: value is TlsOffer.REQUIRE, "TLS", 'write "offer" or "off"'),
     Unbuilt(_SERVER + "delivery.masquerade_domain", _is_set, "Masquerading", _NONE),
     Unbuilt(
         _SERVER + "delivery.security.authentication", _signs_in, "Signing in to other servers", 'write "anonymous"'

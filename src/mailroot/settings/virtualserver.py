@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from mailroot.mail.pickuplines import Dots
-from mailroot.settings.access import Access, AddressList, ListMode, Relay, TlsOffer
+from mailroot.settings.access import Access, AddressList, ListMode, NamedCertificate, Relay, TlsOffer, TlsVersion
 from mailroot.settings.delivery import Authentication, Delivery, OutboundSecurity, OutboundTls
 from mailroot.settings.domains import Domain
 from mailroot.settings.option import Applies, option, section, strict
@@ -45,12 +45,14 @@ __all__ = [
     "LogFormat",
     "LogPeriod",
     "Messages",
+    "NamedCertificate",
     "OutboundSecurity",
     "OutboundTls",
     "Pickup",
     "Relay",
     "Start",
     "TlsOffer",
+    "TlsVersion",
     "VirtualServer",
 ]
 
@@ -169,6 +171,12 @@ class General:
         metabase="ServerBindings",
         applies=Applies.LISTENER,
     )
+    tls_bindings: Annotated[tuple[Binding, ...], several(BINDING)] = option(
+        (),
+        "The addresses and ports where TLS is spoken from the first octet on, such as port 465.",
+        metabase="SecureBindings",
+        applies=Applies.LISTENER,
+    )
     connection_limit: Count = option(
         0,
         "How many incoming connections there may be at a time; 0: no limit.",
@@ -198,6 +206,11 @@ class General:
         applies=Applies.NEW_SESSIONS,
     )
     log: Log = section(Log, "The protocol log.")
+
+    @property
+    def listening(self) -> tuple[Binding, ...]:
+        """All bindings; those where TLS is spoken from the first octet on are the last."""
+        return self.bindings + self.tls_bindings
 
 
 @strict
