@@ -52,6 +52,20 @@ EVENT_ROWS: tuple[EventRow, ...] = (
         ("server", "session", "address", "hello", "messages", "reason"),
         "A session ended; `messages` were accepted in it.",
     ),
+    EventRow("signed_in", _D, ("server", "session", "address", "user", "mechanism"), "A client signed in."),
+    EventRow(
+        "sign_in_failed",
+        _N,
+        ("server", "session", "address", "user", "mechanism", "cause"),
+        "A client did not sign in; `user` is the name that it sent, cut where it is long.",
+    ),
+    EventRow(
+        "too_many_guesses",
+        _W,
+        ("server", "address", "user", "cause"),
+        "Failed sign-ins reached a limit; until there are fewer, further ones are refused unseen.",
+    ),
+    EventRow("accounts_failed", _E, ("server", "cause"), "Accounts cannot be asked; clients get 454."),
     EventRow("connection_refused", _N, ("server", "session", "address", "cause"), "A connection was not let in."),
     EventRow("tls_failed", _N, ("server", "session", "address", "cause"), "A TLS handshake with a client failed."),
     EventRow(
