@@ -65,7 +65,6 @@ EVENT_ROWS: tuple[EventRow, ...] = (
         ("server", "address", "user", "cause"),
         "Failed sign-ins reached a limit; until there are fewer, further ones are refused unseen.",
     ),
-    EventRow("accounts_failed", _E, ("server", "cause"), "Accounts cannot be asked; clients get 454."),
     EventRow("connection_refused", _N, ("server", "session", "address", "cause"), "A connection was not let in."),
     EventRow("tls_failed", _N, ("server", "session", "address", "cause"), "A TLS handshake with a client failed."),
     EventRow(

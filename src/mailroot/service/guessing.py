@@ -1,6 +1,8 @@
-"""What becomes of attempts to sign in to one virtual server: told, counted, slowed and capped (`policy.guesses`)."""
+"""The counts of failed sign-ins of one virtual server, and what follows from them (`policy.guesses`).
 
-from dataclasses import dataclass
+Whoever drives an exchange tells of each end of it (`EVENTS.signed_in`, `EVENTS.sign_in_failed`); here only a limit that
+is reached is told.
+"""
 
 from mailroot.edge.sharedrates import SharedRates
 from mailroot.mail.events import EVENTS, Emit
@@ -12,17 +14,8 @@ from mailroot.policy.verdict import Refuse
 _LONGEST_SHOWN = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One AUTH command: its session, the client's address, and the mechanism."""
-
-    session: str
-    address: str
-    mechanism: str
-
-
 class Guessing:
-    """Who may try to sign in, and how long a failure takes.
+    """Who may try to sign in, and how long a failure takes (`service.signin.Guesses`).
 
     `failures` counts them by client and by account, `successes` remembers which client has which account. Neither
     needs an account to exist.
@@ -37,29 +30,18 @@ class Guessing:
         self._successes = successes
         self._emit = emit
 
-    def may_begin(self, address: str) -> Refuse | None:
-        """Why a client may not even say who it is. One that has signed in to some account of late may."""
-        if self._successes.level(_client(address)):
-            return None
-        return self.may_try(address, "")
+    def refusal(self, address: str, user: str = "") -> Refuse | None:
+        """Why this client may not try now; asked once before it has said a name, and again with it.
 
-    def may_try(self, address: str, user: str) -> Refuse | None:
-        """Why a client may not try this account now; "" where the name is not known."""
+        A client that has signed in to some account of late may say a name.
+        """
+        if not user and self._successes.level(_client(address)):
+            return None
         return may_try(self._levels(address, user), self.limits)
 
-    def failed(self, attempt: Attempt, user: str, cause: str) -> float:
-        """Tell and count a failure; the seconds to wait before it is answered. `user` is "" where none was said."""
-        address = attempt.address
-        self._emit(
-            EVENTS.sign_in_failed,
-            server=self._key,
-            session=attempt.session,
-            address=address,
-            user=_shown(user),
-            mechanism=attempt.mechanism,
-            cause=cause,
-        )
-        before = self.may_try(address, user)
+    def failed(self, address: str, user: str) -> float:
+        """Count a failure; the seconds to wait before it is answered. `user` is "" where none was said."""
+        before = may_try(self._levels(address, user), self.limits)
         self._failures.add(_client(address))
         if user:
             self._failures.add(self._account(user))
@@ -71,37 +53,10 @@ class Guessing:
             )
         return delay(levels)
 
-    def refused(self, attempt: Attempt, user: str, cause: str) -> None:
-        """Tell of an attempt that was refused without a look at it: it counts for nothing."""
-        self._emit(
-            EVENTS.sign_in_failed,
-            server=self._key,
-            session=attempt.session,
-            address=attempt.address,
-            user=_shown(user),
-            mechanism=attempt.mechanism,
-            cause=cause,
-        )
-
-    def succeeded(self, attempt: Attempt, user: str) -> None:
-        """Tell of a success: this client has nothing to guess about this account.
-
-        `user` is the name that was asked about (`Questions.user`), where there was one: it is the one that counts.
-        """
-        self._emit(
-            EVENTS.signed_in,
-            server=self._key,
-            session=attempt.session,
-            address=attempt.address,
-            user=_shown(user),
-            mechanism=attempt.mechanism,
-        )
-        self._successes.add(self._pair(attempt.address, user))
-        self._successes.add(_client(attempt.address))
-
-    def unanswered(self, cause: str) -> None:
-        """Tell that the accounts could not be asked."""
-        self._emit(EVENTS.accounts_failed, server=self._key, cause=cause)
+    def succeeded(self, address: str, user: str) -> None:
+        """This client has signed in to this account. It is known for it from now on."""
+        self._successes.add(self._pair(address, user))
+        self._successes.add(_client(address))
 
     def _levels(self, address: str, user: str) -> Levels:
         by_client = self._failures.level(_client(address))

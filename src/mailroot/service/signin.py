@@ -8,6 +8,7 @@ no answer: the client is told to try again (454 4.7.0).
 from collections.abc import Set
 from typing import Protocol
 
+from mailroot.policy.verdict import Refuse
 from mailroot.wire.sasl.server import Need
 from mailroot.wire.sasl.words import ContextFailed, ContextToken, ScramKeys
 
@@ -26,6 +27,19 @@ class SecurityContext(Protocol):
 
     def close(self) -> None:
         """Let go of what the context holds; may be called twice. Never blocks, never fails."""
+
+
+class Guesses(Protocol):
+    """Counts failed sign-ins. Nothing of it depends on whether an account exists."""
+
+    def refusal(self, address: str, user: str = "") -> Refuse | None:
+        """Why this client may not try now; asked once before it has said a name, and again with it."""
+
+    def failed(self, address: str, user: str) -> float:
+        """Count a failure; the seconds to wait before it is answered. `user` is "" where none was said."""
+
+    def succeeded(self, address: str, user: str) -> None:
+        """This client has signed in to this account."""
 
 
 class Accounts(Protocol):
