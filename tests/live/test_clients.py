@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.live.running import Service, running, until
+from tests.peers.authority import Authority
 from tests.peers.clients import CLIENTS, Errand, missing, send
 
 BODY = (
@@ -26,6 +28,16 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield started.start()
 
 
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Path]]:
+    """A service that asks for TLS, and the file of the authority that vouches for it."""
+    folder = tmp_path_factory.mktemp("secured")
+    authority = Authority(folder)
+    more = f'[servers.default.access]\ntls = "require"\ncertificate = "{authority.issue("localhost")}"\n'
+    with running(folder, more) as started:
+        yield started, authority.file
+
+
 @pytest.fixture(params=CLIENTS)
 def client(request: pytest.FixtureRequest) -> str:
     name = str(request.param)
@@ -42,15 +54,25 @@ def errand(service: Service, folder: Path, recipients: list[str], body: bytes = 
 
 
 def test_every_octet_of_a_message_arrives(client: str, service: Service, tmp_path: Path) -> None:
-    asked = errand(service, tmp_path, ["ann@local.test", "bob@local.test"])
-    mark = asked.file.read_bytes().partition(b"Message-ID: ")[2].partition(b"\r\n")[0]
-    done = send(client, asked)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = until(lambda: [one for one in service.dropped() if mark in one.read_bytes()], "the message in Drop")
-    (content,) = [one.read_bytes() for one in found]
+    content = arrived(client, service, errand(service, tmp_path, ["ann@local.test", "bob@local.test"]))
     assert b"x-receiver: ann@local.test\r\nx-receiver: bob@local.test\r\n" in content
     # swaks puts a line end behind the content, though it has one.
     assert content.partition(b"\r\n\r\n")[2] == BODY + (b"\r\n" if client == "swaks" else b"")
+
+
+def mark_of(asked: Errand) -> bytes:
+    """The Message-ID of a message."""
+    return asked.file.read_bytes().partition(b"Message-ID: ")[2].partition(b"\r\n")[0]
+
+
+def arrived(client: str, service: Service, asked: Errand) -> bytes:
+    """The file in Drop, once the client has sent the message."""
+    mark = mark_of(asked)
+    done = send(client, asked)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = until(lambda: [one for one in service.dropped() if mark in one.read_bytes()], "the message in Drop")
+    (path,) = found
+    return path.read_bytes()
 
 
 def test_a_client_is_told_that_it_may_not_relay(client: str, service: Service, tmp_path: Path) -> None:
@@ -63,3 +85,36 @@ def test_a_client_is_told_that_its_message_is_too_large(client: str, service: Se
     done = send(client, errand(service, tmp_path, ["ann@local.test"], b"large\r\n" * 20_000))
     assert done.returncode != 0
     assert "Message size exceeds fixed maximum message size" in done.stdout + done.stderr
+
+
+def test_a_client_sends_through_tls_with_a_certificate_that_it_believes(
+    client: str, secured: tuple[Service, Path], tmp_path: Path
+) -> None:
+    service, authority = secured
+    asked = replace(errand(service, tmp_path, ["ann@local.test"]), trusted=str(authority))
+    assert b" over TLS secured channel with Mailroot SMTPSVC" in arrived(client, service, asked)
+
+
+def test_a_client_without_tls_is_told_to_use_it(client: str, secured: tuple[Service, Path], tmp_path: Path) -> None:
+    done = send(client, errand(secured[0], tmp_path, ["ann@local.test"]))
+    assert done.returncode != 0
+    assert "530" in done.stdout + done.stderr or "STARTTLS" in done.stdout + done.stderr
+
+
+def test_a_client_does_not_send_to_a_certificate_of_somebody_elses(
+    client: str, secured: tuple[Service, Path], tmp_path: Path
+) -> None:
+    service, _ = secured
+    asked = replace(errand(service, tmp_path, ["ann@local.test"]), trusted=str(Authority(tmp_path).file))
+    assert send(client, asked).returncode != 0
+    with service.connect() as after:
+        after.starttls()
+        after.sendmail("a@client.test", "ann@local.test", f"Message-ID: <after-{client}@x>\r\n\r\nx\r\n")
+    accepted = until(lambda: accepted_by(service, f"<after-{client}@x>"), "the message after it in the log")
+    assert mark_of(asked).decode() not in accepted
+
+
+def accepted_by(service: Service, last: str) -> list[str]:
+    """The Message-IDs that were accepted, once the last one is among them."""
+    found = [str(event["message_id"]) for event in service.events("accepted")]
+    return found if last in found else []

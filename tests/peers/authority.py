@@ -64,6 +64,7 @@ class Authority:
             key.private_bytes(serialization.Encoding.PEM, form, no_password)
             + certificate.public_bytes(serialization.Encoding.PEM)
         )
+        path.chmod(0o600)
         return path
 
     def serving(self, *names: str, **term: datetime.timedelta) -> ssl.SSLContext:
