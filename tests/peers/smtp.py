@@ -5,6 +5,8 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.peers.signing import Door
+
 EXTENSIONS = ("PIPELINING", "SIZE 10000000", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN", "SMTPUTF8", "CHUNKING")
 
 Answer = str | bytes | None
@@ -22,6 +24,7 @@ class Heard:
     raw: bytearray = field(default_factory=bytearray)
     ended: bool = False
     tls: str = ""
+    signed_in: bool = False
 
 
 @dataclass
@@ -29,7 +32,8 @@ class Peer:
     """`answers` maps a verb, or a whole command line, to a reply (without line end) or a function of the line.
 
     A reply of bytes is sent as it is; None ends the connection without a word. A list is used up one by one. With a
-    context in `tls`, STARTTLS is offered, or with `implicit` TLS begins with the connection.
+    context in `tls`, STARTTLS is offered, or with `implicit` TLS begins with the connection. With a `door`, clients can
+    sign in, and only those who did may send.
     """
 
     answers: dict[str, object] = field(default_factory=dict)
@@ -42,6 +46,7 @@ class Peer:
     gate: asyncio.Event | None = None
     tls: ssl.SSLContext | None = None
     implicit: bool = False
+    door: Door | None = None
     _server: asyncio.Server | None = None
 
     @property
@@ -112,7 +117,12 @@ class Peer:
                 chunk = await reader.readexactly(int(text.split()[1]))
                 heard.raw += chunk
                 heard.messages.append(chunk)
-            answer = self._answer(verb, text, self._usual(verb, heard))
+            if verb == "AUTH" and self.door is not None and "AUTH" not in self.answers:
+                usual = await self.door.let_in(text, reader, writer)
+                heard.signed_in = usual.startswith("235")
+            else:
+                usual = self._usual(verb, heard)
+            answer = self._answer(verb, text, usual)
             if not await self._say(writer, answer):
                 return
             if verb == "QUIT":
@@ -127,10 +137,14 @@ class Peer:
                     return
 
     def _usual(self, verb: str, heard: Heard) -> str:
+        if verb == "MAIL" and self.door is not None and not heard.signed_in:
+            return "530 5.7.57 Client not authenticated to send mail."
         if verb == "STARTTLS":
             return "220 2.0.0 go on" if self.tls and not heard.tls else "502 5.5.1 not here"
         if verb == "EHLO":
             lines = ("peer.example", *self.extensions, *(("STARTTLS",) if self.tls and not heard.tls else ()))
+            if self.door is not None and (heard.tls or self.door.in_clear):
+                lines += (" ".join(("AUTH", *self.door.offers)),)
             return "\r\n".join(f"250{'-' if n < len(lines) - 1 else ' '}{line}" for n, line in enumerate(lines))
         return {"DATA": "354 go on", "QUIT": "221 2.0.0 bye"}.get(verb, "250 2.0.0 ok")
 

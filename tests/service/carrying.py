@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import time
 from datetime import UTC, datetime, timedelta
 
+from mailroot.edge.tokens import TokenFailed, Tokens
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Body, Envelope, Recipient
 from mailroot.mail.message import BytesContent
@@ -12,11 +14,23 @@ from mailroot.routing.answers import Addresses, Finding, MailExchangers
 from mailroot.routing.route import RelayRoute
 from mailroot.service.connections import CountedLimit
 from mailroot.service.delivery import Delivery
+from mailroot.service.presenting import Wallet
 from mailroot.service.remote import RemoteCarrier, Way
 from mailroot.settings.delivery import Delivery as DeliverySettings
 from mailroot.settings.domains import SmartHost
 from mailroot.settings.virtualserver import Messages, OutboundSecurity, VirtualServer
 
+
+async def _no_token(oauth2):
+    return TokenFailed("no tokens here")
+
+
+def purse(request=_no_token, failed=lambda source, cause: None):
+    """What it takes to sign in, with tokens by `request`."""
+    return Wallet(Tokens(request, time.monotonic, failed), lambda security, host: None, lambda: datetime.now(UTC))
+
+
+NO_WALLET = purse()
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 CONTENT = b"Subject: hello\r\n\r\n.body\r\n"
 
@@ -45,7 +59,7 @@ def loopback(**numbers):
 
 
 @contextlib.asynccontextmanager
-async def carrier(resolver=None, bindings=(), limit=None, events=None, per_connection=20, **delivery):
+async def carrier(resolver=None, bindings=(), limit=None, events=None, per_connection=20, wallet=None, **delivery):
     delivery = {"fqdn": "here.example", "private_exchangers": True} | delivery
     settings = VirtualServer(delivery=DeliverySettings(**delivery), messages=Messages(per_connection=per_connection))
     counted = limit or CountedLimit(settings.delivery.connection_limit, settings.delivery.connection_limit_per_domain)
@@ -55,7 +69,9 @@ async def carrier(resolver=None, bindings=(), limit=None, events=None, per_conne
         if events is not None:
             events.append((row.name, fields))
 
-    made = RemoteCarrier(Way("default", settings, resolver or KnownNames(), emit, bindings, counted))
+    made = RemoteCarrier(
+        Way("default", settings, resolver or KnownNames(), emit, bindings, counted, wallet or NO_WALLET)
+    )
     try:
         yield made
     finally:

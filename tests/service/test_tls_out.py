@@ -9,7 +9,8 @@ import uvloop
 
 from mailroot.routing.answers import Addresses, Finding
 from mailroot.routing.route import RelayRoute
-from mailroot.settings.delivery import OutboundSecurity, OutboundTls, TlsVersion
+from mailroot.settings.access import TlsVersion
+from mailroot.settings.delivery import OutboundSecurity, OutboundTls
 from mailroot.settings.domains import SmartHost
 from tests.peers.authority import DAY, Authority, self_signed
 from tests.peers.smtp import Peer
@@ -187,7 +188,7 @@ async def test_a_handshake_that_fails_is_followed_by_clear_text_on_another_conne
         assert (await carried(way, by_name(peer, demanding("opportunistic"))))[0] == "relayed"
         refused = await carried(way, by_name(peer, demanding("require")))
         assert refused[:2] == ("delayed", "4.7.5") and "the handshake failed" in refused[2]
-        old = demanding("require", minimum_tls=TlsVersion.TLS_1_0)
+        old = demanding("require", tls_minimum=TlsVersion.TLS_1_0)
         assert (await carried(way, by_name(peer, old)))[0] == "relayed"
     assert [name for name, _ in events].count("tls_fallback") == 1
     assert [bool(connection.messages) for connection in peer.connections] == [False, True, False, True]
@@ -198,7 +199,7 @@ async def test_a_version_below_the_minimum_is_refused(authority):
     context = authority.serving(NAME)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     async with Peer(tls=context) as peer, carrier(NAMES) as way:
-        newest = demanding("verify", authority, minimum_tls=TlsVersion.TLS_1_3)
+        newest = demanding("verify", authority, tls_minimum=TlsVersion.TLS_1_3)
         assert (await carried(way, by_name(peer, newest)))[1] == "4.7.5"
         assert (await carried(way, by_name(peer, demanding("verify", authority))))[0] == "relayed"
 

@@ -17,17 +17,15 @@ FACTS = Facts(folder="/etc/mailroot", host="box.example")
         "servers.default.access.basic = true",
         "servers.default.access.integrated = true",
         "servers.default.delivery.masquerade_domain = 'x.example'",
-        "servers.default.delivery.security.authentication = 'basic'",
         "servers.default.general.log.format = 'ncsa'",
         "servers.default.ldap_routing.enabled = true",
         "servers.default.domains.'a.example'.hold = true",
-        "servers.default.domains.'a.example'.security.authentication = 'basic'",
     ],
 )
 def test_a_promise_that_cannot_be_kept_is_a_problem(line: str) -> None:
     loaded = parse(line, FACTS)
     assert isinstance(loaded, Problems)
-    (problem,) = loaded.problems
+    problem = loaded.problems[0]
     assert problem.path == line.split(" =", maxsplit=1)[0].replace("'", '"')
     assert "not built yet" in problem.wrong
     assert problem.mend

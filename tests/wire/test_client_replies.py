@@ -51,6 +51,12 @@ def test_L02_an_endless_line_is_cut_off(octets):
         ReplyReader().feed(octets)
 
 
+def test_L02_a_challenge_may_be_longer_than_other_replies_but_not_endless():
+    assert feed(b"334 " + b"A" * 12_288 + b"\r\n")[0].code == 334
+    with pytest.raises(BrokenProtocol, match="endless reply line"):
+        feed(b"334 " + b"A" * 13_000 + b"\r\n")
+
+
 def test_L02_an_endless_line_in_small_pieces_is_cut_off():
     reader = ReplyReader()
     with pytest.raises(BrokenProtocol, match="endless reply line"):

@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
 
 from mailroot.mail.faults import Misconfigured
-from mailroot.settings.delivery import OutboundSecurity, OutboundTls, TlsVersion
+from mailroot.settings.access import TlsVersion
+from mailroot.settings.delivery import OutboundSecurity, OutboundTls
 
 _VERSIONS = {
     TlsVersion.TLS_1_0: ssl.TLSVersion.TLSv1,
@@ -59,11 +58,11 @@ class ClientTls:
     def context(self, security: OutboundSecurity) -> ssl.SSLContext:
         """The context for a route. Raises `Misconfigured` where the authorities cannot be read."""
         verify = security.tls is OutboundTls.VERIFY
-        return self._made(verify, security.ca_file if verify else "", security.minimum_tls)
+        return self._made(verify, security.ca_file if verify else "", security.tls_minimum)
 
     def any_certificate(self, security: OutboundSecurity) -> ssl.SSLContext:
         """One that takes every certificate, to see what it is that was not believed. Nothing may be told through it."""
-        return self._made(False, "", security.minimum_tls)
+        return self._made(False, "", security.tls_minimum)
 
 
 def _context(verify: bool, ca_file: str, minimum: TlsVersion) -> ssl.SSLContext:
@@ -168,17 +167,3 @@ def _names(found: x509.Certificate) -> str:
 def _shown(text: str) -> str:
     """What a stranger wrote into a certificate, harmless and short."""
     return "".join(sign if sign.isprintable() else "?" for sign in text[:_TEXT_SHOWN])
-
-
-def end_point(certificate: bytes) -> bytes:
-    """The channel binding "tls-server-end-point" of a certificate (RFC 5929 section 4.1); b"" where there is none."""
-    try:
-        algorithm = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
-    except (ValueError, UnsupportedAlgorithm):
-        return b""
-    if algorithm is None:  # Ed25519 has no hash of its own, so there is no binding
-        return b""
-    weak = isinstance(algorithm, hashes.MD5 | hashes.SHA1)
-    digest = hashes.Hash(hashes.SHA256() if weak else algorithm)
-    digest.update(certificate)
-    return digest.finalize()

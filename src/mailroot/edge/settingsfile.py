@@ -74,7 +74,7 @@ class SettingsFile:
 
     def _private(self) -> bool:
         try:
-            return not stat.S_IMODE(self.path.stat().st_mode) & (stat.S_IRGRP | stat.S_IROTH)
+            return _is_private(self.path.stat().st_mode)
         except OSError:
             return True
 
@@ -127,12 +127,22 @@ def machine_facts(folder: str, revision: int = 1) -> Facts:
 
 
 def first_line(path: str) -> str:
-    """The first line of a file that holds a secret. Raises `Misconfigured`."""
+    """The first line of a file that holds a secret. Raises `Misconfigured`, also where others can read it."""
     try:
         with Path(path).open(encoding="utf-8") as file:
-            return file.read(_LARGEST_SECRET).partition("\n")[0].rstrip("\r")
+            if not _is_private(os.fstat(file.fileno()).st_mode):
+                raise Misconfigured(f"{path}: others than its owner can read this secret; run: chmod 600 {path}")
+            line = file.read(_LARGEST_SECRET).partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as fault:
-        raise Misconfigured(f"{path}: {getattr(fault, 'strerror', None) or 'not text'}") from fault
+        why = getattr(fault, "strerror", None) or "not text"
+        raise Misconfigured(f"{path}: {why}; make it a text that the service can read") from fault
+    if not line:
+        raise Misconfigured(f"{path}: its first line is empty; put the secret there")
+    return line
+
+
+def _is_private(mode: int) -> bool:
+    return not stat.S_IMODE(mode) & (stat.S_IRGRP | stat.S_IROTH)
 
 
 def _own_names() -> tuple[str, frozenset[str]]:

@@ -143,6 +143,12 @@ EVENT_ROWS: tuple[EventRow, ...] = (
         ("server", "destination", "remote", "address", "cause"),
         "TLS with a server failed; its mail goes in clear text, as `opportunistic` has it.",
     ),
+    EventRow(
+        "token_failed",
+        _W,
+        ("source", "cause"),
+        "An access token could not be had from an endpoint or a command; mail that needs it waits.",
+    ),
     EventRow("store_failed", _E, ("server", "shard", "cause"), "The queue cannot be written; clients get 4xx."),
     EventRow("task_failed", _E, ("server", "task", "cause"), "A programming mistake ended a task."),
     EventRow("events_lost", _E, ("count",), "Events could not be written and were counted instead."),

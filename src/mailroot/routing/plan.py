@@ -62,12 +62,13 @@ class Plan:
         direct_first = bool(hosts) and delivery.direct_first
         if domain is not None and domain.route:
             hosts, direct_first = domain.route, False
-        security = domain.security if domain is not None and domain.security else delivery.security
+        own = domain.security if domain is not None else None
         return RelayRoute(
             domain=domain_key(name) if direct_first or not hosts else "",
             smart_hosts=hosts,
             direct_first=direct_first,
             port=delivery.port,
             use_helo=domain is not None and domain.use_helo,
-            security=security,
+            security=own or delivery.security,
+            known_domain=own is not None,
         )

@@ -3,10 +3,10 @@
 Not responsible for the names and addresses of hosts (`routing.exchangers`) or for carrying (`service`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailroot.mail.status import Status
-from mailroot.settings.delivery import OutboundSecurity
+from mailroot.settings.delivery import Authentication, OutboundSecurity
 from mailroot.settings.places import SmartHost
 
 
@@ -25,7 +25,8 @@ class RelayRoute:
     `domain` is the recipients' domain, as it is compared; "[192.0.2.1]" for a literal, "" where only smart hosts count.
     `smart_hosts` are tried in their order; without any, the domain's exchangers are asked for (RFC 5321 section 5.1).
     With `direct_first`, the exchangers come first and the smart hosts only if none could be reached. `port` is the port
-    of exchangers and of smart hosts that name none.
+    of exchangers and of smart hosts that name none. With `known_domain`, the settings say by name how the domain is
+    signed in to; otherwise our credentials are for smart hosts alone.
     """
 
     domain: str
@@ -34,6 +35,15 @@ class RelayRoute:
     port: int
     use_helo: bool
     security: OutboundSecurity
+    known_domain: bool = False
+
+    def security_for(self, host: str) -> OutboundSecurity:
+        """What is demanded of a host, by its name. One that only DNS leads to is never shown our credentials."""
+        if self.known_domain or self.security.authentication is Authentication.ANONYMOUS:
+            return self.security
+        if any(host == (f"[{smart.host}]" if smart.literal else smart.host) for smart in self.smart_hosts):
+            return self.security
+        return replace(self.security, authentication=Authentication.ANONYMOUS)
 
     @property
     def destination(self) -> str:

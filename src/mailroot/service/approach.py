@@ -16,7 +16,8 @@ from mailroot.mail.reply import Reply
 from mailroot.mail.status import Disposition, Status
 from mailroot.routing.exchangers import Host
 from mailroot.service.callout import Line, perform
-from mailroot.settings.delivery import OutboundSecurity, OutboundTls
+from mailroot.service.presenting import Meeting, Wallet, sign_in
+from mailroot.settings.delivery import Authentication, OutboundSecurity, OutboundTls
 from mailroot.wire.client import Peer, ask_for_tls, greet, introduce
 from mailroot.wire.outcome import status_of
 from mailroot.wire.replies import NoReply
@@ -80,6 +81,7 @@ class Tools:
     """What approaches work with. `fell_back` hears that TLS failed with a host whose mail goes on in clear text."""
 
     tls: ClientTls
+    wallet: Wallet
     fell_back: Callable[[Host, str], None]
 
 
@@ -145,7 +147,21 @@ class _Call:
             if not isinstance(upgraded, tuple):
                 return upgraded
             secured, peer = upgraded
-        return Line(self._host, peer, connection, approach.longest, secured)
+        refused = await self._signed_in(connection, peer, secured)
+        return refused or Line(self._host, peer, connection, approach.longest, secured)
+
+    async def _signed_in(self, connection: Connection, peer: Peer, secured: Secured | None) -> Status | None:
+        """None once we are signed in, or need not be."""
+        approach = self._approach
+        if approach.security.authentication is Authentication.ANONYMOUS:
+            return None
+        self._watcher.begins(Link.SIGN_IN)
+        meeting = Meeting(self._host, connection, peer, secured, approach.security, approach.longest)
+        mechanism = await sign_in(meeting, self._tools.wallet)
+        if isinstance(mechanism, Status):
+            return mechanism
+        self._watcher.holds(Link.SIGN_IN, f"{approach.security.username or 'the ticket of the service'} by {mechanism}")
+        return None
 
     # -- TLS
 
@@ -200,7 +216,7 @@ class _Call:
         security = OutboundSecurity(
             tls=OutboundTls.REQUIRE,
             implicit_tls=self._approach.security.implicit_tls,
-            minimum_tls=self._approach.security.minimum_tls,
+            tls_minimum=self._approach.security.tls_minimum,
         )
         line = await call(replace(self._approach, security=security), self._tools)
         if isinstance(line, Status) or line.secured is None:

@@ -18,6 +18,7 @@ from mailroot.service.approach import Approach, Tools, call
 from mailroot.service.callout import Guide, Line
 from mailroot.service.connections import Allotment
 from mailroot.service.failures import FailedHosts
+from mailroot.service.presenting import Wallet
 from mailroot.settings.virtualserver import VirtualServer
 
 # Seconds for which a line is kept with nothing to say: longer than the gaps of a stream, shorter than a server minds.
@@ -42,6 +43,7 @@ class Means:
     failures: FailedHosts
     emit: Emit
     tls: ClientTls
+    wallet: Wallet
 
 
 class Destination:
@@ -51,7 +53,7 @@ class Destination:
         self.name = name
         self._route = route
         self._means = means
-        self._tools = Tools(means.tls, self._fell_back)
+        self._tools = Tools(means.tls, means.wallet, self._fell_back)
         self._idle: list[tuple[Line, asyncio.TimerHandle]] = []
         self._waiting: deque[asyncio.Future[Line | Status]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -166,7 +168,7 @@ class Destination:
         """The first host that greets us; a status where none does: a delay, unless every one refuses for good."""
         worst: Status | None = None
         for host in hosts:
-            status = self._means.failures.status((host, self._route.security), _moment())
+            status = self._means.failures.status((host, self._route.security_for(host.name)), _moment())
             if status is None:
                 line = await self._call(host)
                 if isinstance(line, Line):
@@ -180,19 +182,19 @@ class Destination:
     async def _call(self, host: Host) -> Line | Status:
         delivery = self._means.settings.delivery
         longest = delivery.connection_timeout.total_seconds()
-        route = self._route
-        answer = await call(Approach(host, delivery.fqdn, route.use_helo, route.security, longest), self._tools)
+        security = self._route.security_for(host.name)
+        answer = await call(Approach(host, delivery.fqdn, self._route.use_helo, security, longest), self._tools)
         if isinstance(answer, Line):
-            self._means.failures.answered((host, route.security))
+            self._means.failures.answered((host, security))
         else:
-            self._means.failures.failed((host, route.security), answer, _moment())
+            self._means.failures.failed((host, security), answer, _moment())
             self._means.emit(
                 EVENTS.destination_down,
                 server=self._means.server,
                 destination=self.name,
                 remote=host.name,
                 address=host.address,
-                cause=answer.reply or answer.reason,
+                cause=" ".join(part for part in (answer.reason, answer.reply) if part),
             )
         return answer
 

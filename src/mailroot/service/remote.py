@@ -17,7 +17,8 @@ from mailroot.service.delivery import Delivery
 from mailroot.service.destination import Destination, Means
 from mailroot.service.failures import FailedHosts
 from mailroot.service.parcel import prepare
-from mailroot.settings.virtualserver import Authentication, OutboundSecurity, VirtualServer
+from mailroot.service.presenting import Wallet
+from mailroot.settings.virtualserver import OutboundSecurity, VirtualServer
 from mailroot.wire.client import Outcome
 from mailroot.wire.offer import Mail
 
@@ -40,6 +41,7 @@ class Way:
     emit: Emit
     bindings: Sequence[tuple[str, int]]
     limit: ConnectionLimit
+    wallet: Wallet
 
 
 class RemoteCarrier:
@@ -50,7 +52,9 @@ class RemoteCarrier:
         ours = Surroundings(delivery.fqdn, is_local, is_bound_by(way.bindings), delivery.private_exchangers)
         guide = Guide(way.resolver, ours)
         failures = FailedHosts(_longest_rest(way))
-        self._means = Means(way.server, way.settings, guide, Allotment(way.limit), failures, way.emit, ClientTls())
+        self._means = Means(
+            way.server, way.settings, guide, Allotment(way.limit), failures, way.emit, ClientTls(), way.wallet
+        )
         self._destinations: dict[tuple[str, int, bool, OutboundSecurity], Destination] = {}
 
     async def carry(self, delivery: Delivery) -> Mapping[int, Status]:
@@ -58,14 +62,12 @@ class RemoteCarrier:
         route = delivery.route
         if not isinstance(route, RelayRoute):
             raise TypeError(f"only relay routes lead to other servers, not {route!r}")
-        barrier = _barrier(route)
-        if barrier is not None:
-            return dict.fromkeys((pending.number for pending in delivery.pending), barrier)
         return await self._serve(delivery, self._destination(route))
 
     def try_again(self) -> None:
-        """Forget which hosts failed: an operator knows better."""
+        """Forget which hosts and token endpoints failed: an operator knows better."""
         self._means.failures.forget()
+        self._means.wallet.tokens.forget_failures()
 
     async def retire(self) -> None:
         """Let what is under way end, however long it takes, then close. Nothing new may be given to this carrier."""
@@ -164,11 +166,3 @@ def _longest_rest(way: Way) -> float:
 def _plain(pending: Pending) -> bool:
     """Whether a server without SMTPUTF8 can be told of the recipient; a domain always has its A-labels."""
     return pending.recipient.address.local.isascii()
-
-
-def _barrier(route: RelayRoute) -> Status | None:
-    """A demand of the route that cannot be met yet: its mail waits, it never goes out with less."""
-    security = route.security
-    if security.authentication is not Authentication.ANONYMOUS:
-        return Status(Disposition.DELAYED, "4.7.0", "This route demands to sign in, and AUTH out is not built yet.")
-    return None

@@ -13,11 +13,14 @@ from pathlib import Path
 from mailroot.edge.clock import LocalClock, utc_now
 from mailroot.edge.dns import DnsResolver
 from mailroot.edge.folder import Permissions, check_folder, permissions
+from mailroot.edge.kerberosclient import client_context
 from mailroot.edge.logs import Log, open_log
 from mailroot.edge.process import most_descriptors
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.sqlitequeue import SqliteQueue
 from mailroot.edge.tls import ServerTls
+from mailroot.edge.tokenrequest import request_token
+from mailroot.edge.tokens import Tokens
 from mailroot.mail.address import Mailbox
 from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import StoreFailed
@@ -32,6 +35,7 @@ from mailroot.service.ends import Ends
 from mailroot.service.intake import Intake
 from mailroot.service.pickedup import receipt
 from mailroot.service.pickup import PickupPlaces, PickupRole, PickupRules, PickupWorld
+from mailroot.service.presenting import Wallet
 from mailroot.service.probation import Probation
 from mailroot.service.remote import RemoteCarrier, Way
 from mailroot.service.reports import Identity, Naming, Reporting, StormCap
@@ -100,6 +104,7 @@ class World:
             most_sessions=most_descriptors() * 3 // 4,  # the rest is for files and outgoing connections
         )
         self.emit = self._run.emit
+        self._wallet = Wallet(Tokens(request_token, time.monotonic, self._token_failed), client_context, utc_now)
 
     async def open(self) -> None:
         """Open the queue of every virtual server; none of them works yet. Raises `Fault`."""
@@ -244,7 +249,11 @@ class World:
         settings = rules.settings
         resolver = DnsResolver(_dns_servers(settings), time.monotonic)
         limit = SharedLimit(self._run.counts, self._run.number, self._settings, rules.key)
-        return RemoteCarrier(Way(rules.key, settings, resolver, self.emit, _bindings(self._settings), limit))
+        bindings = _bindings(self._settings)
+        return RemoteCarrier(Way(rules.key, settings, resolver, self.emit, bindings, limit, self._wallet))
+
+    def _token_failed(self, source: str, cause: str) -> None:
+        self.emit(EVENTS.token_failed, source=source, cause=cause)
 
     def _reporting(self, current: Current) -> Callable[[], Reporting]:
         naming = Naming(self._run.run, self._run.filler, self._run.count)

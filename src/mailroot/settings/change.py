@@ -58,7 +58,7 @@ def parse(text: str, facts: Facts, *, private: bool = True, file: str = "") -> S
     settings, secret_faults = with_secrets(written, facts)
     faulty = {problem.path for problem in problems}
     found = [*unbuilt(settings), *secret_faults, *checks(settings, facts), *_duplicates(raw)]
-    found += [] if private else [_exposed(key) for key in secrets_in(written)]
+    found += [] if private else [_exposed(key, file) for key in secrets_in(written)]
     # A check that rests on a faulty value would complain of the default that stands in for it.
     problems += [problem for problem in found if faulty.isdisjoint((problem.path, *problem.related))]
     if not problems:
@@ -133,8 +133,9 @@ def _duplicates(raw: Settings) -> Iterator[Problem]:
             seen[compared] = name
 
 
-def _exposed(key: str) -> Problem:
-    return Problem(key, "", "others can read the file, and a password stands in it", "chmod 600 the file")
+def _exposed(key: str, file: str) -> Problem:
+    mend = f"run: chmod 600 {file or 'the settings file'}"
+    return Problem(key, "", "others can read the file, and a secret stands in it", mend)
 
 
 def difference(old: Settings, new: Settings) -> Sequence[Change]:

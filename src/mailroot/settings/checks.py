@@ -11,6 +11,7 @@ from mailroot.settings.domains import Domain, DomainType, SmartHost
 from mailroot.settings.places import Binding, is_name
 from mailroot.settings.problem import Problem
 from mailroot.settings.resolve import Facts
+from mailroot.settings.securitychecks import security_checks
 from mailroot.settings.service import Settings
 from mailroot.settings.spelling import size_text, toml_text
 from mailroot.settings.virtualserver import Access, NamedCertificate, Start, TlsOffer, VirtualServer
@@ -33,6 +34,7 @@ def checks(settings: Settings, facts: Facts) -> Iterator[Problem]:
         yield from _secure(key, server)
         yield from _domains(key, server)
         yield from _loops(key, server, settings, facts)
+        yield from security_checks(key, server)
 
 
 def _names(settings: Settings) -> Iterator[Problem]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
+from mailroot.settings.access import TlsVersion
 from mailroot.settings.option import Applies, option, section, strict
 from mailroot.settings.places import RESOLVER, SMART_HOSTS, Binding, SmartHost
-from mailroot.settings.spelling import Count, Duration, File, Flag, Port, Text, choice, count, duration, several
+from mailroot.settings.spelling import TEXT, Count, Duration, File, Flag, Port, Text, choice, count, duration, several
 
 _SECURITY = "Delivery > Outbound Security"
 _CONNECTIONS = "Delivery > Outbound connections"
@@ -32,13 +33,33 @@ class OutboundTls(enum.Enum):
     VERIFY = "verify"
 
 
-class TlsVersion(enum.Enum):
-    """A version of TLS."""
+@strict
+@dataclass(frozen=True, slots=True)
+class OAuth2:
+    """Where access tokens come from: a token endpoint (RFC 6749), or a command. Secrets are resolved.
 
-    TLS_1_0 = "1.0"
-    TLS_1_1 = "1.1"
-    TLS_1_2 = "1.2"
-    TLS_1_3 = "1.3"
+    `refresh_token_file` is absolute or "" once the file was read.
+    """
+
+    token_url: Text = option("", "The token endpoint; https, or http on this machine.")
+    client_id: Text = option("", "What the endpoint knows Mailroot as.")
+    client_secret: Text = option(
+        "", 'The secret of the client, or the name of an environment variable that holds it, as "$NAME".', secret=True
+    )
+    client_secret_file: File = option("", "A file that holds the client's secret instead; its first line is taken.")
+    refresh_token: Text = option(
+        "",
+        'A refresh token, or the name of an environment variable that holds it, as "$NAME"; '
+        "without one, the client's own credentials are exchanged.",
+        secret=True,
+    )
+    refresh_token_file: File = option(
+        "", "A file that holds the refresh token instead; a new one that the endpoint gives is written there."
+    )
+    scope: Text = option("", "The scope that is asked for.")
+    token_command: Annotated[tuple[str, ...], several(TEXT)] = option(
+        (), "A command, word by word, that prints an access token; it stands instead of the endpoint."
+    )
 
 
 @strict
@@ -68,6 +89,9 @@ class OutboundSecurity:
         secret=True,
     )
     password_file: File = option("", "A file that holds the password instead; its first line is taken.")
+    password_without_tls: Flag = option(
+        False, "Whether the password or token may go over a connection without TLS, where everybody can read it."
+    )
     tls: Annotated[OutboundTls, choice(OutboundTls)] = option(
         OutboundTls.OPPORTUNISTIC,
         "Whether connections to the other server are encrypted, must be, or must be with a valid certificate.",
@@ -78,12 +102,13 @@ class OutboundSecurity:
     implicit_tls: Flag = option(
         False, "Whether TLS begins with the connection, without STARTTLS; to port 465 it always does."
     )
-    minimum_tls: Annotated[TlsVersion, choice(TlsVersion)] = option(
+    tls_minimum: Annotated[TlsVersion, choice(TlsVersion)] = option(
         TlsVersion.TLS_1_2, "The oldest version of TLS that may be spoken with the other server."
     )
     ca_file: File = option(
         "", "A PEM file with the authorities whose certificates are believed; empty: those of the system."
     )
+    oauth2: OAuth2 = section(OAuth2, "Where access tokens come from, with `authentication` `oauth2`.")
 
 
 @strict

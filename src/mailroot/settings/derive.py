@@ -22,8 +22,8 @@ and `set` keeps the comments of the file. Without a file, `set` makes one of the
 - **Label** is where the dialogs of IIS had the option, **metabase** what its metabase called it.
 - **A change counts** at once, for new sessions, after the listener or after the service was started again. Servers
   that are added or removed need a restart of the service.
-- **Secrets**: `"$NAME"` takes one from the environment, `password_file` from a file. A settings file with a password
-  in it must be readable by its owner only (`chmod 600`).
+- **Secrets**: `"$NAME"` takes one from the environment, `password_file` from a file. That file, and a settings file
+  with a secret in it, must be readable by their owner only (`chmod 600`). No command shows a secret.
 - Options marked *not built yet* are known. A value that would promise something is refused; a default has no effect.
 """
 

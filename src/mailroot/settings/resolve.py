@@ -4,18 +4,19 @@ import dataclasses
 import os.path
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mailroot.mail.address import domain_key
 from mailroot.mail.faults import Fault
-from mailroot.settings.declared import key_text
-from mailroot.settings.delivery import OutboundSecurity
+from mailroot.settings.declared import Parts, key_text, values
+from mailroot.settings.delivery import OAuth2, OutboundSecurity
 from mailroot.settings.domains import Domain, DomainType
+from mailroot.settings.option import declaration
 from mailroot.settings.problem import Problem
 from mailroot.settings.service import Settings
 from mailroot.settings.virtualserver import Access, LdapRouting, NamedCertificate, VirtualServer
 
-_Holder = TypeVar("_Holder", OutboundSecurity, LdapRouting)
+_Holder = TypeVar("_Holder", OutboundSecurity, OAuth2, LdapRouting)
 _Certified = TypeVar("_Certified", Access, NamedCertificate)
 
 
@@ -104,17 +105,17 @@ def _domain(domain: Domain, drop: str, facts: Facts) -> Domain:
 
 
 def with_secrets(settings: Settings, facts: Facts) -> tuple[Settings, tuple[Problem, ...]]:
-    """The settings with every `$NAME` and `password_file` replaced by the secret, and what went wrong with that."""
+    """The settings with every `$NAME` and secret in a file replaced by the secret, and what went wrong with that."""
     problems: list[Problem] = []
     servers = {}
     for key, server in settings.servers.items():
         here = ("servers", key)
-        security = _secret(server.delivery.security, (*here, "delivery", "security"), facts, problems)
+        security = _secure(server.delivery.security, (*here, "delivery", "security"), facts, problems)
         domains = {
             name: domain
             if domain.security is None
             else dataclasses.replace(
-                domain, security=_secret(domain.security, (*here, "domains", name, "security"), facts, problems)
+                domain, security=_secure(domain.security, (*here, "domains", name, "security"), facts, problems)
             )
             for name, domain in server.domains.items()
         }
@@ -122,45 +123,60 @@ def with_secrets(settings: Settings, facts: Facts) -> tuple[Settings, tuple[Prob
             server,
             delivery=dataclasses.replace(server.delivery, security=security),
             domains=domains,
-            ldap_routing=_secret(server.ldap_routing, (*here, "ldap_routing"), facts, problems),
+            ldap_routing=_filled(server.ldap_routing, (*here, "ldap_routing"), facts, problems),
         )
     return dataclasses.replace(settings, servers=servers), tuple(problems)
 
 
+def _secure(security: OutboundSecurity, parts: Parts, facts: Facts, problems: list[Problem]) -> OutboundSecurity:
+    filled = _filled(security, parts, facts, problems)
+    return dataclasses.replace(filled, oauth2=_filled(security.oauth2, (*parts, "oauth2"), facts, problems))
+
+
 def _with_files(security: OutboundSecurity, facts: Facts) -> OutboundSecurity:
-    return (
-        dataclasses.replace(security, ca_file=_under(facts.folder, security.ca_file)) if security.ca_file else security
+    oauth2 = security.oauth2
+    return dataclasses.replace(
+        security,
+        ca_file=security.ca_file and _under(facts.folder, security.ca_file),
+        oauth2=dataclasses.replace(
+            oauth2, refresh_token_file=oauth2.refresh_token_file and _under(facts.folder, oauth2.refresh_token_file)
+        ),
     )
 
 
-def _secret(holder: _Holder, parts: tuple[str, ...], facts: Facts, problems: list[Problem]) -> _Holder:
-    if holder.password_file:
-        if holder.password:
-            wrong = "password and password_file exclude each other"
-            problems.append(Problem(key_text((*parts, "password_file")), "", wrong, "remove one of them"))
+def _filled(holder: _Holder, parts: Parts, facts: Facts, problems: list[Problem]) -> _Holder:
+    """The holder with its secrets in place: each field `x` that is one, with `x_file` beside it."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(holder):
+        known = declaration(field)
+        if known is not None and known.secret:
+            found[field.name] = _secret(holder, (*parts, field.name), facts, problems)
+    return dataclasses.replace(holder, **found)
+
+
+def _secret(holder: _Holder, parts: Parts, facts: Facts, problems: list[Problem]) -> str:
+    name = parts[-1]
+    written, file = getattr(holder, name), getattr(holder, f"{name}_file")
+    if file:
+        path = key_text((*parts[:-1], f"{name}_file"))
+        if written:
+            problems.append(Problem(path, "", f"{name} and {name}_file exclude each other", "remove one of them"))
         try:
-            return dataclasses.replace(holder, password=facts.read(_under(facts.folder, holder.password_file)))
+            return facts.read(_under(facts.folder, file))
         except Fault as fault:
-            problems.append(
-                Problem(key_text((*parts, "password_file")), "", str(fault), "make it readable for the service")
-            )
-    elif holder.password.startswith("$"):
-        name = holder.password[1:]
-        if name not in facts.environment:
-            wrong = f"the environment variable {name} is not set"
-            problems.append(Problem(key_text((*parts, "password")), "", wrong, "set it where the service is started"))
-        return dataclasses.replace(holder, password=facts.environment.get(name, ""))
-    return holder
+            problems.append(Problem(path, "", str(fault)))
+        return ""
+    if written.startswith("$"):
+        variable = written[1:]
+        if variable not in facts.environment:
+            wrong = f"the environment variable {variable} is not set"
+            problems.append(Problem(key_text(parts), "", wrong, "set it where the service is started"))
+        return facts.environment.get(variable, "")
+    return str(written)
 
 
 def secrets_in(settings: Settings) -> Iterator[str]:
-    """The keys of the passwords that stand in the file itself, neither in a variable nor in a file of their own."""
-    for key, server in settings.servers.items():
-        holders: list[tuple[tuple[str, ...], OutboundSecurity | LdapRouting | None]] = [
-            (("delivery", "security"), server.delivery.security),
-            (("ldap_routing",), server.ldap_routing),
-            *((("domains", name, "security"), domain.security) for name, domain in server.domains.items()),
-        ]
-        for parts, holder in holders:
-            if holder is not None and holder.password and not holder.password.startswith("$"):
-                yield key_text(("servers", key, *parts, "password"))
+    """The keys of the secrets that stand in the file itself, neither in a variable nor in a file of their own."""
+    for parts, known, value in values(settings):
+        if known.option.secret and value and not value.startswith("$"):
+            yield key_text(parts)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailroot.settings.declared import Parts, key_parts, key_text, pattern, values
-from mailroot.settings.delivery import Authentication
 from mailroot.settings.problem import Problem
 from mailroot.settings.service import Settings
 from mailroot.settings.spelling import toml_text
@@ -32,10 +31,6 @@ def _is_set(value: object) -> bool:
 
 def _is_off(value: object) -> bool:
     return not value
-
-
-def _signs_in(value: Authentication) -> bool:
-    return value is not Authentication.ANONYMOUS
 
 
 def _never(_value: object) -> bool:
@@ -62,15 +57,11 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt(_SERVER + "access.basic_requires_tls", _is_off, "Signing in with a password", "remove the line"),
     Unbuilt(_SERVER + "access.integrated", _is_set, "Signing in with a Windows account", _OFF),
     Unbuilt(_SERVER + "delivery.masquerade_domain", _is_set, "Masquerading", _NONE),
-    Unbuilt(
-        _SERVER + "delivery.security.authentication", _signs_in, "Signing in to other servers", 'write "anonymous"'
-    ),
     Unbuilt(_SERVER + "general.log.enabled", _never, "The protocol log; the event log is kept", _NONE),
     Unbuilt(_SERVER + "general.log.format", lambda value: value is not LogFormat.W3C, "A choice of log formats", _NONE),
     Unbuilt(_SERVER + "ldap_routing.enabled", _is_set, "LDAP routing", _OFF),
     Unbuilt(_DOMAIN + "hold", _is_set, "Holding mail for ETRN and ATRN", _OFF),
     Unbuilt(_DOMAIN + "atrn_accounts", _is_set, "Holding mail for ETRN and ATRN", _NONE),
-    Unbuilt(_DOMAIN + "security.authentication", _signs_in, "Signing in to other servers", 'write "anonymous"'),
 )
 
 _ROWS = {pattern(key_parts(row.key)): row for row in UNBUILT}

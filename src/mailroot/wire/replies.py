@@ -12,6 +12,8 @@ from mailroot.mail.reply import Reply
 
 # RFC 5321 section 4.5.3.1.5 allows 512 octets; real servers exceed it, and Postfix reads up to 2,048.
 LINE_LIMIT = 2048
+# RFC 4954 section 4: the base64 of a challenge may have 12,288 octets.
+CHALLENGE_LIMIT = 12_288 + 8
 # The longest EHLO replies in use have some 30 lines.
 LINES_LIMIT = 128
 # One whole reply. The longest that LINES_LIMIT sensible lines can need.
@@ -56,12 +58,12 @@ class ReplyReader:
     def feed(self, octets: bytes) -> list[Reply]:
         """The replies that are complete now. Raises `BrokenProtocol`; the reader is of no more use then."""
         *lines, rest = (self._rest + octets).split(b"\n") if self._rest else octets.split(b"\n")
-        if len(rest) > LINE_LIMIT:
+        if _is_endless(rest):
             raise BrokenProtocol("the server sent an endless reply line")
         self._rest = rest
         replies = []
         for line in lines:
-            if len(line) > LINE_LIMIT:
+            if _is_endless(line):
                 raise BrokenProtocol("the server sent an endless reply line")
             if line[3:4] == b"-":
                 self._keep(line)
@@ -78,6 +80,10 @@ class ReplyReader:
         self._octets += len(line)
         if len(self._lines) > LINES_LIMIT or self._octets > REPLY_LIMIT:
             raise BrokenProtocol("the server sent an endless reply")
+
+
+def _is_endless(line: bytes) -> bool:
+    return len(line) > LINE_LIMIT and (len(line) > CHALLENGE_LIMIT or not line.startswith(b"334 "))
 
 
 # A server says the same few things again and again.
