@@ -1,5 +1,6 @@
-"""Examiners that others wrote: nmap looks for an open relay, and at what the server tells of itself."""
+"""Examiners that others wrote: nmap looks for an open relay, testssl.sh at our TLS."""
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from tests.live.outside import outside
 from tests.live.running import SETTINGS, Service, running, until
+from tests.peers.authority import DAY, Authority
 from tests.peers.dns import Names
 
 NOBODY = SETTINGS.replace('list = ["127.0.0.1"]', "list = []")
@@ -64,3 +66,29 @@ def test_nmap_is_told_what_every_client_is_told(tmp_path: Path, examine: Examine
     assert "smtp-commands: mail.local.test Hello [127.0.0.1]" in said
     for keyword in ("SIZE 2097152", "PIPELINING", "8bitmime", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES"):
         assert keyword in said
+
+
+# What testssl.sh holds against the certificate that the test made, or says of itself.
+_NOT_OURS = {"cert_revocation", "DNS_CAArecord", "engine_problem", "sessionresumption_ID"}
+# Ciphers with CBC, for clients without any better: offered by OpenSSL's own list, last.
+_KNOWN = {"cipherlist_AVERAGE", "LUCKY13"}
+
+
+@pytest.mark.timeout(300)
+def test_testssl_finds_nothing_of_weight(tmp_path: Path, program: Callable[[str], str]) -> None:
+    authority = Authority(tmp_path)
+    certificate = authority.issue("localhost", ends=90 * DAY)
+    found = tmp_path / "found.json"
+    tests = ["--protocols", "--std", "--pfs", "--server-defaults", "--server-preference", "--vulnerable"]
+    options = ["--quiet", "--color", "0", "--warnings", "off", "--ip", "127.0.0.1", "--add-ca", str(authority.file)]
+    with running(tmp_path, f'[servers.default.access]\ncertificate = "{certificate}"\n') as service:
+        command = [program("testssl"), *options, *tests, "--starttls", "smtp", "--jsonfile", str(found)]
+        said = subprocess.run(
+            [*command, f"localhost:{service.port}"], capture_output=True, text=True, timeout=240, check=False
+        ).stdout
+    findings = json.loads(found.read_text())
+    told = {one["id"]: (one["severity"], one["finding"]) for one in findings}
+    assert told["TLS1_3"][0] == told["TLS1_2"][0] == "OK", said
+    held_against = {name for name, (severity, _) in told.items() if severity not in ("OK", "INFO")}
+    assert held_against <= _NOT_OURS | _KNOWN, [told[name] for name in held_against]
+    assert told["cert_chain_of_trust"] == ("OK", "passed.")

@@ -63,7 +63,7 @@ def identity_of(pem: bytes, private: bytes, certificate: str = "", key: str = ""
         raise Misconfigured(f"{key}: the key does not belong to the certificate in {certificate}; name the right one")
     return Identity(
         certificate=pem,
-        key=private,
+        key=key_pem(ours),  # a file may hold more: certificates in it would be sent twice
         names=names_of(first),
         issuer=first.issuer.rfc4514_string(),
         expires=first.not_valid_after_utc,
