@@ -211,9 +211,12 @@ class Policy:
             self._prompts = [b"", b"", b""] if event.mechanism == "PLAIN" else [b"Username:", b"Password:", b""]
         else:
             self._responses.append(event.data)
-        right = [b"\0user\0right"] if len(set(self._prompts)) == 1 else [b"user", b"right"]
+        plain = len(set(self._prompts)) == 1
+        right = [b"\0user\0right"] if plain else [b"user", b"right"]
         if len(self._responses) < len(right):
             return challenge(self._prompts[len(self._responses)])
+        if plain and self._responses[0].count(b"\0") != 2:
+            return REPLIES.not_base64()
         return REPLIES.signed_in() if self._responses == right else REPLIES.not_signed_in()
 
     def _recipient(self, mailbox: Mailbox) -> Reply:

@@ -18,6 +18,7 @@ class OneCommit:
     """Answers whose commit ends when the test says so."""
 
     hello, messages, congested, in_transaction, fqdn = "", 0, False, False, "mail.test"
+    signing = None
 
     def __init__(self) -> None:
         self.commit: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -10,16 +11,13 @@ from mailroot.mail.faults import DiskFull, Misconfigured, StoreFailed
 from mailroot.mail.header import header_end
 from mailroot.settings.virtualserver import Access, General
 from tests.dialogue import Script, Turn, matches, scripts
+from tests.service.accounts import entrance
 from tests.service.conversing import EVERYBODY, Conversation
 from tests.service.working import until
 
 # What comes before the greeting cannot reach a session: it greets as soon as it is made.
-# A handshake needs a connection, and signing in accounts: those dialogues run on the engine, and on real sockets.
-ALL = [
-    script
-    for script in scripts()
-    if not script.turns[0].send and {"starttls", "mechanisms"}.isdisjoint(script.settings)
-]
+# A handshake needs a connection: those dialogues run on the engine, and on real sockets.
+ALL = [script for script in scripts() if not script.turns[0].send and "starttls" not in script.settings]
 
 
 @pytest.fixture
@@ -35,7 +33,8 @@ async def client(pool: ThreadPoolExecutor) -> Conversation:
 
 @pytest.mark.parametrize("script", ALL, ids=lambda script: script.name)
 async def test_dialogue_goes_as_written_on_a_session(script: Script, pool: ThreadPoolExecutor) -> None:
-    talk = Conversation(pool, script.profile, access=EVERYBODY if script.policy == "all" else Access())
+    access = replace(EVERYBODY if script.policy == "all" else Access(), basic=True, basic_requires_tls=False)
+    talk = Conversation(pool, script.profile, access=access, entrance=entrance())
     for turn in script.turns:
         written = await talk.say(turn.send, lost=turn.lost) if turn.send or turn.lost else _greeting(talk)
         where = f"after {turn.send[:200]!r}"

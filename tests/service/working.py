@@ -32,7 +32,9 @@ def rules(**parts: Any) -> Rules:
     """The rules of a server whose domains are local.test and its alias also.test."""
     domains = {"local.test": Domain(type=DomainType.DEFAULT), "also.test": Domain(type=DomainType.ALIAS)}
     delivery = DeliverySettings(fqdn="mail.example.test")
-    return rules_of("default", VirtualServer(**{"home": "/home", "domains": domains, "delivery": delivery} | parts))
+    entrance = parts.pop("entrance", None)
+    server = VirtualServer(**{"home": "/home", "domains": domains, "delivery": delivery} | parts)
+    return replace(rules_of("default", server), entrance=entrance)
 
 
 class Clock:

@@ -21,8 +21,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from mailroot.edge.binding import end_point_binding
 from mailroot.edge.durable import sync_folder, translated
 from mailroot.mail.faults import Fault, Misconfigured
+from mailroot.wire.sasl.words import ChannelBinding
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 
@@ -35,8 +37,8 @@ _EARLIER = timedelta(days=1)  # the clocks of clients differ
 class Identity:
     """A certificate with its chain, and its key: both PEM.
 
-    `names` are the hosts that it stands for, `issuer` who signed it. `binding` is its hash for channel bindings
-    (RFC 5929 section 4.1), b"" where its signature defines none.
+    `names` are the hosts that it stands for, `issuer` who signed it. `binding` ties exchanges to it, None where its
+    signature defines none.
     """
 
     certificate: bytes = field(repr=False)
@@ -44,7 +46,7 @@ class Identity:
     names: tuple[str, ...]
     issuer: str
     expires: datetime
-    binding: bytes = field(repr=False)
+    binding: ChannelBinding | None = field(repr=False)
 
 
 def read_identity(certificate: str, key: str = "") -> Identity:
@@ -67,7 +69,7 @@ def identity_of(pem: bytes, private: bytes, certificate: str = "", key: str = ""
         names=names_of(first),
         issuer=first.issuer.rfc4514_string(),
         expires=first.not_valid_after_utc,
-        binding=_binding(first),
+        binding=end_point_binding(first.public_bytes(Encoding.DER)),
     )
 
 
@@ -86,17 +88,6 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
         return tuple(found.value.get_values_for_type(x509.DNSName))
     common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return tuple(str(name.value) for name in common[:1])
-
-
-def _binding(certificate: x509.Certificate) -> bytes:
-    try:
-        algorithm = certificate.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return b""
-    if algorithm is None:  # EdDSA: RFC 5929 leaves it undefined
-        return b""
-    weak = isinstance(algorithm, hashes.MD5 | hashes.SHA1)
-    return certificate.fingerprint(hashes.SHA256() if weak else algorithm)
 
 
 def _public(key: object) -> bytes:

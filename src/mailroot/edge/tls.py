@@ -17,6 +17,7 @@ from typing import TypeAlias, cast
 
 from mailroot.edge.identity import Identity
 from mailroot.mail.faults import ConnectionLost, Misconfigured
+from mailroot.wire.sasl.words import ChannelBinding
 
 # Forward secrecy and authenticated encryption, nothing else (RFC 9325 section 4.2); TLS 1.3 has no other ciphers.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -45,18 +46,18 @@ Presented: TypeAlias = tuple[TlsTerms, Mapping[str, Identity]]
 
 @dataclass(frozen=True, slots=True)
 class Secured:
-    """A connection after its handshake. `version` is "TLSv1.3" or older; `binding` the hash of our certificate."""
+    """A connection after its handshake. `version` is "TLSv1.3" or older; `binding` is that to our certificate."""
 
     transport: asyncio.Transport
     version: str
     cipher: str
-    binding: bytes
+    binding: ChannelBinding | None
 
 
 class _Certified(ssl.SSLContext):
     """A certificate as handshakes take it."""
 
-    binding: bytes = b""
+    binding: ChannelBinding | None = None
 
 
 class ServerTls:
@@ -179,7 +180,7 @@ def secured_by(transport: asyncio.BaseTransport) -> Secured:
     """What a handshake agreed on."""
     found = transport.get_extra_info("ssl_object")
     cipher = found.cipher()
-    binding = found.context.binding if isinstance(found.context, _Certified) else b""
+    binding = found.context.binding if isinstance(found.context, _Certified) else None
     # uvloop's transports are none by name
     return Secured(cast("asyncio.Transport", transport), found.version() or "", cipher[0] if cipher else "", binding)
 

@@ -9,13 +9,14 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from mailroot import __version__
+from mailroot.edge.tls import Secured
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Envelope, Recipient
 from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import DiskFull, Fault, StoreFailed
 from mailroot.mail.header import Trace
 from mailroot.mail.reply import REPLIES, Reply
-from mailroot.policy.client import Names
+from mailroot.policy.client import Client, Names
 from mailroot.policy.loop import may_hop
 from mailroot.policy.recipient import may_receive, stamped_recipient
 from mailroot.policy.sender import stamped_sender
@@ -27,6 +28,7 @@ from mailroot.service.draft import Draft
 from mailroot.service.intake import Intake
 from mailroot.service.later import Later
 from mailroot.service.rules import Rules
+from mailroot.service.signing import Claimant, SigningIn
 from mailroot.service.standing import Standing, standing_of
 from mailroot.wire import events as wire
 from mailroot.wire.profile import ServerProfile
@@ -38,6 +40,8 @@ Commit = asyncio.Future[QueueEntry | None]
 
 class Door(Protocol):
     """What a session does besides answering."""
+
+    secured: Secured | None
 
     def begin_tls(self) -> Reply:
         """STARTTLS: the reply; a positive one is followed by the handshake."""
@@ -60,6 +64,7 @@ class Answers:
         "_unremarked",
         "door",
         "messages",
+        "signing",
         "standing",
     )
 
@@ -79,6 +84,8 @@ class Answers:
         self._leased = False
         self._unremarked = standing.remarks
         self.messages = 0
+        self.signing: SigningIn | None = None
+        """The attempt to sign in that is under way, or was the last."""
 
     @property
     def hello(self) -> str:
@@ -142,7 +149,7 @@ class Answers:
 
     def learn(self, names: Names) -> Standing:
         """Where the client stands, now that its names are known."""
-        self.standing = standing_of(self._rules, replace(self.standing.client, names=names))
+        self._stand(replace(self.standing.client, names=names))
         return self.standing
 
     def _hello(self, event: wire.Hello) -> None:
@@ -151,11 +158,41 @@ class Answers:
         self._origin = Origin("smtp", event.name, standing.address, self._session)
         self._trace = Trace(self._rules.fqdn, __version__, event.name, standing.address, standing.client.tls)
 
+    def _stand(self, client: Client) -> None:
+        """Where the client stands, now that this is known of it."""
+        secured = self.door.secured
+        self.standing = standing_of(self._rules, client, secured is not None and secured.binding is not None)
+
     def secured(self) -> ServerProfile:
         """The connection is encrypted now: what the client said of itself is forgotten (RFC 3207 section 4.2)."""
-        self.standing = standing_of(self._rules, replace(self.standing.client, tls=True))
+        self._stand(replace(self.standing.client, tls=True))
         self._hello(wire.Hello("", extended=False))
         return self.standing.profile
+
+    def _auth_requested(self, event: wire.AuthRequested) -> Later:
+        entrance, secured = self._rules.entrance, self.door.secured
+        assert entrance is not None  # or else nothing was offered
+        about = Claimant(
+            server=self._rules.key,
+            session=self._session,
+            address=self.standing.address,
+            fqdn=self._rules.fqdn,
+            binding=None if secured is None else secured.binding,
+        )
+        mechanism = self.standing.mechanisms[event.mechanism]
+        self.signing = SigningIn(entrance, mechanism, about, self._intake.emit, self._signed_in)
+        return self.signing.begin(event)
+
+    def _auth_response(self, event: wire.AuthResponse) -> Later:
+        assert self.signing is not None
+        return self.signing.go_on(event)
+
+    def _auth_ended(self, _event: wire.AuthEnded) -> None:
+        if self.signing is not None:
+            self.signing.close()
+
+    def _signed_in(self, user: str) -> None:
+        self._stand(replace(self.standing.client, user=user))
 
     def _tls_requested(self, _event: wire.TlsRequested) -> Reply:
         return self.door.begin_tls()
@@ -302,9 +339,9 @@ ANSWERS: dict[type, Callable[[Answers, Any], Reply | Later | Commit | None]] = {
     wire.BodyEnd: Answers._body_end,
     wire.BodyFailed: Answers._body_failed,
     wire.TlsRequested: Answers._tls_requested,
-    wire.AuthRequested: lambda _answers, _event: REPLIES.sign_in_unavailable(),
-    wire.AuthResponse: lambda _answers, _event: REPLIES.sign_in_unavailable(),
-    wire.AuthEnded: Answers._nothing,
+    wire.AuthRequested: Answers._auth_requested,
+    wire.AuthResponse: Answers._auth_response,
+    wire.AuthEnded: Answers._auth_ended,
     wire.TransactionReset: Answers._reset,
     wire.Fault: Answers._fault,
     wire.Quit: Answers._nothing,

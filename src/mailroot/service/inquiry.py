@@ -21,7 +21,7 @@ def session_rows(world: World, worker: int) -> list[dict[str, object]]:
             "worker": worker,
             "address": session.address,
             "hello": session.hello,
-            "user": "",
+            "user": session.user,
             "tls": session.secured.version if session.secured is not None else "",
             "since": _moment(session.since),
             "state": session.state,

@@ -12,6 +12,7 @@ from mailroot.routing.domains import DomainTable
 from mailroot.routing.plan import Plan
 from mailroot.routing.route import DropRoute, Route
 from mailroot.service.clientnames import ClientNames
+from mailroot.service.signing import Entrance
 from mailroot.settings.virtualserver import Delivery, VirtualServer
 
 _MOST_REMEMBERED = 10_000
@@ -23,7 +24,8 @@ class Rules:
     """Settings of a virtual server with everything that is derived from them once.
 
     `quotas` are the limits of Drop folders in octets, for those that have one. `places` remembers domains. `names`
-    searches for clients' names; None where no rule asks for them.
+    searches for clients' names; None where no rule asks for them. `entrance` is where clients sign in; None where they
+    cannot.
     """
 
     key: str
@@ -35,6 +37,7 @@ class Rules:
     own_addresses: frozenset[str]
     quotas: Mapping[str, int]
     names: ClientNames | None = None
+    entrance: Entrance | None = None
     places: dict[str, Place] = field(default_factory=dict)
 
     @property

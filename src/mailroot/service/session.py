@@ -85,6 +85,11 @@ class Session(asyncio.Protocol):
         return self._answers.hello
 
     @property
+    def user(self) -> str:
+        """The account that the client signed in to; "" while it is anonymous."""
+        return self._answers.standing.client.user
+
+    @property
     def messages(self) -> int:
         """Messages accepted in this session."""
         return self._answers.messages
@@ -135,6 +140,8 @@ class Session(asyncio.Protocol):
         if self.ident:
             if self._waiting is None:
                 self._answers.drop_draft()
+            if self._answers.signing is not None:
+                self._answers.signing.close()
             self._sessions.close(self)
         self._transport = None
 

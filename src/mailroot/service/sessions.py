@@ -93,7 +93,8 @@ class Sessions:
         standings = self._standings
         standing = standings.of(session.address)
         if session.secured is not None:
-            standing = standing_of(standings.rules, replace(standing.client, tls=True))
+            binding = session.secured.binding is not None
+            standing = standing_of(standings.rules, replace(standing.client, tls=True), binding)
         refusal = self._refusal(standings.rules, standing, session)
         self._sessions[session.ident] = session
         self._count.add(1)

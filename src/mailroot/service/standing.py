@@ -1,6 +1,7 @@
 """Where a client stands: everything that the rules say of it. What its address alone decides is remembered."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.policy.access import may_connect
@@ -11,6 +12,7 @@ from mailroot.policy.verdict import Refuse, Undecided, Verdict
 from mailroot.service.rules import Rules
 from mailroot.settings.virtualserver import BareNewline, TlsOffer
 from mailroot.wire.profile import ServerProfile
+from mailroot.wire.sasl.server import Mechanism, Terms, offered
 
 _MOST_REMEMBERED = 10_000
 
@@ -31,6 +33,8 @@ class Standing:
     undecided: bool = False
     remarks: bool = False
     asks_names: bool = False
+    mechanisms: Mapping[str, Mechanism] = field(default_factory=dict)
+    """Those by which the client may sign in, as they are offered."""
 
 
 class Standings:
@@ -54,9 +58,10 @@ class Standings:
         return REPLIES.greeting(fqdn=self.rules.fqdn, banner=self.rules.settings.general.banner, date=date)
 
 
-def standing_of(rules: Rules, client: Client) -> Standing:
-    """What the rules say of a client, as far as it is known."""
+def standing_of(rules: Rules, client: Client, binding: bool = False) -> Standing:
+    """What the rules say of a client, as far as it is known. `binding`: our certificate gives a channel binding."""
     access = rules.settings.access
+    mechanisms = _mechanisms(rules, client.tls, binding)
     text = str(client.address)
     verdict = may_connect(client, access.connection)
     undecided, remarks = isinstance(verdict, Undecided), rules.settings.delivery.reverse_dns
@@ -66,14 +71,23 @@ def standing_of(rules: Rules, client: Client) -> Standing:
         refused=verdict if isinstance(verdict, Refuse) else None,
         right=relay_right(client, access.relay),
         sending=may_send(client, access),
-        profile=_profile(rules, text, client.tls),
+        profile=_profile(rules, text, client.tls, tuple(mechanisms)),
         undecided=undecided,
         remarks=remarks,
         asks_names=undecided or remarks,
+        mechanisms=mechanisms,
     )
 
 
-def _profile(rules: Rules, address: str, tls: bool) -> ServerProfile:
+def _mechanisms(rules: Rules, tls: bool, binding: bool) -> Mapping[str, Mechanism]:
+    access, entrance = rules.settings.access, rules.entrance
+    if entrance is None:
+        return {}
+    answers = entrance.accounts.answers
+    return offered(Terms(access.basic, access.integrated, access.basic_requires_tls, tls, binding, answers))
+
+
+def _profile(rules: Rules, address: str, tls: bool, mechanisms: tuple[str, ...]) -> ServerProfile:
     general, messages, access = rules.settings.general, rules.settings.messages, rules.settings.access
     patience = general.connection_timeout.total_seconds()
     return ServerProfile(
@@ -88,6 +102,8 @@ def _profile(rules: Rules, address: str, tls: bool) -> ServerProfile:
         secured=tls,
         starttls=access.tls is not TlsOffer.OFF and not tls,
         tls_required=access.tls is TlsOffer.REQUIRE,
+        mechanisms=mechanisms,
+        auth_needs_tls=not tls and access.tls is not TlsOffer.OFF and bool(_mechanisms(rules, tls=True, binding=True)),
         command_timeout=patience,
         body_timeout=patience,
     )
