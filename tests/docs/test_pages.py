@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mailroot.admin.operations import OPERATIONS, Kind
-from mailroot.cli.arguments import parser
+from mailroot.cli.arguments import ACCOUNT_WORDS, parser
 from mailroot.mail.events import EVENT_ROWS
 from mailroot.settings.declared import declared
 
@@ -16,7 +16,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 _PLACE = re.compile(r"`((?:src|tests|tools|bench|docs|requirements)/[\w./-]*[\w-]/?|\./check)`")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _TABLES = ("service", "admin", "general", "access", "messages", "delivery", "pickup", "drop", "domains")
-_WORDLESS = {"serve", "check-config", "get", "set", "completion", "smarthost test"}
+_WORDLESS = {"serve", "check-config", "get", "set", "completion"}
 
 
 each_page = pytest.mark.parametrize(
@@ -54,6 +54,11 @@ def test_every_command_is_in_the_operators_page() -> None:
         assert f"`{words}" in page, words
     for word in _WORDLESS:
         assert f"`mailroot {word}" in page, word
+
+
+def test_every_word_about_accounts_is_in_the_operators_page() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text()
+    assert [word for word in ACCOUNT_WORDS if f"`mailroot account {word}" not in page] == []
 
 
 def test_every_argument_of_a_command_is_in_the_operators_page() -> None:

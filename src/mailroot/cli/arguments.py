@@ -7,6 +7,12 @@ from mailroot.admin.operations import OPERATIONS, Argument, Kind
 
 DEFAULT_FILE = "mailroot.toml"
 SHELLS = ("bash", "zsh", "tcsh")
+ACCOUNT_WORDS = {
+    "add": "Add an account; its password is read from standard input.",
+    "passwd": "Change an account's password, which is read from standard input.",
+    "remove": "Remove an account.",
+    "list": "List the accounts, and how each can sign in.",
+}
 _GROUPS = {
     "server": "Start, stop and pause virtual servers.",
     "session": "See and end sessions.",
@@ -33,24 +39,21 @@ def parser() -> argparse.ArgumentParser:
     change.add_argument("value", metavar="VALUE", help="the value: 25MB, true, '[\"192.0.2.0/24\"]'")
     shell = _add(commands, common, "completion", "Print what a shell needs to complete commands.")
     shell.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
-    _add_smart_host(commands, common)
+    _add_accounts(commands, common)
     _add_operations(commands, common)
     return top
 
 
-def _add_smart_host(
+def _add_accounts(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
 ) -> None:
-    group = _add(commands, common, "smarthost", "Try the way to other servers.")
-    inner = group.add_subparsers(dest="word", metavar="WHAT", required=True)
-    sentence = "Try every link to a smart host or a domain, from DNS to a transaction; no message is sent."
-    trial = _add(inner, common, "test", sentence)
-    trial.add_argument("name", metavar="NAME", help="a virtual server, for its smart host, or a domain")
-    trial.add_argument(
-        "--server", metavar="SERVER", default="", help="the virtual server whose way to the domain it is"
-    )
-    trial.add_argument("--sender", metavar="ADDRESS", default="", help="the sender of the transaction")
-    trial.add_argument("--recipient", metavar="ADDRESS", default="", help="the recipient of the transaction")
+    group = _add(commands, common, "account", "See and change the accounts of those that sign in.")
+    words = group.add_subparsers(dest="word", metavar="WHAT", required=True)
+    for word, sentence in ACCOUNT_WORDS.items():
+        command = _add(words, common, word, sentence)
+        if word != "list":
+            command.add_argument("name", metavar="NAME", help="the name of the account")
+        command.add_argument("--server", metavar="KEY", help="a virtual server, where not all have the same accounts")
 
 
 def _common() -> argparse.ArgumentParser:

@@ -56,10 +56,10 @@ def _command(arguments: argparse.Namespace) -> int:
     from mailroot.edge.settingsfile import SettingsFile  # noqa: PLC0415
 
     file = SettingsFile(path, quick_start=named is None and not path.exists() and arguments.command != "check-config")
-    if arguments.command == "smarthost":
-        from mailroot.cli import smarthost  # noqa: PLC0415
+    if arguments.command == "account":
+        from mailroot.cli import accounts  # noqa: PLC0415
 
-        return smarthost.test(arguments, file)
+        return accounts.run(arguments, file)
     settings_commands = {
         "serve": commands.serve,
         "check-config": commands.check_config,

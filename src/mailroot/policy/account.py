@@ -7,12 +7,14 @@ import base64
 import binascii
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from mailroot.settings.access import Access
 from mailroot.wire.sasl.prepare import prepared
+from mailroot.wire.sasl.server import Need
 from mailroot.wire.sasl.words import ScramKeys
 
 LONGEST_NAME = 256
@@ -21,6 +23,32 @@ SECRET_OCTETS = 32
 _VERSION = 1
 # What would make a name ambiguous: DOMAIN\\user, user%DOMAIN (clients that cannot send a domain), and lists.
 _RESERVED = frozenset('\\/%,;"<>')
+
+
+@dataclass(frozen=True, slots=True)
+class KeptKeys:
+    """Which keys are kept of a password besides its hash and those of SCRAM, which are of no use to a client.
+
+    The others open their mechanisms to whoever reads them: they are kept where these are switched on.
+    """
+
+    cram: bool = False
+    nt: bool = False
+
+    @property
+    def serve(self) -> frozenset[Need]:
+        """The needs of mechanisms that are served by these keys."""
+        rows = ((Need.CRAM, self.cram), (Need.NT, self.nt))
+        return frozenset({Need.PASSWORD, Need.SCRAM, *(need for need, kept in rows if kept)})
+
+
+def kept_keys(servers: Iterable[Access]) -> KeptKeys:
+    """The keys that these virtual servers need together of the accounts that they share."""
+    accesses = list(servers)
+    return KeptKeys(
+        cram=any(one.basic and one.cram_md5 for one in accesses),
+        nt=any(one.integrated and one.ntlm for one in accesses),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +64,12 @@ class Account:
     cram: bytes | None = field(default=None, repr=False)
     nt: bytes | None = field(default=None, repr=False)
 
+    @property
+    def serves(self) -> frozenset[Need]:
+        """The needs of mechanisms that this account can serve."""
+        rows = ((Need.SCRAM, self.scram), (Need.CRAM, self.cram), (Need.NT, self.nt))
+        return frozenset({Need.PASSWORD, *(need for need, keys in rows if keys is not None)})
+
 
 @dataclass(frozen=True, slots=True)
 class AccountBook:
@@ -48,13 +82,34 @@ class AccountBook:
         """The account of this name, in whatever case it is written."""
         return self.accounts.get(account_key(name))
 
-    def with_account(self, account: Account) -> "AccountBook":
-        """The book in which this account stands, or stands anew."""
+    def free(self, name: str) -> str:
+        """The name, of which there is no account. Raises `LookupError` where there is one."""
+        if self.find(name) is not None:
+            raise LookupError(f"there is an account {name!r} already")
+        return name
+
+    def known(self, name: str) -> Account:
+        """The account of this name. Raises `LookupError` where there is none."""
+        account = self.find(name)
+        if account is None:
+            raise LookupError(f"there is no account {name!r}")
+        return account
+
+    def added(self, account: Account) -> "AccountBook":
+        """The book with one account more. Raises `LookupError` where there is one of this name."""
+        self.free(account.name)
+        return self._with(account)
+
+    def renewed(self, account: Account) -> "AccountBook":
+        """The book in which an account stands anew; its name stays as it was. Raises `LookupError` without one."""
+        return self._with(dataclasses.replace(account, name=self.known(account.name).name))
+
+    def _with(self, account: Account) -> "AccountBook":
         return dataclasses.replace(self, accounts={**self.accounts, account_key(account.name): account})
 
     def without(self, name: str) -> "AccountBook":
-        """The book without the account of this name."""
-        key = account_key(name)
+        """The book without an account. Raises `LookupError` where there is none of this name."""
+        key = account_key(self.known(name).name)
         return dataclasses.replace(self, accounts={one: row for one, row in self.accounts.items() if one != key})
 
 

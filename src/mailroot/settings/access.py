@@ -7,7 +7,7 @@ from typing import Annotated
 
 from mailroot.settings.option import Applies, option, section, strict
 from mailroot.settings.places import ADDRESS_ENTRY, AddressEntry
-from mailroot.settings.spelling import File, Flag, Text, choice, several
+from mailroot.settings.spelling import Count, File, Flag, Text, choice, several
 
 _CONTROL = "Access > Authentication"
 _CONNECTION = "Access > Connection"
@@ -40,6 +40,16 @@ class TlsVersion(enum.Enum):
 
 
 _TLS = "Access > Secure communication"
+
+
+class AccountSource(enum.Enum):
+    """Who knows the accounts of those that sign in."""
+
+    EMBEDDED = "embedded"
+    PAM = "pam"
+    NTLM_AUTH = "ntlm_auth"
+
+
 _Entries = Annotated[tuple[AddressEntry, ...], several(ADDRESS_ENTRY)]
 
 
@@ -157,6 +167,53 @@ class Access:
         label="Integrated Windows Authentication",
         tab=_CONTROL,
         metabase="AuthFlags",
+        applies=_SESSIONS,
+    )
+    accounts: Annotated[AccountSource, choice(AccountSource)] = option(
+        AccountSource.EMBEDDED,
+        "Who knows the accounts: a file of Mailroot's own, PAM, or Samba by its program ntlm_auth.",
+        applies=_SESSIONS,
+    )
+    account_file: File = option(
+        "mailroot.accounts",
+        "The file of the embedded accounts; several servers may share one.",
+        applies=_SESSIONS,
+    )
+    cram_md5: Flag = option(
+        False,
+        "Whether basic includes CRAM-MD5; new embedded passwords are then kept in a form that lets in whoever "
+        "reads it.",
+        applies=_SESSIONS,
+    )
+    ntlm: Flag = option(
+        True,
+        "Whether integrated includes NTLM; new passwords of embedded accounts are then kept as NT hashes too.",
+        metabase="NTAuthenticationProviders",
+        applies=_SESSIONS,
+    )
+    ntlm_auth: File = option(
+        "/usr/bin/ntlm_auth",
+        'The program of Samba that knows the accounts of a domain, where `accounts` is "ntlm_auth".',
+        applies=_SESSIONS,
+    )
+    keytab: File = option(
+        "",
+        "The file with the keys of this service in Kerberos, for AUTH GSSAPI; empty: there is no GSSAPI.",
+        applies=_SESSIONS,
+    )
+    principal: Text = option(
+        "",
+        'The name of this service in Kerberos, "smtp/mail.example.com" perhaps; empty: any that has a key in `keytab`.',
+        applies=_SESSIONS,
+    )
+    guesses_per_address: Count = option(
+        20,
+        "How many failed sign-ins an hour one address may have before further ones are refused unseen; 0: no limit.",
+        applies=_SESSIONS,
+    )
+    guesses_per_account: Count = option(
+        100,
+        "The same for one account, by all addresses but those that have signed in to it within a day; 0: no limit.",
         applies=_SESSIONS,
     )
     certificate: File = option(

@@ -14,7 +14,7 @@ from mailroot.settings.resolve import Facts
 from mailroot.settings.securitychecks import security_checks
 from mailroot.settings.service import Settings
 from mailroot.settings.spelling import size_text, toml_text
-from mailroot.settings.virtualserver import Access, NamedCertificate, Start, TlsOffer, VirtualServer
+from mailroot.settings.virtualserver import Access, AccountSource, NamedCertificate, Start, TlsOffer, VirtualServer
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 # Names that Windows keeps for devices, whatever folder they stand in.
@@ -32,6 +32,7 @@ def checks(settings: Settings, facts: Facts) -> Iterator[Problem]:
         yield from _limits(key, server)
         yield from _texts(key, server)
         yield from _secure(key, server)
+        yield from _accounts(key, server.access)
         yield from _domains(key, server)
         yield from _loops(key, server, settings, facts)
         yield from security_checks(key, server)
@@ -156,6 +157,24 @@ def _secure(key: str, server: VirtualServer) -> Iterator[Problem]:
         if not is_name(name.removeprefix("*.")):
             path = key_text(("servers", key, "access", "names", name))
             yield Problem(path, "", "not the name of a host", 'write one such as "mail.example.com"')
+
+
+def _accounts(key: str, access: Access) -> Iterator[Problem]:
+    """Demands on accounts that whoever knows them cannot meet."""
+    source = access.accounts
+
+    def path(option: str) -> str:
+        return key_text(("servers", key, "access", option))
+
+    if access.cram_md5 and source is not AccountSource.EMBEDDED:
+        wrong = f'the accounts of "{source.value}" do not keep what CRAM-MD5 needs'
+        yield Problem(path("cram_md5"), "true", wrong, "write false", related=(path("accounts"),))
+    windows = access.ntlm and source is not AccountSource.PAM
+    if access.integrated and not windows and not access.keytab:
+        wrong = "neither GSSAPI, which needs a keytab, nor NTLM is there"
+        yield Problem(path("integrated"), "true", wrong, "set keytab, or write false", related=(path("accounts"),))
+    if access.principal and not access.keytab:
+        yield Problem(path("principal"), toml_text(access.principal), "the keytab is missing", "set keytab")
 
 
 def _domains(key: str, server: VirtualServer) -> Iterator[Problem]:

@@ -65,7 +65,10 @@ def _server(server: VirtualServer, facts: Facts) -> VirtualServer:
     log = dataclasses.replace(log, directory=_under(facts.folder, log.directory))
     access = _certified(server.access, facts)
     access = dataclasses.replace(
-        access, names={domain_key(name): _certified(named, facts) for name, named in access.names.items()}
+        access,
+        account_file=_under(facts.folder, access.account_file),
+        keytab=access.keytab and _under(facts.folder, access.keytab),
+        names={domain_key(name): _certified(named, facts) for name, named in access.names.items()},
     )
     return dataclasses.replace(
         server,

@@ -7,7 +7,16 @@ from datetime import timedelta
 from typing import Annotated
 
 from mailroot.mail.pickuplines import Dots
-from mailroot.settings.access import Access, AddressList, ListMode, NamedCertificate, Relay, TlsOffer, TlsVersion
+from mailroot.settings.access import (
+    Access,
+    AccountSource,
+    AddressList,
+    ListMode,
+    NamedCertificate,
+    Relay,
+    TlsOffer,
+    TlsVersion,
+)
 from mailroot.settings.delivery import Authentication, Delivery, OutboundSecurity, OutboundTls
 from mailroot.settings.domains import Domain
 from mailroot.settings.option import Applies, option, section, strict
@@ -28,6 +37,7 @@ from mailroot.settings.spelling import (
 
 __all__ = [
     "Access",
+    "AccountSource",
     "AddressEntry",
     "AddressList",
     "Authentication",

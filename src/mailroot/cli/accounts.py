@@ -1,0 +1,124 @@
+"""Commands about the accounts of the embedded store. They need no service; one that runs sees what they change."""
+
+import argparse
+import getpass
+import sys
+from collections.abc import Iterable, Mapping
+
+from mailroot.cli import screen
+from mailroot.edge.accountfile import AccountFile
+from mailroot.edge.embeddedaccounts import new_account
+from mailroot.edge.passwords import PasswordHashes
+from mailroot.edge.settingsfile import SettingsFile
+from mailroot.mail.faults import Misconfigured
+from mailroot.policy.account import (
+    AccountBook,
+    KeptKeys,
+    kept_keys,
+    name_fault,
+    password_fault,
+)
+from mailroot.settings.access import Access, AccountSource
+from mailroot.settings.problem import Problems
+from mailroot.settings.service import Settings
+from mailroot.wire.sasl.server import MECHANISMS, Need
+
+_LONGEST_LINE = 16 * 1024
+COLUMNS = ("name", "mechanisms", "missing")
+
+
+def run(arguments: argparse.Namespace, file: SettingsFile) -> int:
+    """Carry out what was typed. Raises `Fault`."""
+    settings = file.load()
+    if isinstance(settings, Problems):
+        screen.complain(str(settings))
+        return 2
+    path, kept = _store(settings, arguments.server)
+    accounts = AccountFile(path, settings.service.run_as)
+    if arguments.word == "list":
+        screen.show_rows(COLUMNS, _rows(accounts.read()[0], kept), json_wanted=arguments.json)
+        return 0
+    try:
+        said = _change(arguments, accounts, kept)
+    except LookupError as fault:
+        screen.complain(f"mailroot: {fault.args[0]} in {path}")
+        return 1
+    if arguments.json:
+        print(screen.as_json({"file": path, **said}))
+    else:
+        mechanisms = said.get("mechanisms")
+        signs_in = f"; it can sign in by {screen.cell(mechanisms)}" if mechanisms else ""
+        screen.show(f"{said['account']}: {said['done']}{signs_in}")
+    return 0
+
+
+def _store(settings: Settings, wanted: str | None) -> tuple[str, KeptKeys]:
+    """The file of accounts that is meant, and the keys that its servers need. Raises `Misconfigured`."""
+    servers = settings.servers
+    if wanted is not None and wanted not in servers:
+        raise Misconfigured(f"--server {wanted}: there is {', '.join(servers)}")
+    embedded = {key: one.access for key, one in servers.items() if one.access.accounts is AccountSource.EMBEDDED}
+    meant = embedded if wanted is None else {key: access for key, access in embedded.items() if key == wanted}
+    files = {access.account_file for access in meant.values()}
+    if not files:
+        key = wanted or next(iter(servers))
+        source = servers[key].access.accounts.value
+        raise Misconfigured(f'servers.{key}.access.accounts is "{source}": these accounts are changed elsewhere')
+    if len(files) > 1:
+        raise Misconfigured(f"the servers have accounts of their own: name one by --server {' or '.join(meant)}")
+    path = files.pop()
+    return path, kept_keys(_sharing(embedded, path))
+
+
+def _sharing(embedded: Mapping[str, Access], path: str) -> Iterable[Access]:
+    return (access for access in embedded.values() if access.account_file == path)
+
+
+def _rows(book: AccountBook, kept: KeptKeys) -> Iterable[dict[str, object]]:
+    for _, account in sorted(book.accounts.items()):
+        missing = _mechanisms(kept.serve - account.serves)
+        yield {"name": account.name, "mechanisms": _mechanisms(account.serves), "missing": missing}
+
+
+def _mechanisms(needs: Iterable[Need]) -> list[str]:
+    served = set(needs)
+    return [row.name for row in MECHANISMS if row.needs in served]
+
+
+def _change(arguments: argparse.Namespace, accounts: AccountFile, kept: KeptKeys) -> dict[str, object]:
+    """Make the change; what was done. Raises `LookupError` where the account is there already, or is not."""
+    name, word = arguments.name, arguments.word
+    if word == "remove":
+        accounts.change(lambda book: book.without(name))
+        return {"account": name, "done": "removed"}
+    fault = name_fault(name)
+    if fault:
+        raise Misconfigured(f"{name!r}: {fault}")
+    book, _ = accounts.read()
+    # Asked before the password is: nobody likes to type it twice for nothing.
+    book.free(name) if word == "add" else book.known(name)
+    account = new_account(name, _password(), kept, PasswordHashes())
+    accounts.change(lambda now: now.added(account) if word == "add" else now.renewed(account))
+    return {"account": name, "done": _done(word), "mechanisms": _mechanisms(account.serves)}
+
+
+def _done(word: str) -> str:
+    return "added" if word == "add" else "has its new password"
+
+
+def _password() -> str:
+    """The new password: one line of standard input; at a terminal typed twice, and not shown."""
+    if sys.stdin.isatty():
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Again: ") != password:
+            raise Misconfigured("the two passwords differ; nothing was changed")
+    else:
+        line = sys.stdin.buffer.readline(_LONGEST_LINE)
+        try:
+            password = line.removesuffix(b"\n").removesuffix(b"\r").decode()
+        except UnicodeDecodeError:
+            raise Misconfigured("the password is not UTF-8; nothing was changed") from None
+    fault = password_fault(password)
+    if fault:
+        raise Misconfigured(f"{fault}; nothing was changed")
+    return password

@@ -1,0 +1,78 @@
+"""What every backend of accounts owes those that sign in (`service.signin.Accounts`)."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from mailroot.edge.accountfile import AccountFile, LiveAccounts
+from mailroot.edge.boundedpool import BoundedPool
+from mailroot.edge.embeddedaccounts import EmbeddedAccounts, PasswordCheck, new_account
+from mailroot.edge.passwords import PasswordHashes, RightPasswords
+from mailroot.policy.account import KeptKeys
+from mailroot.service.signin import Accounts
+from mailroot.wire.sasl.server import MECHANISMS, Need
+
+Opened = Callable[[Path], AbstractAsyncContextManager[Accounts]]
+
+
+@contextlib.asynccontextmanager
+async def embedded(folder: Path) -> AsyncIterator[Accounts]:
+    """The embedded store with the account "bob" and all its keys."""
+    file, hashes, kept = AccountFile(str(folder / "accounts")), PasswordHashes(), KeptKeys(cram=True, nt=True)
+    file.change(lambda book: book.added(new_account("bob", "sesame", kept, hashes)))
+    pool = BoundedPool("passwords", 2, 64, 10.0)
+    try:
+        shared = PasswordCheck(pool, hashes, RightPasswords(asyncio.get_running_loop().time))
+        yield EmbeddedAccounts(LiveAccounts(file), shared, kept, frozenset({"home"}))
+    finally:
+        pool.close()
+
+
+each_backend = pytest.mark.parametrize("backend", [pytest.param(embedded, id="embedded")])
+
+
+@each_backend
+async def test_the_right_password_is_right_and_no_other(backend: Opened, tmp_path: Path) -> None:
+    async with backend(tmp_path) as accounts:
+        assert Need.PASSWORD in accounts.answers
+        for _ in range(2):
+            assert await accounts.check("bob", "sesame") is True
+            assert await accounts.check("bob", "Sesame") is False
+            assert await accounts.check("nobody", "sesame") is False
+            assert await accounts.check("bob", "") is False
+
+
+@each_backend
+async def test_odd_names_and_passwords_are_nobodys(backend: Opened, tmp_path: Path) -> None:
+    async with backend(tmp_path) as accounts:
+        for name in ("", " bob", "bob\n", "bob\0", "OTHER\\bob", "\udcff", "x" * 1024, "bob bob", '"bob"', "-bob", "%"):
+            assert await accounts.check(name, "sesame") is False, name
+        for password in ("sesame\n", "sesame\0", "\udcff", "x" * 1024, " sesame"):
+            assert await accounts.check("bob", password) is False, password
+
+
+@each_backend
+async def test_many_checks_at_once_are_all_answered(backend: Opened, tmp_path: Path) -> None:
+    async with backend(tmp_path) as accounts:
+        checks = (accounts.check("bob", "sesame" if number % 2 else "wrong") for number in range(12))
+        assert await asyncio.gather(*checks) == [bool(number % 2) for number in range(12)]
+
+
+@each_backend
+async def test_every_question_that_it_says_it_answers_is_answered(backend: Opened, tmp_path: Path) -> None:
+    async with backend(tmp_path) as accounts:
+        assert accounts.answers <= {row.needs for row in MECHANISMS}
+        if Need.SCRAM in accounts.answers:
+            known, unknown = await accounts.scram_keys("bob"), await accounts.scram_keys("nobody")
+            assert (known.iterations, len(known.salt)) == (unknown.iterations, len(unknown.salt))
+        if Need.CRAM in accounts.answers:
+            assert await accounts.cram_secret("bob")
+            assert await accounts.cram_secret("nobody") is None
+        if Need.NT in accounts.answers:
+            assert await accounts.nt_hash("bob", "")
+            assert await accounts.nt_hash("nobody", "") is None
+            assert await accounts.nt_hash("bob", "ELSEWHERE") is None
