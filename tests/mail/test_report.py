@@ -5,7 +5,7 @@ from email import message_from_bytes
 from email.message import Message
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailroot.mail import report
@@ -274,6 +274,7 @@ def test_J17_a_quoted_message_cannot_contain_the_boundary() -> None:
 
 
 @given(st.text(max_size=300), st.binary(max_size=300))
+@example(said="", quoted=b"Subject: cut\r")
 def test_J17_any_words_and_any_message_make_a_sound_report(said: str, quoted: bytes) -> None:
     said = said.encode("utf-8", "replace").decode()
     made = failure(Status(Disposition.FAILED, "5.0.0", said, said), original(quoted=quoted, hello=said))

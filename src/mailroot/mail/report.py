@@ -33,6 +33,7 @@ _TAG = "4D61696C"  # ours, where the predecessor has its own: in boundaries and 
 _NAME_IN_BOUNDARY = 16
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _NOT_BOUNDARY = re.compile(r"[^0-9A-Za-z.]")
+_LINE_BREAK = re.compile(rb"\r\n?|\n")
 
 
 class Kind(enum.Enum):
@@ -321,7 +322,8 @@ def _quoted_part(kind: Kind, original: Original) -> _Part:
     full = kind is Kind.FAILURE and original.ret is not Return.HEADERS
     if full and original.whole and _is_text(original):
         return _as_part(data, "message/rfc822", "message/global")
-    header = data[: header_end(data)].replace(b"\0", b"?")
+    # What is quoted may have been cut between CR and LF.
+    header = _LINE_BREAK.sub(b"\r\n", data[: header_end(data)].replace(b"\0", b"?"))
     return _as_part(header, "text/rfc822-headers", "message/global-headers")
 
 
