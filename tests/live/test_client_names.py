@@ -1,5 +1,7 @@
 """Clients by name, live: sockets from several loopback addresses, and a DNS server that may be forged or silent."""
 
+import smtplib
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -186,3 +188,13 @@ def test_a_name_counts_from_the_next_session_on_once_it_is_set(tmp_path: Path, w
             with RawClient(service.port, PARTNER) as after:
                 assert envelope(after).startswith(b"250 ")
         assert names.asked.count(pointer(PARTNER)) == 1
+
+
+def test_what_reverse_dns_says_is_told_inside_tls_too(named: Named) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with smtplib.SMTP("127.0.0.1", named.port, "inside.example", 20, (PARTNER, 0)) as client:
+        client.starttls(context=context)
+        client.sendmail("a@b.test", ["ann@local.test", "x@far.test"], "Subject: x\r\n\r\nx\r\n")
+    expected = b"from inside.example ([127.0.0.11] unverified) by mail.local.test over TLS secured channel with "
+    until(lambda: any(expected in path.read_bytes() for path in named.service.dropped()), "the message in Drop")

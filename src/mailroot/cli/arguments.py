@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     shell = _add(commands, common, "completion", "Print what a shell needs to complete commands.")
     shell.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
     _add_accounts(commands, common)
+    _add_smart_host(commands, common)
     _add_operations(commands, common)
     return top
 
@@ -54,6 +55,21 @@ def _add_accounts(
         if word != "list":
             command.add_argument("name", metavar="NAME", help="the name of the account")
         command.add_argument("--server", metavar="KEY", help="a virtual server, where not all have the same accounts")
+
+
+def _add_smart_host(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> None:
+    group = _add(commands, common, "smarthost", "Try the way to other servers.")
+    inner = group.add_subparsers(dest="word", metavar="WHAT", required=True)
+    sentence = "Try every link to a smart host or a domain, from DNS to a transaction; no message is sent."
+    trial = _add(inner, common, "test", sentence)
+    trial.add_argument("name", metavar="NAME", help="a virtual server, for its smart host, or a domain")
+    trial.add_argument(
+        "--server", metavar="SERVER", default="", help="the virtual server whose way to the domain it is"
+    )
+    trial.add_argument("--sender", metavar="ADDRESS", default="", help="the sender of the transaction")
+    trial.add_argument("--recipient", metavar="ADDRESS", default="", help="the recipient of the transaction")
 
 
 def _common() -> argparse.ArgumentParser:

@@ -17,7 +17,7 @@ def serve(arguments: argparse.Namespace, file: SettingsFile) -> int:
     """Run the service until it is told to end."""
     settings = file.load()
     if isinstance(settings, Problems):
-        return _refuse(settings, arguments)
+        return refuse(settings, arguments)
     from mailroot.service.supervisor import run  # noqa: PLC0415 - the service is large, and only this command needs it
 
     def ready() -> None:
@@ -51,7 +51,7 @@ def check_config(arguments: argparse.Namespace, file: SettingsFile) -> int:
     """Say what is wrong with a settings file; 0 where nothing is."""
     loaded = file.load()
     if isinstance(loaded, Problems):
-        return _refuse(loaded, arguments)
+        return refuse(loaded, arguments)
     if arguments.json:
         print(screen.as_json({"file": str(file.path), "problems": []}))
     else:
@@ -59,7 +59,8 @@ def check_config(arguments: argparse.Namespace, file: SettingsFile) -> int:
     return 0
 
 
-def _refuse(problems: Problems, arguments: argparse.Namespace) -> int:
+def refuse(problems: Problems, arguments: argparse.Namespace) -> int:
+    """Show what is wrong with the settings file; the exit code of a command that needs it."""
     if arguments.json:
         rows = [
             {"path": row.path, "value": row.value, "wrong": row.wrong, "mend": row.mend, "line": row.line}
@@ -75,7 +76,7 @@ def show_option(arguments: argparse.Namespace, file: SettingsFile) -> int:
     """Show an option as the file has it, or else its default."""
     settings = file.load()
     if isinstance(settings, Problems):
-        return _refuse(settings, arguments)
+        return refuse(settings, arguments)
     value = get(settings, arguments.key)
     as_written = written(file.text(), arguments.key)
     value = value if as_written is None else as_written
@@ -102,7 +103,7 @@ def set_option(arguments: argparse.Namespace, file: SettingsFile) -> int:
     checked = file.check(text)
     if isinstance(checked, Problems):
         screen.complain(f"{file.path} was not changed:")
-        return _refuse(checked, arguments)
+        return refuse(checked, arguments)
     undo = file.keep()
     file.replace(text)
     result: dict[str, object] = {"file": str(file.path), "key": arguments.key, "value": get(checked, arguments.key)}

@@ -60,6 +60,10 @@ def _command(arguments: argparse.Namespace) -> int:
         from mailroot.cli import accounts  # noqa: PLC0415
 
         return accounts.run(arguments, file)
+    if arguments.command == "smarthost":
+        from mailroot.cli import smarthost  # noqa: PLC0415
+
+        return smarthost.test(arguments, file)
     settings_commands = {
         "serve": commands.serve,
         "check-config": commands.check_config,

@@ -5,6 +5,7 @@ with `NoReply`; nothing is raised.
 """
 
 import asyncio
+import os
 import ssl
 from typing import cast
 
@@ -215,5 +216,7 @@ async def connect(address: str, port: int, wait: float) -> Connection:
     except TimeoutError as fault:
         raise Unavailable(f"no connection within {wait:.0f} seconds") from fault
     except OSError as fault:
-        raise Unavailable((fault.strerror or str(fault)).lower()) from fault
+        # asyncio's own text repeats the address instead of saying what is wrong.
+        why = os.strerror(fault.errno) if fault.errno and fault.errno > 0 else str(fault)
+        raise Unavailable(why.lower()) from fault
     return connection

@@ -100,6 +100,18 @@ def ask_for_tls() -> Script[Reply]:
     return (yield Say(b"STARTTLS\r\n", 1, COMMAND_WAIT))[0]
 
 
+def rehearse(peer: Peer, mail: Mail) -> Script[list[Reply]]:
+    """Begin a transaction and take it back; the replies to MAIL and to each recipient, up to the first refusal."""
+    replies: list[Reply] = []
+    lines = [mail_line(peer.offer, mail), *(recipient_line(peer.offer, recipient) for _, recipient in mail.recipients)]
+    for line in lines:
+        replies += yield Say(line, 1, COMMAND_WAIT)
+        if not replies[-1].positive:
+            break
+    yield Say(b"RSET\r\n", 1, COMMAND_WAIT)
+    return replies
+
+
 def leave() -> Script[None]:
     """Say goodbye (RFC 5321 section 4.1.1.10)."""
     yield Say(b"QUIT\r\n", 1, QUIT_WAIT)
