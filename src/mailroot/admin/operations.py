@@ -64,7 +64,7 @@ _ENTRY = Argument("key", Kind.NAME, "the key of a queue entry")
 _READ, _OPERATE = Permission.READ, Permission.OPERATE
 
 _SERVER_COLUMNS = ("key", "name", "state", "bindings", "sessions", "waiting")
-_SESSION_COLUMNS = ("session", "server", "worker", "address", "hello", "user", "since", "state", "messages")
+_SESSION_COLUMNS = ("session", "server", "worker", "address", "hello", "user", "tls", "since", "state", "messages")
 _QUEUE_COLUMNS = (
     "server",
     "key",

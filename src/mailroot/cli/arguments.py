@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     change = _add(commands, common, "set", "Change an option in the settings file, and apply it.")
     change.add_argument("key", metavar="KEY", help="a dotted key, such as servers.default.messages.size_limit")
     change.add_argument("value", metavar="VALUE", help="the value: 25MB, true, '[\"192.0.2.0/24\"]'")
+    _add_certificate(commands, common)
     shell = _add(commands, common, "completion", "Print what a shell needs to complete commands.")
     shell.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
     _add_accounts(commands, common)
@@ -70,6 +71,24 @@ def _add_smart_host(
     )
     trial.add_argument("--sender", metavar="ADDRESS", default="", help="the sender of the transaction")
     trial.add_argument("--recipient", metavar="ADDRESS", default="", help="the recipient of the transaction")
+
+
+def _add_certificate(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> None:
+    group = _add(commands, common, "certificate", "Make, request, take and list certificates for TLS.")
+    inner = group.add_subparsers(dest="what", metavar="WHAT", required=True)
+    hosts = {"metavar": "HOST", "nargs": "+", "help": "the names that clients connect to, such as mail.example.com"}
+    for word, sentence in (
+        ("new", "Make a certificate that signed itself, with a new key."),
+        ("request", "Make a new key, and a request to have a certificate of it signed."),
+    ):
+        _add(inner, common, word, sentence).add_argument("hosts", **hosts)  # type: ignore[arg-type]
+    taken = _add(inner, common, "import", "Take a certificate that was issued, and put its key to it.")
+    taken.add_argument("name", metavar="NAME", help="the host that it was requested for")
+    taken.add_argument("certificate", metavar="FILE", help="the certificate with its chain, a PEM file")
+    taken.add_argument("--key", metavar="FILE", help="its key, where it was not requested here")
+    _add(inner, common, "list", "List the certificates that clients are shown, and when they expire.")
 
 
 def _common() -> argparse.ArgumentParser:

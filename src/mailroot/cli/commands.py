@@ -50,6 +50,11 @@ It is then in {Path(server.home, "Drop")}. To keep settings of your own: ./mailr
 def check_config(arguments: argparse.Namespace, file: SettingsFile) -> int:
     """Say what is wrong with a settings file; 0 where nothing is."""
     loaded = file.load()
+    if not isinstance(loaded, Problems):
+        from mailroot.edge.certificatefolder import problems_in  # noqa: PLC0415 - slow, and only this command looks
+
+        unusable = tuple(problems_in(loaded))
+        loaded = Problems(unusable, str(file.path)) if unusable else loaded
     if isinstance(loaded, Problems):
         return refuse(loaded, arguments)
     if arguments.json:

@@ -64,6 +64,10 @@ def _command(arguments: argparse.Namespace) -> int:
         from mailroot.cli import smarthost  # noqa: PLC0415
 
         return smarthost.test(arguments, file)
+    if arguments.command == "certificate":
+        from mailroot.cli import certificates  # noqa: PLC0415
+
+        return certificates.run(arguments, file)
     settings_commands = {
         "serve": commands.serve,
         "check-config": commands.check_config,

@@ -51,20 +51,21 @@ class Identity:
 
 def read_identity(certificate: str, key: str = "") -> Identity:
     """A certificate and its key from files; without `key` both are in one. Raises `Misconfigured`, with the mend."""
-    pem = _octets(certificate)
+    pem = octets_of(certificate)
     key_file = key or certificate
-    private = _octets(key_file, secret=True)
+    private = octets_of(key_file, secret=True)
     return identity_of(pem, private, certificate, key_file)
 
 
 def identity_of(pem: bytes, private: bytes, certificate: str = "", key: str = "") -> Identity:
     """The identity that these octets are; the names of their files are for people. Raises `Misconfigured`."""
-    first = certificates_in(pem, certificate)[0]
+    chain = certificates_in(pem, certificate)
+    first = chain[0]
     ours = _key(private, key)
     if _public(ours.public_key()) != _public(first.public_key()):
         raise Misconfigured(f"{key}: the key does not belong to the certificate in {certificate}; name the right one")
     return Identity(
-        certificate=pem,
+        certificate=b"".join(one.public_bytes(Encoding.PEM) for one in chain),  # the file may hold the key too
         key=key_pem(ours),  # a file may hold more: certificates in it would be sent twice
         names=names_of(first),
         issuer=first.issuer.rfc4514_string(),
@@ -109,7 +110,8 @@ def _key(pem: bytes, path: str) -> Key:
     return key
 
 
-def _octets(path: str, secret: bool = False) -> bytes:
+def octets_of(path: str, secret: bool = False) -> bytes:
+    """What a PEM file holds; with `secret`, only if not everybody may read it. Raises `Misconfigured`."""
     try:
         with Path(path).open("rb") as file:
             if secret and os.fstat(file.fileno()).st_mode & stat.S_IROTH:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from mailroot.edge.certificatefolder import own_folders
 from mailroot.edge.identity import Identity, own_identity, read_identity
 from mailroot.edge.tls import Presented, ServerTls, TlsTerms
 from mailroot.mail.events import EVENTS, Emit
@@ -18,8 +19,6 @@ from mailroot.service.workforce import kill
 from mailroot.settings.service import Settings
 from mailroot.settings.virtualserver import TlsOffer, VirtualServer
 
-FOLDER = "Certificates"
-"""Where certificates are kept that a server made for itself, beside the settings file or else in its home."""
 _LOOK = 60.0  # seconds between two looks at the files
 _WARNING = timedelta(days=30)
 _WARN_EACH = 1440  # looks: once a day
@@ -47,8 +46,7 @@ def _identities(settings: Settings, key: str, server: VirtualServer) -> Mapping[
     if access.certificate:
         default = read_identity(access.certificate, access.key)
     else:
-        folders = (Path(settings.folder, FOLDER), Path(server.home, FOLDER))
-        default = own_identity(folders, key, server.delivery.fqdn)
+        default = own_identity(own_folders(settings, key), key, server.delivery.fqdn)
     return {"": default, **{name: read_identity(one.certificate, one.key) for name, one in access.names.items()}}
 
 
