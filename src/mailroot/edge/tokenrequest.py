@@ -18,6 +18,7 @@ from mailroot.mail.faults import Fault
 from mailroot.settings.delivery import OAuth2
 
 _WAIT = 30.0
+_END_WAIT = 1.0
 # Tokens of 20 KB have been seen where an account is in thousands of groups.
 _LARGEST = 256 * 1024
 # How long a token is believed whose end nobody told (RFC 6749 section 5.1 only recommends to tell).
@@ -122,13 +123,21 @@ async def _from_command(command: tuple[str, ...]) -> Granted | TokenFailed:
         code = await process.wait()
     finally:
         if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            await _end(process)
     if code != 0:
         why = _shown(complained.decode(errors="replace"))
         return TokenFailed(f"the command ended with {code}" + (f": {why}" if why else ""))
     answer = _members(said)
     return _granted(answer or {"access_token": said.decode(errors="replace").strip()})
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill a command with all that it started, and wait until its pipes are gone: a child of it may have left it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_END_WAIT):
+            await process.wait()
 
 
 async def _read(stream: asyncio.StreamReader) -> bytes:
