@@ -119,6 +119,10 @@ def test_received_stands_first_and_the_arrival_last() -> None:
             Trace("h.example", "1", "c", "192.0.2.1", remark="unverified"),
             b"from c ([192.0.2.1] unverified) by h.example with Mailroot SMTPSVC(1);",
         ),
+        (
+            Trace("h.example", "1", "c", "192.0.2.1", user="OURS\\a (b)\r\nX: y\u00e9"),
+            rb"from c ([192.0.2.1]) (signed in as OURS\\a??b???X:?y?) by h.example with Mailroot SMTPSVC(1);",
+        ),
     ],
 )
 def test_received_follows_the_predecessor(trace: Trace, line: bytes) -> None:

@@ -226,3 +226,13 @@ async def test_a_client_that_is_gone_does_not_sign_in(talk: Talk) -> None:
     talk.session.data_received(f"AUTH PLAIN {WRONG}\r\n".encode())
     talk.session.connection_lost(None)
     await until(lambda: talk.guesses.failures != [])  # it is counted all the same
+
+
+@pytest.mark.parametrize("told", [False, True])
+async def test_received_names_the_account_only_where_that_is_wanted(pool: ThreadPoolExecutor, told: bool) -> None:
+    talk = Talk(pool, user_in_received=told)
+    await talk.tell("EHLO client", f"AUTH PLAIN {RIGHT}", "EHLO again")
+    await talk.tell("MAIL FROM:<app@local.test>", "RCPT TO:<ann@local.test>", "DATA", "Subject: x", "", "x", ".")
+    written = talk.drafts[0].content.data  # type: ignore[attr-defined]
+    assert (b"from again ([127.0.0.1]) (signed in as user) by " in written) == told
+    assert (b"user" in written) == told

@@ -73,7 +73,7 @@ class Trace:
 
     `fqdn` is the server's own name. `hello` is what the client called itself and `address` its IP address; a Pickup
     file has neither (`address` is ""). `secured` tells of TLS. `remark` is what reverse DNS found: "", "unverified" or
-    "RDNS failed".
+    "RDNS failed". `user` is the account that the client has signed in to, where that is to be told.
     """
 
     fqdn: str
@@ -82,6 +82,7 @@ class Trace:
     address: str = ""
     secured: bool = False
     remark: str = ""
+    user: str = ""
 
 
 class Made(NamedTuple):
@@ -233,6 +234,9 @@ def _received_from(trace: Trace) -> bytes:
     remark = f" {trace.remark}" if trace.remark else ""
     channel = " over TLS secured channel" if trace.secured else ""
     client = f"{_UNSAFE_NAME.sub('?', trace.hello) or 'unknown'} ([{literal}]{remark})"
+    if trace.user:  # DOMAIN\user: a backslash in a comment is written twice (RFC 5322 section 3.2.2)
+        account = "\\\\".join(_UNSAFE_NAME.sub("?", part) for part in trace.user.split("\\"))
+        client += f" (signed in as {account})"
     return f"Received: from {client} by {fqdn}{channel} with Mailroot SMTPSVC({trace.version});".encode()
 
 

@@ -157,6 +157,8 @@ class Answers:
         self._unremarked = standing.remarks
         self._origin = Origin("smtp", event.name, standing.address, self._session)
         self._trace = Trace(self._rules.fqdn, __version__, event.name, standing.address, standing.client.tls)
+        if standing.client.user:
+            self._name_user()
 
     def _stand(self, client: Client) -> None:
         """Where the client stands, now that this is known of it."""
@@ -193,6 +195,11 @@ class Answers:
 
     def _signed_in(self, user: str) -> None:
         self._stand(replace(self.standing.client, user=user))
+        self._name_user()
+
+    def _name_user(self) -> None:
+        if self._rules.settings.access.user_in_received:
+            self._trace = replace(self._trace, user=self.standing.client.user)
 
     def _tls_requested(self, _event: wire.TlsRequested) -> Reply:
         return self.door.begin_tls()

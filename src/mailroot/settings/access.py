@@ -161,6 +161,11 @@ class Access:
         metabase="AccessSSLFlags",
         applies=_SESSIONS,
     )
+    user_in_received: Flag = option(
+        False,
+        "Whether Received names the account that a client has signed in to; every recipient can read it.",
+        applies=_SESSIONS,
+    )
     integrated: Flag = option(
         False,
         "Whether clients may sign in with their Windows account (AUTH GSSAPI and NTLM).",
