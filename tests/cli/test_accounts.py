@@ -84,8 +84,6 @@ def test_a_hostile_name_is_shown_harmless(file: Path) -> None:
 def test_keys_are_kept_for_what_the_settings_switch_on(file: Path) -> None:
     run(file, "add", "before", password="x\n")
     file.write_text("[servers.default.access]\nbasic = true\ncram_md5 = true\nintegrated = true\n")
-    if run(file, "list").returncode == 2:
-        pytest.skip("signing in is not built")
     run(file, "add", "after", password="x\n")
     missing = {row["name"]: row["missing"] for row in rows(file)}
     assert missing == {"after": [], "before": ["NTLM", "CRAM-MD5"]}
@@ -95,15 +93,12 @@ def test_servers_with_accounts_of_their_own_are_told_apart(file: Path) -> None:
     file.write_text(
         '[servers.a]\nhome = "A"\ngeneral.bindings = ["127.0.0.1:2601"]\naccess.account_file = "a.accounts"\n'
         '[servers.b]\nhome = "B"\ngeneral.bindings = ["127.0.0.1:2602"]\n'
-        '[servers.c]\nhome = "C"\ngeneral.bindings = ["127.0.0.1:2603"]\naccess.accounts = "pam"\n'
     )
     done = run(file, "add", "x", password="x\n")
     assert (done.returncode, b"--server a or b" in done.stderr) == (2, True)
     assert run(file, "add", "x", "--server", "a", password="x\n").returncode == 0
     assert (file.parent / "a.accounts").exists()
     assert not (file.parent / "mailroot.accounts").exists()
-    done = run(file, "list", "--server", "c")
-    assert (done.returncode, b'is "pam"' in done.stderr) == (2, True)
     assert run(file, "list", "--server", "d").returncode == 2
 
 

@@ -13,9 +13,6 @@ FACTS = Facts(folder="/etc/mailroot", host="box.example")
     "line",
     [
         "service.queue = 'postgresql://db'",
-        "servers.default.access.anonymous = false",
-        "servers.default.access.basic = true",
-        "servers.default.access.integrated = true",
         "servers.default.delivery.masquerade_domain = 'x.example'",
         "servers.default.general.log.format = 'ncsa'",
         "servers.default.ldap_routing.enabled = true",

@@ -79,7 +79,9 @@ class Rules:
         return not _EVERYWHERE.isdisjoint(self.own_addresses) and is_local(str(address))
 
 
-def rules_of(key: str, settings: VirtualServer, names: ClientNames | None = None) -> Rules:
+def rules_of(
+    key: str, settings: VirtualServer, names: ClientNames | None = None, entrance: Entrance | None = None
+) -> Rules:
     """The rules that a virtual server's settings make."""
     domains = DomainTable(settings.domains)
     delivery = settings.delivery
@@ -94,6 +96,7 @@ def rules_of(key: str, settings: VirtualServer, names: ClientNames | None = None
         own_addresses=frozenset(binding.address for binding in settings.general.listening),
         quotas=_quotas(settings, plan),
         names=names,
+        entrance=entrance,
     )
 
 

@@ -1,13 +1,14 @@
-"""Where each shared count stands: sessions and outgoing connections by virtual server, connections by destination."""
+"""Where each shared count stands: sessions and connections by virtual server, connections by destination, guesses."""
 
 from mailroot.edge.sharedcounts import DESTINATION_SLOTS, SharedCounts, destination_slot
+from mailroot.edge.sharedrates import RATE_SLOTS
 from mailroot.service.connections import reserve
 from mailroot.settings.service import Settings
 
 
 def slots_for(settings: Settings) -> int:
     """How many slots these settings need."""
-    return 2 * len(settings.servers) + DESTINATION_SLOTS
+    return guesses_slot(settings) + 2 * RATE_SLOTS
 
 
 def sessions_slot(settings: Settings, key: str) -> int:
@@ -23,6 +24,11 @@ def outgoing_slot(settings: Settings, key: str) -> int:
 def first_destination_slot(settings: Settings) -> int:
     """Where the slots of destinations begin."""
     return 2 * len(settings.servers)
+
+
+def guesses_slot(settings: Settings) -> int:
+    """Where the slots of failed sign-ins begin; those of successful ones follow."""
+    return first_destination_slot(settings) + DESTINATION_SLOTS
 
 
 class SharedLimit:

@@ -32,6 +32,7 @@ from mailroot.service.clientnames import ClientNames
 from mailroot.service.dispatcher import Carriers, Dispatcher
 from mailroot.service.drop import DropCarrier
 from mailroot.service.ends import Ends
+from mailroot.service.entrances import Entrances
 from mailroot.service.intake import Intake
 from mailroot.service.pickedup import receipt
 from mailroot.service.pickup import PickupPlaces, PickupRole, PickupRules, PickupWorld
@@ -42,7 +43,7 @@ from mailroot.service.reports import Identity, Naming, Reporting, StormCap
 from mailroot.service.rules import Rules, rules_of
 from mailroot.service.securing import Handshakes, Securing
 from mailroot.service.sessions import SessionCount, Sessions
-from mailroot.service.slots import SharedLimit, sessions_slot
+from mailroot.service.slots import SharedLimit, guesses_slot, sessions_slot
 from mailroot.settings.domains import DomainType
 from mailroot.settings.service import Settings
 from mailroot.settings.virtualserver import VirtualServer
@@ -104,12 +105,13 @@ class World:
             most_sessions=most_descriptors() * 3 // 4,  # the rest is for files and outgoing connections
         )
         self.emit = self._run.emit
+        self._entrances = Entrances(settings.service.run_as, counts, number, guesses_slot(settings), self.emit)
         self._wallet = Wallet(Tokens(request_token, time.monotonic, self._token_failed), client_context, utc_now)
 
     async def open(self) -> None:
         """Open the queue of every virtual server; none of them works yet. Raises `Fault`."""
         for key in self._settings.servers:
-            self.servers[key] = await self._built(key, _rules(key, self._settings.servers[key]))
+            self.servers[key] = await self._built(key, self._rules(key, self._settings.servers[key]))
 
     @property
     def patience(self) -> float:
@@ -118,7 +120,7 @@ class World:
 
     async def prepare(self, settings: Settings) -> None:
         """Make what new settings need, without putting them in force. Raises `Fault` where a folder cannot be used."""
-        rules = {key: _rules(key, settings.servers[key]) for key in self.servers}
+        rules = {key: self._rules(key, settings.servers[key]) for key in self.servers}
         for one in rules.values():
             await self._check_folders(one)
         self._prepared = Prepared(settings, rules)
@@ -151,9 +153,13 @@ class World:
         await asyncio.gather(*(server.stop(patience) for server in self.servers.values()))
         await asyncio.gather(*(server.close() for server in self.servers.values()))
         self._run.pool.shutdown(wait=False, cancel_futures=True)
+        self._entrances.close()
         self.emit.close()
 
     # -- building
+
+    def _rules(self, key: str, settings: VirtualServer) -> Rules:
+        return rules_of(key, settings, _client_names(settings), self._entrances.of(key, settings))
 
     async def _built(self, key: str, rules: Rules) -> ServerAtWork:
         settings, current = rules.settings, Current(rules)
@@ -283,13 +289,13 @@ class World:
         return failed
 
 
-def _rules(key: str, settings: VirtualServer) -> Rules:
-    """The rules that settings make. Clients' names have a resolver of their own, which what they ask cannot crowd."""
+def _client_names(settings: VirtualServer) -> ClientNames | None:
+    """What searches for clients' names. It has a resolver of its own, which what clients ask cannot crowd."""
     of_interest = names_of_interest(settings.access.connection, settings.access.relay)
     if of_interest is None and not settings.delivery.reverse_dns:
-        return rules_of(key, settings)
+        return None
     resolver = DnsResolver(_dns_servers(settings), time.monotonic, lifetime=_NAME_LIFETIME, longest=_LONGEST_NAME)
-    return rules_of(key, settings, ClientNames(resolver, of_interest))
+    return ClientNames(resolver, of_interest)
 
 
 def _dns_servers(settings: VirtualServer) -> list[tuple[str, int]]:

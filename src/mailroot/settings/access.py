@@ -196,6 +196,11 @@ class Access:
         metabase="NTAuthenticationProviders",
         applies=_SESSIONS,
     )
+    extended_protection: Flag = option(
+        False,
+        "Whether NTLM must prove that nobody relays it, by a checksum, and inside TLS by a channel binding too.",
+        applies=_SESSIONS,
+    )
     ntlm_auth: File = option(
         "/usr/bin/ntlm_auth",
         'The program of Samba that knows the accounts of a domain, where `accounts` is "ntlm_auth".',

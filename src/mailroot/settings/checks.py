@@ -166,6 +166,8 @@ def _accounts(key: str, access: Access) -> Iterator[Problem]:
     def path(option: str) -> str:
         return key_text(("servers", key, "access", option))
 
+    if not (access.anonymous or access.basic or access.integrated):
+        yield Problem(path("anonymous"), "false", "nobody could send", "set basic or integrated, or write true")
     if access.cram_md5 and source is not AccountSource.EMBEDDED:
         wrong = f'the accounts of "{source.value}" do not keep what CRAM-MD5 needs'
         yield Problem(path("cram_md5"), "true", wrong, "write false", related=(path("accounts"),))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mailroot.settings.access import AccountSource
 from mailroot.settings.declared import Parts, key_parts, key_text, pattern, values
 from mailroot.settings.problem import Problem
 from mailroot.settings.service import Settings
@@ -29,10 +30,6 @@ def _is_set(value: object) -> bool:
     return bool(value)
 
 
-def _is_off(value: object) -> bool:
-    return not value
-
-
 def _never(_value: object) -> bool:
     """For options whose default already asks: the reference page says that they have no effect yet."""
     return False
@@ -48,14 +45,12 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("service.start", _never, "Installation as a service of the system", _NONE),
     Unbuilt("admin.listen", _never, "Administration by browser and REST; nothing listens there", _NONE),
     Unbuilt(
-        _SERVER + "access.anonymous",
-        _is_off,
-        "Signing in",
-        "write true, and name those who may connect in access.connection",
+        _SERVER + "access.accounts",
+        lambda value: value is not AccountSource.EMBEDDED,
+        "Signing in with accounts of the machine",
+        'write "embedded"',
     ),
-    Unbuilt(_SERVER + "access.basic", _is_set, "Signing in with a password", _OFF),
-    Unbuilt(_SERVER + "access.basic_requires_tls", _is_off, "Signing in with a password", "remove the line"),
-    Unbuilt(_SERVER + "access.integrated", _is_set, "Signing in with a Windows account", _OFF),
+    Unbuilt(_SERVER + "access.keytab", _is_set, "Kerberos", _NONE),
     Unbuilt(_SERVER + "delivery.masquerade_domain", _is_set, "Masquerading", _NONE),
     Unbuilt(_SERVER + "general.log.enabled", _never, "The protocol log; the event log is kept", _NONE),
     Unbuilt(_SERVER + "general.log.format", lambda value: value is not LogFormat.W3C, "A choice of log formats", _NONE),
