@@ -166,11 +166,12 @@ class Service:
         """The messages in Drop."""
         return sorted(self.drop.glob("*.eml")) if self.drop.exists() else []
 
-    def run(self, *words: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        """Run the command line on this service."""
+    def run(self, *words: str, check: bool = True, typed: str = "") -> "subprocess.CompletedProcess[str]":
+        """Run the command line on this service; `typed` is its standard input."""
         return subprocess.run(
             [sys.executable, "-m", "mailroot", *words, "--config", str(self.file)],
             cwd=self.folder,
+            input=typed,
             capture_output=True,
             text=True,
             timeout=60,

@@ -124,13 +124,19 @@ CLIENTS: dict[str, Callable[[Errand], list[str]]] = {
 }
 
 
+_LIBRARIES = {
+    "nodemailer": ("node-nodemailer", "/usr/share/nodejs/nodemailer"),
+    "Net::SMTP": ("libauthen-sasl-perl", "/usr/share/perl5/Authen/SASL.pm"),
+}
+
+
 def missing(name: str) -> str:
     """The program that a client needs and that is not here; "" where all is."""
     command = CLIENTS[name](Errand(0, Path("/"), "", ()))
     if shutil.which(command[0]) is None:
         return command[0]
-    there = name != "nodemailer" or Path("/usr/share/nodejs/nodemailer").exists()
-    return "" if there else "node-nodemailer"
+    package, path = _LIBRARIES.get(name, ("", "/"))
+    return "" if Path(path).exists() else package
 
 
 def send(name: str, errand: Errand) -> "subprocess.CompletedProcess[str]":
