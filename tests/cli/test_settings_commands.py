@@ -1,5 +1,6 @@
 """Commands about the settings file, and the start."""
 
+import io
 import json
 import os
 import stat
@@ -196,3 +197,16 @@ def test_help_imports_nothing_heavy() -> None:
     source = Path(__file__).parents[2] / "src"
     ended = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, timeout=20, check=False)
     assert ended.stderr.strip() == b""
+
+
+def test_a_secret_is_set_from_standard_input(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.chmod(0o600)
+    monkeypatch.setattr("sys.stdin", io.StringIO("s3cret = [x]\n"))
+    key = "servers.default.delivery.security.password"
+    assert main(["set", key, "-", "--config", str(file)]) == 0
+    loaded = SettingsFile(file).load()
+    assert isinstance(loaded, Settings) and loaded.servers["default"].delivery.security.password == "s3cret = [x]"
+    assert main(["get", key, "--config", str(file)]) == 0
+    assert "s3cret" not in capsys.readouterr().out

@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     read.add_argument("key", metavar="KEY", help="a dotted key, such as servers.default.messages.size_limit")
     change = _add(commands, common, "set", "Change an option in the settings file, and apply it.")
     change.add_argument("key", metavar="KEY", help="a dotted key, such as servers.default.messages.size_limit")
-    change.add_argument("value", metavar="VALUE", help="the value: 25MB, true, '[\"192.0.2.0/24\"]'")
+    change.add_argument("value", metavar="VALUE", help="the value: 25MB, true, '[\"192.0.2.0/24\"]'; - reads it")
     _add_certificate(commands, common)
     shell = _add(commands, common, "completion", "Print what a shell needs to complete commands.")
     shell.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))

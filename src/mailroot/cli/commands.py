@@ -1,7 +1,9 @@
 """Commands about the settings file, and the one that starts the service."""
 
 import argparse
+import getpass
 import shlex
+import sys
 from pathlib import Path
 
 from mailroot.cli import screen
@@ -104,7 +106,7 @@ def _show_table(table: dict[str, object], above: str) -> None:
 
 def set_option(arguments: argparse.Namespace, file: SettingsFile) -> int:
     """Change an option in the file, if the result is sound, and let the service apply it."""
-    text = set_value(file.text(), arguments.key, arguments.value)
+    text = set_value(file.text(), arguments.key, _value(arguments))
     checked = file.check(text)
     if isinstance(checked, Problems):
         screen.complain(f"{file.path} was not changed:")
@@ -125,6 +127,15 @@ def set_option(arguments: argparse.Namespace, file: SettingsFile) -> int:
     else:
         screen.show(_outcome(result))
     return 0
+
+
+def _value(arguments: argparse.Namespace) -> str:
+    """What was typed; for "-" what comes by standard input, so that a secret is in no list of processes."""
+    if arguments.value != "-":
+        return str(arguments.value)
+    if sys.stdin.isatty():
+        return getpass.getpass(f"{arguments.key}: ")
+    return sys.stdin.readline().rstrip("\r\n")
 
 
 def _outcome(result: dict[str, object]) -> str:
