@@ -93,12 +93,15 @@ def test_servers_with_accounts_of_their_own_are_told_apart(file: Path) -> None:
     file.write_text(
         '[servers.a]\nhome = "A"\ngeneral.bindings = ["127.0.0.1:2601"]\naccess.account_file = "a.accounts"\n'
         '[servers.b]\nhome = "B"\ngeneral.bindings = ["127.0.0.1:2602"]\n'
+        '[servers.c]\nhome = "C"\ngeneral.bindings = ["127.0.0.1:2603"]\naccess.accounts = "pam"\n'
     )
     done = run(file, "add", "x", password="x\n")
     assert (done.returncode, b"--server a or b" in done.stderr) == (2, True)
     assert run(file, "add", "x", "--server", "a", password="x\n").returncode == 0
     assert (file.parent / "a.accounts").exists()
     assert not (file.parent / "mailroot.accounts").exists()
+    done = run(file, "list", "--server", "c")
+    assert (done.returncode, b'is "pam"' in done.stderr) == (2, True)
     assert run(file, "list", "--server", "d").returncode == 2
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -11,10 +12,13 @@ import pytest
 from mailroot.edge.accountfile import AccountFile, LiveAccounts
 from mailroot.edge.boundedpool import BoundedPool
 from mailroot.edge.embeddedaccounts import EmbeddedAccounts, PasswordCheck, new_account
+from mailroot.edge.ntlmauth import SambaAccounts
+from mailroot.edge.pam import PamAccounts
 from mailroot.edge.passwords import PasswordHashes, RightPasswords
 from mailroot.policy.account import KeptKeys
 from mailroot.service.signin import Accounts
 from mailroot.wire.sasl.server import MECHANISMS, Need
+from tests.peers.machine import fake_ntlm_auth, pam_service
 
 Opened = Callable[[Path], AbstractAsyncContextManager[Accounts]]
 
@@ -32,7 +36,34 @@ async def embedded(folder: Path) -> AsyncIterator[Accounts]:
         pool.close()
 
 
-each_backend = pytest.mark.parametrize("backend", [pytest.param(embedded, id="embedded")])
+@contextlib.asynccontextmanager
+async def pam(folder: Path) -> AsyncIterator[Accounts]:
+    """PAM with a rule of its own, by which a script knows "bob"."""
+    pool = BoundedPool("PAM", 4, 64, 20.0)
+    with pam_service(folder) as service:
+        accounts = PamAccounts(pool, "", even_seconds=0.0, service=service)
+        try:
+            yield accounts
+        finally:
+            pool.close()
+
+
+@contextlib.asynccontextmanager
+async def samba(folder: Path) -> AsyncIterator[Accounts]:
+    """A program that speaks as ntlm_auth does and knows "bob"."""
+    accounts = SambaAccounts(str(fake_ntlm_auth(folder)), "", ntlm=True, even_seconds=0.0)
+    try:
+        yield accounts
+    finally:
+        await accounts.close()
+
+
+BACKENDS = [
+    pytest.param(embedded, id="embedded"),
+    pytest.param(pam, id="pam", marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root makes rules for PAM")),
+    pytest.param(samba, id="ntlm_auth"),
+]
+each_backend = pytest.mark.parametrize("backend", BACKENDS)
 
 
 @each_backend

@@ -4,10 +4,9 @@ Without a user name, the service's own tickets count: a keytab or a credential c
 """
 
 import asyncio
-import importlib
-import importlib.util
 from typing import Any
 
+from mailroot.edge.kerberoslibrary import gssapi_library
 from mailroot.mail.faults import Unavailable
 from mailroot.settings.delivery import OutboundSecurity
 from mailroot.wire.presenting import ContextAnswer, ContextQuestion
@@ -19,7 +18,7 @@ _WAIT = 30.0
 
 def client_context(security: OutboundSecurity, host: str) -> "KerberosClient | None":
     """A context with the host for these credentials; None without the library, or where they are none of Kerberos."""
-    if importlib.util.find_spec("gssapi") is None or (security.username and "@" not in security.username):
+    if gssapi_library() is None or (security.username and "@" not in security.username):
         return None
     return KerberosClient(security.username, security.password, host)
 
@@ -44,7 +43,8 @@ class KerberosClient:
             return ContextFailed(str(fault))
 
     def _answer(self, question: ContextQuestion) -> ContextAnswer:
-        gssapi = importlib.import_module("gssapi")
+        gssapi = gssapi_library()
+        assert gssapi is not None  # or else there is no context
         try:
             if self._context is None:
                 self._context = self._opened(gssapi)

@@ -8,6 +8,9 @@ import time
 from mailroot.edge.accountfile import AccountFile, LiveAccounts
 from mailroot.edge.boundedpool import BoundedPool
 from mailroot.edge.embeddedaccounts import EmbeddedAccounts, PasswordCheck
+from mailroot.edge.kerberosacceptor import KerberosAcceptor
+from mailroot.edge.ntlmauth import SambaAccounts
+from mailroot.edge.pam import PamAccounts
 from mailroot.edge.passwords import PasswordHashes, RightPasswords
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.sharedrates import RATE_SLOTS, SharedRates
@@ -17,11 +20,14 @@ from mailroot.policy.guesses import REMEMBERED, WINDOW, GuessLimits
 from mailroot.service.guessing import Guessing
 from mailroot.service.signin import Accounts
 from mailroot.service.signing import Entrance
-from mailroot.settings.virtualserver import VirtualServer
+from mailroot.service.withkerberos import WithKerberos
+from mailroot.settings.virtualserver import Access, AccountSource, VirtualServer
 
 # A hash takes 19 MiB and some 20 ms of a core: two at a time leave the others to the mail; those that wait are answered
 # within some seconds.
 _HASHING, _MOST_HASHES, _HASH_PATIENCE = 2, 256, 20.0
+# Threads that wait for others: the disk, a directory, a domain controller.
+_ASKING, _MOST_ASKED, _PATIENCE = 8, 128, 30.0
 
 
 class Entrances:
@@ -35,6 +41,9 @@ class Entrances:
             PasswordHashes(),
             RightPasswords(time.monotonic),
         )
+        self._pam = BoundedPool("PAM", _ASKING, _MOST_ASKED, _PATIENCE)
+        self._kerberos = BoundedPool("Kerberos", _ASKING, _MOST_ASKED, _PATIENCE)
+        self._samba: dict[tuple[str, str, bool], SambaAccounts] = {}
         self._live: dict[str, LiveAccounts] = {}
 
         def rates(number: int, window: float) -> SharedRates:
@@ -49,16 +58,38 @@ class Entrances:
             return None
         limits = GuessLimits(access.guesses_per_address, access.guesses_per_account)
         guessing = Guessing(key, limits, self._failures, self._successes, self._emit)
-        return Entrance(self._embedded(settings), guessing, access.extended_protection)
+        accounts = self._accounts(settings)
+        if access.keytab:
+            accounts = WithKerberos(accounts, KerberosAcceptor(access.keytab, access.principal, self._kerberos))
+        return Entrance(accounts, guessing, access.extended_protection)
 
-    def close(self) -> None:
-        """Check no more passwords."""
-        self._passwords.pool.close()
+    async def close(self) -> None:
+        """Ask for no more accounts."""
+        for pool in (self._passwords.pool, self._pam, self._kerberos):
+            pool.close()
+        for samba in self._samba.values():
+            await samba.close()
+
+    def _accounts(self, settings: VirtualServer) -> Accounts:
+        access = settings.access
+        match access.accounts:
+            case AccountSource.EMBEDDED:
+                return self._embedded(settings)
+            case AccountSource.PAM:
+                return PamAccounts(self._pam, access.basic_domain)
+            case AccountSource.NTLM_AUTH:
+                return self._by_samba(access)
 
     def _embedded(self, settings: VirtualServer) -> Accounts:
         path = settings.access.account_file
         live = self._live.setdefault(path, LiveAccounts(AccountFile(path, self._run_as)))
         return EmbeddedAccounts(live, self._passwords, kept_keys([settings.access]), own_domains(settings))
+
+    def _by_samba(self, access: Access) -> SambaAccounts:
+        known = (access.ntlm_auth, access.basic_domain, access.ntlm)
+        if known not in self._samba:
+            self._samba[known] = SambaAccounts(access.ntlm_auth, access.basic_domain, ntlm=access.ntlm)
+        return self._samba[known]
 
 
 def own_domains(settings: VirtualServer) -> frozenset[str]:

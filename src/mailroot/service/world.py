@@ -153,7 +153,7 @@ class World:
         await asyncio.gather(*(server.stop(patience) for server in self.servers.values()))
         await asyncio.gather(*(server.close() for server in self.servers.values()))
         self._run.pool.shutdown(wait=False, cancel_futures=True)
-        self._entrances.close()
+        await self._entrances.close()
         self.emit.close()
 
     # -- building

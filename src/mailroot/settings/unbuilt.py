@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mailroot.settings.access import AccountSource
 from mailroot.settings.declared import Parts, key_parts, key_text, pattern, values
 from mailroot.settings.problem import Problem
 from mailroot.settings.service import Settings
@@ -44,13 +43,6 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("service.queue", lambda value: value != "embedded", "A queue on PostgreSQL", 'write "embedded"'),
     Unbuilt("service.start", _never, "Installation as a service of the system", _NONE),
     Unbuilt("admin.listen", _never, "Administration by browser and REST; nothing listens there", _NONE),
-    Unbuilt(
-        _SERVER + "access.accounts",
-        lambda value: value is not AccountSource.EMBEDDED,
-        "Signing in with accounts of the machine",
-        'write "embedded"',
-    ),
-    Unbuilt(_SERVER + "access.keytab", _is_set, "Kerberos", _NONE),
     Unbuilt(_SERVER + "delivery.masquerade_domain", _is_set, "Masquerading", _NONE),
     Unbuilt(_SERVER + "general.log.enabled", _never, "The protocol log; the event log is kept", _NONE),
     Unbuilt(_SERVER + "general.log.format", lambda value: value is not LogFormat.W3C, "A choice of log formats", _NONE),
