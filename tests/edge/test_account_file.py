@@ -154,7 +154,9 @@ def test_live_accounts_see_every_change(file: AccountFile) -> None:
 def test_live_accounts_that_cannot_be_read_are_unavailable(file: AccountFile) -> None:
     add(file, "a")
     live = LiveAccounts(file)
+    live.read()
     file.path.chmod(0o644)
+    assert live.current is None
     with pytest.raises(Unavailable):
         live.read()
 

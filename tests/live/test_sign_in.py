@@ -1,7 +1,10 @@
 """Signing in to a real service, with accounts that the command line changes while it runs."""
 
 import contextlib
+import os
+import pwd
 import smtplib
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.running import Service, _environment, running, until
+from tests.live.running import Service, _environment, running, service, until
 
 ACCESS = """
 [servers.default.access]
@@ -112,3 +115,27 @@ def test_accounts_that_others_may_read_sign_nobody_in(site: Service) -> None:
     assert "chmod 600" in failed[-1]["cause"]
     site.folder.joinpath("mailroot.accounts").chmod(0o600)
     assert sign_in(site, "ann", "sesame") == 235
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs workers under another account")
+def test_workers_without_rights_read_what_root_adds(tmp_path: Path) -> None:
+    made = service(tmp_path, ACCESS)
+    made.settings = made.settings.replace("[service]", '[service]\nrun_as = "nobody"')
+    tmp_path.chmod(0o755)
+    for folder in (tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)
+    try:
+        made.start()
+        account(made, "add", "ann", "sesame")
+        store = tmp_path / "mailroot.accounts"
+        assert (store.stat().st_uid, stat.S_IMODE(store.stat().st_mode)) == (pwd.getpwnam("nobody").pw_uid, 0o600)
+        assert sign_in(made, "ann", "sesame") == 235
+        # A file from before the service had an account of its own: told, and mended by the next change.
+        os.chown(store, 0, 0)
+        with pytest.raises(smtplib.SMTPAuthenticationError), made.connect() as client:
+            client.login("ann", "sesame")
+        assert "Permission denied" in until(lambda: made.events("sign_in_failed"), "the event")[-1]["cause"]
+        account(made, "passwd", "ann", "tulip")
+        assert sign_in(made, "ann", "tulip") == 235
+    finally:
+        made.stop()

@@ -25,7 +25,7 @@ _LOCK_PAUSE = 0.02
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
-Stamp = tuple[int, int, int, int]
+Stamp = tuple[int, int, int, int, int, int]
 
 
 class AccountFile:
@@ -150,7 +150,7 @@ class LiveAccounts:
 
 
 def _stamp(status: os.stat_result) -> Stamp:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode, status.st_uid
 
 
 def _lock(descriptor: int) -> bool:
