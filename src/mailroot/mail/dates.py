@@ -5,7 +5,6 @@ Not responsible for the clock or the choice of a zone: both come in with the `da
 
 import functools
 from datetime import UTC, datetime, timedelta
-from math import floor
 from typing import NamedTuple
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -56,15 +55,15 @@ def filetime(at: datetime) -> int:
 
 
 def _second_of(at: datetime) -> _Second:
-    # The offset is a key of its own: aware datetimes of one moment in two zones are equal to each other.
-    return _written(floor(at.timestamp()), at.utcoffset() or _NO_OFFSET)
+    # Its text is the quickest key that tells second and offset: aware datetimes of one moment in two zones are equal.
+    return _written(at.isoformat(timespec="seconds"))
 
 
 @functools.lru_cache(maxsize=64)
-def _written(timestamp: int, offset: timedelta) -> _Second:
-    utc = datetime.fromtimestamp(timestamp, UTC)
-    local = utc + offset
-    minutes = round(offset.total_seconds() / 60)
+def _written(second: str) -> _Second:
+    local = datetime.fromisoformat(second)
+    utc = local.astimezone(UTC)
+    minutes = round((local.utcoffset() or _NO_OFFSET).total_seconds() / 60)
     sign = "-" if minutes < 0 else "+"
     hours, minutes = divmod(abs(minutes), 60)
     day = f"{_DAYS[local.weekday()]}, {local.day} {_MONTHS[local.month - 1]} {local.year:04d}"
