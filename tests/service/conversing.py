@@ -9,6 +9,7 @@ from mailroot.edge.tls import ServerTls
 from mailroot.queue.entry import SealedDraft
 from mailroot.service.intake import Intake
 from mailroot.service.securing import Handshakes, Securing
+from mailroot.service.outbox import Outbox
 from mailroot.service.session import Session
 from mailroot.service.sessions import SessionCount, Sessions
 from mailroot.settings.access import AddressList, ListMode, Relay
@@ -51,6 +52,14 @@ class FakeTransport(asyncio.Transport):
         self.reading = True
 
 
+class PromptOutbox(Outbox):
+    """Writes at once, so that a test needs no turn of the loop."""
+
+    def put(self, transport: asyncio.Transport, octets: bytes, last: bool) -> None:
+        super().put(transport, octets, last)
+        self.send()
+
+
 class Conversation:
     """One client, its session, and the server behind it."""
 
@@ -80,6 +89,7 @@ class Conversation:
         if profile is not None:
             standings = self.sessions._standings
             standings._known[CLIENT] = replace(standings.of(CLIENT), profile=profile)
+        self.sessions.outbox = PromptOutbox(asyncio.get_running_loop())
         self.transport = FakeTransport()
         self.session: Session = self.sessions.make()
         self.session.connection_made(self.transport)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mailroot.mail.reply import REPLIES, Reply
+from mailroot.service.outbox import Outbox
 from mailroot.service.session import Session
 from mailroot.wire import events as wire
 from mailroot.wire.server import ServerEngine, ServerProfile
@@ -44,6 +45,7 @@ class OneSession:
 
     def __init__(self, answers: OneCommit) -> None:
         self.answers = answers
+        self.outbox = Outbox(asyncio.get_running_loop())
 
     def open(self, session: Session) -> tuple[ServerEngine, OneCommit, Reply]:
         session.ident = "1"

@@ -14,6 +14,7 @@ from mailroot.edge.tls import Secured
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.service.answers import ANSWERS, Answers
 from mailroot.service.later import Later
+from mailroot.service.outbox import Outbox
 from mailroot.wire.server import ServerEngine
 
 # Replies are small: when a transport's buffer of them is full (64 KiB), the peer does not read, and has this long to.
@@ -22,7 +23,9 @@ _BY_CLIENT = "closed by the client"
 
 
 class Registry(Protocol):
-    """Who lets sessions in and keeps them (`service.sessions`)."""
+    """Who lets sessions in and keeps them (`service.sessions`). `outbox` takes their replies."""
+
+    outbox: Outbox
 
     def open(self, session: "Session") -> tuple[ServerEngine, Answers, Reply | Later]:
         """Let a client in, or not: what its session works with, and the first reply, which may take its time."""
@@ -48,6 +51,7 @@ class Session(asyncio.Protocol):
         "_deadline",
         "_engine",
         "_loop",
+        "_outbox",
         "_progress",
         "_securing",
         "_sessions",
@@ -67,6 +71,7 @@ class Session(asyncio.Protocol):
     def __init__(self, sessions: Registry, loop: asyncio.AbstractEventLoop) -> None:
         self._sessions = sessions
         self._loop = loop
+        self._outbox = sessions.outbox
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[Any] | None = None
         self.ident = ""
@@ -133,6 +138,7 @@ class Session(asyncio.Protocol):
             self._engine.end_of_input()
             if not self._securing:
                 self._pump()
+                self._outbox.send()  # the transport may close itself when we return
         return self._waiting is not None and self.secured is None  # inside TLS no side closes alone
 
     def connection_lost(self, _reason: Exception | None) -> None:
@@ -200,6 +206,7 @@ class Session(asyncio.Protocol):
         return REPLIES.tls_ready()
 
     def _shake_hands(self, transport: asyncio.Transport) -> None:
+        self._outbox.send()
         self._securing = True
         self._waiting = self._sessions.shake_hands(self, transport)
         self._waiting.add_done_callback(self._shook_hands)
@@ -302,11 +309,9 @@ class Session(asyncio.Protocol):
         transport, engine = self._transport, self._engine
         if transport is None:
             return
-        output = engine.output()
-        if output:
-            transport.write(output)
-        if engine.closing and not transport.is_closing():  # a TLS transport must not be closed twice
-            transport.close()
+        output, closing = engine.output(), engine.closing
+        if output or closing:
+            self._outbox.put(transport, output, closing)
 
     def _pause(self) -> None:
         """Read no more while it would not fit: the draft waits for the disk, or the engine for the store."""

@@ -14,6 +14,7 @@ from mailroot.policy.verdict import Refuse
 from mailroot.service.answers import Answers
 from mailroot.service.intake import Intake
 from mailroot.service.later import Later
+from mailroot.service.outbox import Outbox
 from mailroot.service.rules import Rules
 from mailroot.service.securing import SecuredSession, Securing
 from mailroot.service.session import Session
@@ -50,6 +51,7 @@ class Sessions:
         self._refusing: Callable[[str], Reply] | None = None
         self._emit: Emit = intake.emit
         self._loop = asyncio.get_running_loop()
+        self.outbox = Outbox(self._loop)
 
     def apply(self, rules: Rules) -> None:
         """Sessions that begin from now on have these rules."""
@@ -176,6 +178,7 @@ class Sessions:
                 if over or not session.busy:
                     session.end(REPLIES.shutting_down(fqdn=self._rules.fqdn), "the server stopped")
             if over:
+                self.outbox.send()
                 break
             await asyncio.sleep(_END_PATIENCE)
 
