@@ -1,5 +1,6 @@
 """Signing in to a real service, with accounts that the command line changes while it runs."""
 
+import base64
 import contextlib
 import os
 import pwd
@@ -103,6 +104,21 @@ def test_guessing_ends_in_refusals_over_all_workers_and_spares_who_is_known(tmp_
         assert [one["cause"] for one in site.events("too_many_guesses")] == [
             "3 failed sign-ins of this address within an hour"
         ]
+
+
+def test_a_burst_of_guesses_is_answered_no_further_than_the_limit(tmp_path: Path) -> None:
+    with running(tmp_path, ACCESS + "guesses_per_address = 5\n") as site:
+        account(site, "add", "ann", "sesame")
+        with contextlib.ExitStack() as held:
+            burst = [held.enter_context(site.connect(30.0)) for _ in range(20)]
+            for number, client in enumerate(burst):
+                client.ehlo()
+                guess = "sesame" if number == len(burst) - 1 else f"guess {number}"
+                words = base64.b64encode(f"\0ann\0{guess}".encode()).decode()
+                client.putcmd("AUTH PLAIN", words)
+            codes = [client.getreply()[0] for client in burst]
+    assert codes.count(535) == 5
+    assert codes.count(454) == 15
 
 
 def test_accounts_that_others_may_read_sign_nobody_in(site: Service) -> None:

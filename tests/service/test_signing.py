@@ -7,15 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import spnego
 
 from mailroot.mail.faults import Unavailable
 from mailroot.service.signing import Entrance
 from mailroot.settings.access import Relay
 from mailroot.settings.virtualserver import Access
+from mailroot.wire.sasl.ntlm import accept_ntlm
 from mailroot.wire.sasl.server import Need
+from mailroot.wire.sasl.words import Challenge, Opening
 from tests.service.accounts import FakeAccounts, FakeGuesses, entrance
 from tests.service.conversing import CLIENT, Conversation
-from tests.service.working import until
+from tests.service.working import NOON, until
 
 RIGHT = "AHVzZXIAcmlnaHQ="
 WRONG = "AHVzZXIAd3Jvbmc="
@@ -152,6 +155,41 @@ async def test_accounts_that_cannot_be_asked_are_no_wrong_password(talk: Talk) -
     assert await talk.tell(f"AUTH PLAIN {RIGHT}") == "454 4.7.0 Temporary authentication failure"
     assert talk.guesses.failures == []
     assert talk.work.told("sign_in_failed")[0]["cause"] == "the directory is down"
+
+
+@pytest.mark.parametrize("response", [RIGHT, WRONG])
+async def test_attempts_under_way_end_alike_once_a_limit_is_reached(talk: Talk, response: str) -> None:
+    check = talk.accounts.check
+
+    async def meanwhile(user: str, password: str) -> bool:
+        talk.guesses.refused = {"user"}
+        return await check(user, password)
+
+    talk.accounts.check = meanwhile  # type: ignore[method-assign]
+    assert await talk.tell(f"AUTH PLAIN {response}") == "454 4.7.0 Temporary authentication failure"
+    assert talk.guesses.failures == [(CLIENT, "user")]
+    assert talk.guesses.successes == []
+    assert talk.session.user == ""
+
+
+async def test_the_name_in_a_token_of_ntlm_counts_before_samba_is_asked(pool: ThreadPoolExecutor) -> None:
+    talk = Talk(pool, Need.NT_CONTEXT)
+    talk.guesses.refused = {"HOME\\bob"}
+    client = spnego.client("HOME\\bob", "x", protocol="ntlm", options=spnego.NegotiateOptions.use_ntlm)
+    first = base64.b64encode(client.step() or b"").decode()
+    assert await talk.tell("EHLO x", f"AUTH NTLM {first}") == "334 bW9yZQ=="
+    challenge = spnego_challenge()
+    last = base64.b64encode(client.step(challenge) or b"").decode()
+    assert await talk.tell(last) == "454 4.7.0 Temporary authentication failure"
+    assert talk.accounts.contexts[0].steps == 1
+
+
+def spnego_challenge() -> bytes:
+    """The second message of NTLM, as our own mechanism makes it."""
+    opening = Opening(b"NTLMSSP\0\1\0\0\0" + bytes.fromhex("058208a0") + bytes(24), bytes(32), NOON, ("mail.test",))
+    step = next(accept_ntlm(opening))
+    assert isinstance(step, Challenge)
+    return step.data
 
 
 async def test_G07_malformed_responses_are_refused_and_counted(talk: Talk) -> None:

@@ -18,6 +18,7 @@ from mailroot.service.later import Later
 from mailroot.service.signin import Accounts, Guesses, SecurityContext
 from mailroot.wire.auth import challenge
 from mailroot.wire.events import AuthRequested, AuthResponse
+from mailroot.wire.sasl.ntlmwords import claimed_name
 from mailroot.wire.sasl.server import Mechanism
 from mailroot.wire.sasl.words import (
     Answer,
@@ -159,11 +160,22 @@ class SigningIn:
             self._busy = False
             if self._closed:
                 self._drop()
-        if isinstance(step, NotSignedIn | Malformed):
-            if isinstance(step, NotSignedIn) and not self._user:
-                self._user = step.user  # what was asked about counts; where nothing was, what the client said
-            await asyncio.sleep(self._guesses.failed(self._client.address, self._user))
-        return step
+        return await self._judged(step) if isinstance(step, SignedIn | NotSignedIn | Malformed) else step
+
+    async def _judged(self, outcome: Outcome) -> _End:
+        """The outcome as it is told.
+
+        Many attempts may be under way when a limit is reached. From then on they all end alike, after the same time: a
+        success among them would tell which guess was right.
+        """
+        address = self._client.address
+        if isinstance(outcome, NotSignedIn) and not self._user:
+            self._user = outcome.user  # what was asked about counts; where nothing was, what the client said
+        refused = self._guesses.refusal(address, self._user)
+        if refused is None and isinstance(outcome, SignedIn):
+            return outcome
+        await asyncio.sleep(self._guesses.failed(address, self._user))
+        return outcome if refused is None else _Refused(refused.cause, self._user)
 
     async def _step(self, answer: Answer) -> Challenge | _End:
         exchange = self._exchange
@@ -181,11 +193,12 @@ class SigningIn:
                 self._challenges += 1
                 too_many = self._challenges > _MOST_CHALLENGES
                 return NotSignedIn("too many challenges", self._user) if too_many else step
-            if isinstance(step, CheckPassword | ScramKeysOf | CramSecretOf | NtHashOf):
-                self._user = step.user
-                refused = self._guesses.refusal(self._client.address, step.user)
+            name = _name_in(step)
+            if name:
+                self._user = name
+                refused = self._guesses.refusal(self._client.address, name)
                 if refused is not None:
-                    return _Refused(refused.cause, step.user)
+                    return _Refused(refused.cause, name)
             answer = await self._answer(step)
 
     async def _answer(self, question: Question) -> Answer:
@@ -219,7 +232,8 @@ class SigningIn:
             return challenge(step.data)
         self.close()
         if isinstance(step, SignedIn):
-            self._guesses.succeeded(self._client.address, step.user)
+            # By the name that was tried: it is the one that is refused or known.
+            self._guesses.succeeded(self._client.address, self._user or step.user)
             self._tell_success(step.user)
             self._signed_in(step.user)
             return REPLIES.signed_in()
@@ -250,3 +264,16 @@ class SigningIn:
             mechanism=self._mechanism.name,
             cause=cause,
         )
+
+
+def _name_in(question: Question) -> str:
+    """The account that a question is about, with its domain; "" where it names none."""
+    match question:
+        case CheckPassword(user) | ScramKeysOf(user) | CramSecretOf(user):
+            return user
+        case NtHashOf(user, domain):
+            return f"{domain}\\{user}" if domain else user
+        case ContextStep(token):
+            return claimed_name(token)
+        case _:
+            return ""

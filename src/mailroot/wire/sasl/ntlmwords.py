@@ -168,6 +168,19 @@ def is_null_session(message: bytes) -> bool:
     return last is None or not last.user or not last.nt
 
 
+def claimed_name(token: bytes) -> str:
+    """Who the client says it is, "DOMAIN\\user" or "user", before anybody has verified it; "" for any other token.
+
+    For counts and logs only: zeros are left out, so that it is the same name however its octets are read.
+    """
+    last = read_authenticate(token)
+    if last is None:
+        return ""
+    flags = last.flags or Flag.UNICODE
+    domain, user = ((text(octets, flags) or "").replace("\0", "") for octets in (last.domain, last.user))
+    return f"{domain}\\{user}" if domain else user
+
+
 def _head_length(message: bytes) -> int:
     starts = [len(message)]
     for at in (12, 20, 28, 36, 44):
