@@ -8,8 +8,8 @@ from typing import Any
 from mailroot.edge.tls import ServerTls
 from mailroot.queue.entry import SealedDraft
 from mailroot.service.intake import Intake
-from mailroot.service.securing import Handshakes, Securing
 from mailroot.service.outbox import Outbox
+from mailroot.service.securing import Handshakes, Securing
 from mailroot.service.session import Session
 from mailroot.service.sessions import SessionCount, Sessions
 from mailroot.settings.access import AddressList, ListMode, Relay
