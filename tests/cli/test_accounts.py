@@ -120,6 +120,30 @@ def test_without_a_settings_file_the_accounts_are_those_of_the_quick_start(
     assert capsys.readouterr().out == "name\tmechanisms\tmissing\n"
 
 
+@pytest.mark.parametrize(
+    ("access", "key", "said"),
+    [
+        ("basic = true", "account_file", "chmod 600"),
+        ("basic = true\naccounts = 'ntlm_auth'\nntlm_auth = '/nowhere'", "ntlm_auth", "winbind"),
+        ("integrated = true\nkeytab = '/nowhere'", "keytab", "readable"),
+    ],
+)
+def test_check_config_looks_at_the_accounts(
+    file: Path, access: str, key: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(f"[servers.default.access]\n{access}\n")
+    if key == "account_file":
+        assert main(["check-config", str(file)]) == 0
+        store = file.parent / "mailroot.accounts"
+        store.write_text("{}")
+        store.chmod(0o644)
+    capsys.readouterr()
+    assert main(["check-config", str(file)]) == 2
+    told = capsys.readouterr().err
+    assert f"servers.default.access.{key} = " in told
+    assert said in told
+
+
 def typed(file: Path, *lines: str) -> tuple[int, str]:
     """The command at a terminal: its exit code, and all that the terminal showed."""
     command = [sys.executable, "-m", "mailroot", "account", "add", "a", "--config", str(file)]

@@ -53,9 +53,10 @@ def check_config(arguments: argparse.Namespace, file: SettingsFile) -> int:
     """Say what is wrong with a settings file; 0 where nothing is."""
     loaded = file.load()
     if not isinstance(loaded, Problems):
-        from mailroot.edge.certificatefolder import problems_in  # noqa: PLC0415 - slow, and only this command looks
+        # Slow, and only this command looks.
+        from mailroot.edge import accountproblems, certificatefolder  # noqa: PLC0415
 
-        unusable = tuple(problems_in(loaded))
+        unusable = (*certificatefolder.problems_in(loaded), *accountproblems.problems_in(loaded))
         loaded = Problems(unusable, str(file.path)) if unusable else loaded
     if isinstance(loaded, Problems):
         return refuse(loaded, arguments)

@@ -95,6 +95,13 @@ def _conversation(c: Any, user: bytes, password: bytes) -> Any:
     return _TALK(talk)
 
 
+def rules_fault(service: str = SERVICE) -> str:
+    """Why PAM cannot be asked; "" where it has rules for us."""
+    if any((folder / service).is_file() for folder in _RULES):
+        return ""
+    return f"there is no /etc/pam.d/{service}; make one that says how these accounts are checked"
+
+
 def authenticate(user: str, password: str, service: str = SERVICE) -> bool:
     """Whether PAM takes the password, and lets the account in. Blocks; raises `Unavailable`."""
     try:
@@ -103,8 +110,9 @@ def authenticate(user: str, password: str, service: str = SERVICE) -> bool:
         return False
     if not name or b"\0" in name + secret:
         return False
-    if not any((folder / service).is_file() for folder in _RULES):
-        raise Unavailable(f"there is no /etc/pam.d/{service}; make one that says how these accounts are checked")
+    fault = rules_fault(service)
+    if fault:
+        raise Unavailable(fault)
     pam, c = _libraries()
     talk = _conversation(c, name, secret)
     handle = ctypes.c_void_p()
