@@ -55,6 +55,17 @@ async def test_G08_a_name_that_nobody_has_costs_the_same_hash_as_a_wrong_passwor
     assert await site.check("bob", "wrong") == (False, 1)
 
 
+async def test_G08_the_memory_of_right_passwords_is_searched_for_every_name(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[str] = []
+    knows = site.right.knows
+    monkeypatch.setattr(site.right, "knows", lambda *words: searched.append(words[1]) or knows(*words))
+    for name in ("bob", "nobody"):
+        await site.check(name, "wrong")
+    assert searched == ["wrong", "wrong"]
+
+
 def test_the_hash_of_nobody_has_the_parameters_of_all_others() -> None:
     made = PasswordHashes().hash("sesame")
     assert NOBODYS.split("$")[:4] == made.split("$")[:4]

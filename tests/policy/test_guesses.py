@@ -18,6 +18,8 @@ LIMITS = GuessLimits(per_address=20, per_account=50)
         (Levels(20, 0), False),
         (Levels(0, 50), False),
         (Levels(1000, 1000, known=True), True),
+        (Levels(1000, 1000, known=True, pair=499.9), True),
+        (Levels(1000, 1000, known=True, pair=500), False),
     ],
 )
 def test_who_may_try(levels: Levels, allowed: bool) -> None:
@@ -34,6 +36,7 @@ def test_a_refusal_says_the_same_for_every_limit_and_its_cause_to_the_log_only()
 
 def test_no_limit_means_none() -> None:
     assert may_try(Levels(1e6, 1e6), GuessLimits(0, 0)) is None
+    assert may_try(Levels(1e6, 1e6, known=True, pair=1e6), GuessLimits(0, 0)) is None
 
 
 def test_failures_are_answered_later_and_later_up_to_a_bound() -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.sharedrates import RATE_SLOTS, SharedRates
 from mailroot.mail.events import EventRow
@@ -61,6 +63,27 @@ def test_a_broken_program_does_not_lock_out_others_on_its_machine() -> None:
     assert door.guessing.refusal("127.0.0.1") is None
     assert door.guessing.refusal("127.0.0.1", "web") is None
     assert door.guessing.refusal("127.0.0.1", "broken")
+
+
+def test_who_knows_an_account_may_not_guess_at_it_without_end() -> None:
+    """Others may share the address: the colleagues behind one router."""
+    door = Door()
+    door.succeed("192.0.2.1", "bob")
+    door.fail("192.0.2.1", "bob", 79)
+    assert door.guessing.refusal("192.0.2.1", "bob") is None
+    door.fail("192.0.2.1", "bob")
+    assert door.guessing.refusal("192.0.2.1", "bob")
+    assert door.guessing.refusal("192.0.2.1") is None
+
+
+@pytest.mark.parametrize("spelling", ["bob", "HOME\\bob", "mail.home.test\\Bob", ".\\bob"])
+def test_an_account_is_the_same_with_whatever_domain_it_is_written(spelling: str) -> None:
+    door = Door()
+    for number, name in enumerate(("bob", "home\\bob", ".\\bob", "MAIL\\bob") * 2):
+        door.fail(f"192.0.2.{number}", name)
+    assert door.guessing.refusal("192.0.2.200", spelling)
+    door.succeed("192.0.2.201", "HOME\\bob")
+    assert door.guessing.refusal("192.0.2.201", spelling) is None
 
 
 def test_names_that_nobody_has_are_counted_as_any_other() -> None:

@@ -232,6 +232,16 @@ async def test_too_many_handshakes_are_refused_for_now(served: Served) -> None:
     assert [line[:9] for line in said[2:]] == [b"454 4.7.0", b"250 2.0.0"]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [("192.0.2.1", "192.0.2.1"), ("2001:db8::1", "2001:db8::2"), ("fe80::1%eth0", "fe80::2%eth1")]
+)
+def test_one_client_may_have_but_a_part_of_all_handshakes(one: str, other: str) -> None:
+    handshakes = Handshakes(most=3, most_of_one=1)
+    assert [handshakes.begin(one), handshakes.begin(other), handshakes.begin("198.51.100.1")] == [True, False, True]
+    handshakes.end(one)
+    assert handshakes.begin(other)
+
+
 def _certificate(port: int, name: str | None) -> bytes:
     clear = socket.create_connection(("127.0.0.1", port), PATIENCE)
     with clear, client_tls().wrap_socket(clear, server_hostname=name) as client:

@@ -14,8 +14,9 @@ from mailroot.service.signing import Entrance
 from mailroot.settings.access import Relay
 from mailroot.settings.virtualserver import Access
 from mailroot.wire.sasl.ntlm import accept_ntlm
+from mailroot.wire.sasl.scramclient import present_scram
 from mailroot.wire.sasl.server import Need
-from mailroot.wire.sasl.words import Challenge, Opening
+from mailroot.wire.sasl.words import Challenge, ClientOpening, Credentials, Opening, Response
 from tests.service.accounts import FakeAccounts, FakeGuesses, entrance
 from tests.service.conversing import CLIENT, Conversation
 from tests.service.working import NOON, until
@@ -167,9 +168,26 @@ async def test_attempts_under_way_end_alike_once_a_limit_is_reached(talk: Talk, 
 
     talk.accounts.check = meanwhile  # type: ignore[method-assign]
     assert await talk.tell(f"AUTH PLAIN {response}") == "454 4.7.0 Temporary authentication failure"
-    assert talk.guesses.failures == [(CLIENT, "user")]
+    assert talk.guesses.failures == []
     assert talk.guesses.successes == []
     assert talk.session.user == ""
+
+
+@pytest.mark.parametrize("password", ["right", "wrong"])
+async def test_scram_does_not_say_yes_by_its_challenge_once_a_limit_is_reached(
+    pool: ThreadPoolExecutor, password: str
+) -> None:
+    talk = Talk(pool, Need.SCRAM)
+    await talk.say(b"EHLO x\r\n")
+    client = present_scram(ClientOpening(Credentials("user", password), "mail.test", 25, bytes(32), NOON))
+    first = next(client)
+    assert isinstance(first, Response)
+    challenged = await talk.tell(f"AUTH SCRAM-SHA-256 {base64.b64encode(first.data or b'').decode()}")
+    proof = client.send(base64.b64decode(challenged.removeprefix("334 ")))
+    assert isinstance(proof, Response)
+    talk.guesses.refused = {"user"}
+    said = await talk.tell(base64.b64encode(proof.data or b"").decode())
+    assert said == "454 4.7.0 Temporary authentication failure"
 
 
 async def test_the_name_in_a_token_of_ntlm_counts_before_samba_is_asked(pool: ThreadPoolExecutor) -> None:
@@ -264,6 +282,7 @@ async def test_a_client_that_is_gone_does_not_sign_in(talk: Talk) -> None:
     talk.session.data_received(f"AUTH PLAIN {WRONG}\r\n".encode())
     talk.session.connection_lost(None)
     await until(lambda: talk.guesses.failures != [])  # it is counted all the same
+    assert [event["user"] for event in talk.work.told("sign_in_failed")] == ["user"]
 
 
 @pytest.mark.parametrize("told", [False, True])

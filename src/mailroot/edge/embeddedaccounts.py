@@ -60,13 +60,14 @@ class EmbeddedAccounts:
         """Whether this is the user's password; remembered for a while where it is."""
         shared = self._shared
         account = await self._find(user)
-        if account is not None and shared.right.knows(account.password, password):
-            return True
+        # Every step is taken for a name that nobody has too.
         hashed = account.password if account is not None else NOBODYS
+        if shared.right.knows(hashed, password):
+            return True
         right = await shared.pool.run(shared.hashes.verify, hashed, password)
         if not right or account is None:
             return False
-        shared.right.remember(account.password, password)
+        shared.right.remember(hashed, password)
         return True
 
     async def scram_keys(self, user: str) -> ScramKeys:

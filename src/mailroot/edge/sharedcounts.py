@@ -33,9 +33,8 @@ class SharedCounts:
 
     def clear(self, worker: int) -> None:
         """Forget a worker that died."""
-        first = worker * self._slots
-        for cell in range(first, first + self._slots):
-            self._cells[cell] = 0
+        row = self._slots * _SLOT
+        self._map[worker * row : (worker + 1) * row] = bytes(row)
 
 
 def destination_slot(destination: str) -> int:

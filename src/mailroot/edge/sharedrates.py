@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from mailroot.edge.sharedcounts import SharedCounts
 
-RATE_SLOTS = 8192
+RATE_SLOTS = 65_536
 _MOST = 0xFFFF
 
 

@@ -16,6 +16,8 @@ WINDOW = 3600
 REMEMBERED = 86_400
 # Seconds before a failure is answered: the first, the second ... of the last hour; the last one for all further.
 DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0)
+# How many times as many failures as others a client may have for an account that it has signed in to.
+_PATIENCE_WITH_KNOWN = 10
 # A customer of an IPv6 provider has 2 ** 64 addresses at the least (RFC 6177).
 _IPV6_PREFIX = 64
 
@@ -32,13 +34,15 @@ class GuessLimits:
 class Levels:
     """What is counted of a client and the name it tries.
 
-    `known`: this client has signed in to this account before. It knows the password, so it has nothing to guess; that
-    keeps a stranger from locking out those who have the account, and a broken program those on the same machine.
+    `known`: this client has signed in to this account before, so it has little to guess; that keeps a stranger from
+    locking out those who have the account, and a broken program those on the same machine. But others may share its
+    address: `pair` are its own failures for this account.
     """
 
     address: float
     account: float = 0
     known: bool = False
+    pair: float = 0
 
 
 def origin(address: Address) -> str:
@@ -52,8 +56,11 @@ def origin(address: Address) -> str:
 def may_try(levels: Levels, limits: GuessLimits) -> Refuse | None:
     """Why a client may not try now: refused before its password is looked at. None: it may."""
     if levels.known:
-        return None
-    if limits.per_address and levels.address >= limits.per_address:
+        most = _PATIENCE_WITH_KNOWN * limits.per_account
+        if not most or levels.pair < most:
+            return None
+        cause = f"{most} failed sign-ins of this address for this account within an hour"
+    elif limits.per_address and levels.address >= limits.per_address:
         cause = f"{limits.per_address} failed sign-ins of this address within an hour"
     elif limits.per_account and levels.account >= limits.per_account:
         cause = f"{limits.per_account} failed sign-ins for this account within an hour"

@@ -12,6 +12,7 @@ from mailroot.policy.guesses import GuessLimits, Levels, delay, may_try, origin
 from mailroot.policy.verdict import Refuse
 
 _LONGEST_SHOWN = 64
+_DOMAIN_END = "\\"
 
 
 class Guessing:
@@ -45,6 +46,7 @@ class Guessing:
         self._failures.add(_client(address))
         if user:
             self._failures.add(self._account(user))
+            self._failures.add(self._pair(address, user))
         levels = self._levels(address, user)
         refused = may_try(levels, self.limits)
         if refused and not before:
@@ -62,11 +64,13 @@ class Guessing:
         by_client = self._failures.level(_client(address))
         if not user:
             return Levels(by_client)
-        known = self._successes.level(self._pair(address, user)) > 0
-        return Levels(by_client, self._failures.level(self._account(user)), known)
+        pair = self._pair(address, user)
+        known = self._successes.level(pair) > 0
+        return Levels(by_client, self._failures.level(self._account(user)), known, self._failures.level(pair))
 
     def _account(self, user: str) -> str:
-        return f"account {self._key} {account_key(user)}"
+        # Without a domain: which of them are written for one and the same, only the accounts know.
+        return f"account {self._key} {account_key(user.rpartition(_DOMAIN_END)[2])}"
 
     def _pair(self, address: str, user: str) -> str:
         return f"{_client(address)} {self._account(user)}"

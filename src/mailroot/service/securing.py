@@ -8,12 +8,14 @@ from collections.abc import Awaitable, Callable
 from mailroot.edge.tls import Secured, ServerTls, accept_secured, secured_by, shake_hands
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import ConnectionLost
+from mailroot.policy.client import client_address
+from mailroot.policy.guesses import origin
 from mailroot.service.session import Session
 
 # A handshake is some hundred microseconds of work and some round trips: who needs longer than this is not a mail client
 # but an attacker, or gone (attack case D18). The general limit counts where it is shorter.
 _LONGEST = 30.0
-# Handshakes under way in one worker. Each has buffers of its own, and one address may have but a part of them all.
+# Handshakes under way in one worker. Each has buffers of its own, and one client may have but a part of them all.
 _MOST = 512
 _MOST_OF_ONE = 256
 _AFTER_FAULT = 1.0
@@ -25,23 +27,25 @@ class Handshakes:
     def __init__(self, most: int = _MOST, most_of_one: int = _MOST_OF_ONE) -> None:
         self._most = most
         self._most_of_one = most_of_one
-        self._addresses: Counter[str] = Counter()
+        self._clients: Counter[str] = Counter()
         self._sum = 0
 
     def begin(self, address: str) -> bool:
         """Whether one more may begin; if so, it is counted."""
-        if self._sum >= self._most or self._addresses[address] >= self._most_of_one:
+        client = origin(client_address(address))
+        if self._sum >= self._most or self._clients[client] >= self._most_of_one:
             return False
         self._sum += 1
-        self._addresses[address] += 1
+        self._clients[client] += 1
         return True
 
     def end(self, address: str) -> None:
         """One that was counted has ended."""
+        client = origin(client_address(address))
         self._sum -= 1
-        self._addresses[address] -= 1
-        if not self._addresses[address]:
-            del self._addresses[address]
+        self._clients[client] -= 1
+        if not self._clients[client]:
+            del self._clients[client]
 
 
 class Securing:

@@ -70,10 +70,9 @@ class Entrance:
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """The client may not try now: its password was not looked at."""
+    """The client may not try now: whether it has the right password was not looked at, or is not told."""
 
     cause: str
-    user: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,46 +159,43 @@ class SigningIn:
             self._busy = False
             if self._closed:
                 self._drop()
-        return await self._judged(step) if isinstance(step, SignedIn | NotSignedIn | Malformed) else step
-
-    async def _judged(self, outcome: Outcome) -> _End:
-        """The outcome as it is told.
-
-        Many attempts may be under way when a limit is reached. From then on they all end alike, after the same time: a
-        success among them would tell which guess was right.
-        """
-        address = self._client.address
-        if isinstance(outcome, NotSignedIn) and not self._user:
-            self._user = outcome.user  # what was asked about counts; where nothing was, what the client said
-        refused = self._guesses.refusal(address, self._user)
-        if refused is None and isinstance(outcome, SignedIn):
-            return outcome
-        await asyncio.sleep(self._guesses.failed(address, self._user))
-        return outcome if refused is None else _Refused(refused.cause, self._user)
+        if isinstance(step, Challenge | SignedIn):
+            return step
+        self._tell_failure(step.cause)  # at once: who is gone by the time of the reply has failed all the same
+        if isinstance(step, NotSignedIn | Malformed):
+            await asyncio.sleep(self._guesses.failed(self._client.address, self._user))
+        return step
 
     async def _step(self, answer: Answer) -> Challenge | _End:
+        """The next challenge, or the end.
+
+        Many attempts may be under way when a limit is reached. So whether this one may go on is asked before each word
+        to the client, the challenge with which SCRAM says yes too: from then on all learn the same.
+        """
         exchange = self._exchange
         assert exchange is not None
-        refused = self._guesses.refusal(self._client.address)
-        if refused is not None:
-            return _Refused(refused.cause, "")
-        while True:
+        refused = self._held_off()
+        while refused is None:
+            step: Challenge | Question | Outcome
             try:
                 step = exchange.send(answer)
             except StopIteration as end:
-                outcome: Outcome = end.value
-                return outcome
+                step = end.value
+            self._user = self._user or _name_in(step)
+            refused = self._held_off()
+            if isinstance(step, SignedIn | NotSignedIn | Malformed):
+                return refused or step
             if isinstance(step, Challenge):
                 self._challenges += 1
                 too_many = self._challenges > _MOST_CHALLENGES
-                return NotSignedIn("too many challenges", self._user) if too_many else step
-            name = _name_in(step)
-            if name:
-                self._user = name
-                refused = self._guesses.refusal(self._client.address, name)
-                if refused is not None:
-                    return _Refused(refused.cause, name)
-            answer = await self._answer(step)
+                return refused or (NotSignedIn("too many challenges") if too_many else step)
+            if refused is None:
+                answer = await self._answer(step)
+        return refused
+
+    def _held_off(self) -> _Refused | None:
+        refused = self._guesses.refusal(self._client.address, self._user)
+        return None if refused is None else _Refused(refused.cause)
 
     async def _answer(self, question: Question) -> Answer:
         accounts = self._accounts
@@ -237,7 +233,6 @@ class SigningIn:
             self._tell_success(step.user)
             self._signed_in(step.user)
             return REPLIES.signed_in()
-        self._tell_failure(step.cause)
         if isinstance(step, Malformed):
             return REPLIES.not_base64()
         return REPLIES.not_signed_in() if isinstance(step, NotSignedIn) else REPLIES.sign_in_unavailable()
@@ -266,14 +261,16 @@ class SigningIn:
         )
 
 
-def _name_in(question: Question) -> str:
-    """The account that a question is about, with its domain; "" where it names none."""
-    match question:
+def _name_in(step: Challenge | Question | Outcome) -> str:
+    """The account that a step is a guess at, with its domain; "" where it is none. Who has signed in made no guess."""
+    match step:
         case CheckPassword(user) | ScramKeysOf(user) | CramSecretOf(user):
             return user
         case NtHashOf(user, domain):
             return f"{domain}\\{user}" if domain else user
         case ContextStep(token):
             return claimed_name(token)
+        case NotSignedIn(_, user):
+            return user
         case _:
             return ""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailroot.wire.sasl.ntlm import accept_ntlm
-from mailroot.wire.sasl.ntlmwords import claimed_name
+from mailroot.wire.sasl.ntlmwords import Flag, authenticate, claimed_name
 from mailroot.wire.sasl.words import Challenge, Opening
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -28,6 +28,11 @@ def test_the_last_message_names_the_client_however_its_flags_are(user: str, name
     assert claimed_name(last) == name
     for flags in (b"\2\0\0\0", b"\1\0\0\0", bytes(4)):
         assert claimed_name(last[:60] + flags + last[64:]) == name
+
+
+def test_a_name_in_single_octets_is_read_whatever_the_flags_say() -> None:
+    last = authenticate(Flag.UNICODE, b"", bytes(50), (b"", b"bob", b""))
+    assert claimed_name(last) == "bob"
 
 
 def challenge(first: bytes) -> bytes:

@@ -171,13 +171,15 @@ def is_null_session(message: bytes) -> bool:
 def claimed_name(token: bytes) -> str:
     """Who the client says it is, "DOMAIN\\user" or "user", before anybody has verified it; "" for any other token.
 
-    For counts and logs only: zeros are left out, so that it is the same name however its octets are read.
+    For counts and logs only: zeros are left out, so that it is the same name however its octets are read, and what is
+    no UTF-16 is read as single octets, whatever the flags say.
     """
     last = read_authenticate(token)
     if last is None:
         return ""
     flags = last.flags or Flag.UNICODE
-    domain, user = ((text(octets, flags) or "").replace("\0", "") for octets in (last.domain, last.user))
+    names = (text(octets, flags) or octets.decode("latin-1") for octets in (last.domain, last.user))
+    domain, user = (name.replace("\0", "") for name in names)
     return f"{domain}\\{user}" if domain else user
 
 
