@@ -5,7 +5,7 @@ Not responsible for the clock or the choice of a zone: both come in with the `da
 
 import functools
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -55,13 +55,14 @@ def filetime(at: datetime) -> int:
 
 
 def _second_of(at: datetime) -> _Second:
-    # Its text is the quickest key that tells second and offset: aware datetimes of one moment in two zones are equal.
-    return _written(at.isoformat(timespec="seconds"))
+    # By its parts: aware datetimes of one moment in two zones are equal, and to ask one for its timestamp takes longer.
+    return _written(at.year, at.month, at.day, at.hour, at.minute, at.second, at.tzinfo, at.fold)
 
 
 @functools.lru_cache(maxsize=64)
-def _written(second: str) -> _Second:
-    local = datetime.fromisoformat(second)
+def _written(*parts: Any) -> _Second:
+    *clock, zone, fold = parts
+    local = datetime(*clock).replace(tzinfo=zone, fold=fold)
     utc = local.astimezone(UTC)
     minutes = round((local.utcoffset() or _NO_OFFSET).total_seconds() / 60)
     sign = "-" if minutes < 0 else "+"

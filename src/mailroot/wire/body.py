@@ -7,14 +7,14 @@ import re
 
 _END = b"\r\n.\r\n"
 _END_PREFIXES = (b"\r\n", b"\r\n.", b"\r\n.\r", b"\r")  # CR comes last: it ends another of them
-_NO_NEWLINES = bytes(octet for octet in range(256) if octet not in b"\r\n")
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
 def has_bare_newline(content: bytes) -> bool:
     """Whether a CR or an LF stands alone. `content` must not begin or end inside a CRLF."""
-    # Every CR and LF is half of a pair. Two passes; a regular expression takes twenty times as long.
-    return len(content.translate(None, _NO_NEWLINES)) != 2 * content.count(b"\r\n")
+    # A regular expression takes seven times as long; counting takes half as long again, unless lines are empty.
+    rest = content.replace(b"\r\n", b"")
+    return b"\n" in rest or b"\r" in rest
 
 
 def first_bare_newline(content: bytes) -> int:
