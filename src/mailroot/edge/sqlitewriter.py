@@ -28,6 +28,9 @@ _GROUP_BYTES = 16 * 1024 * 1024  # contents of one transaction
 _WAL_PAGES = 4096  # the log is carried over into the database when it is this long: 16 MB
 _IDLE_SECONDS = 0.5  # without a request for this long, the log is carried over and free pages are given back
 _PATIENCE = 0.01  # seconds that a patient request waits for others; its caller's client has had its answer before
+_COMPANY = 0.002  # seconds that a group of few waits for others, while several commit at once: a sync less each time
+_FEW = 8
+_SEVERAL = 3
 _FREE_PAGES = 2048  # that are kept for the next messages instead of being given back to the file system
 
 
@@ -60,6 +63,7 @@ class Writer:
         self._now = now
         self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._ended = False
+        self._several = False
         self._failed: StoreFailed | None = None
         self._log_pages = 0
         self._thread: threading.Thread | None = None
@@ -125,6 +129,7 @@ class Writer:
         group: list[Request] = []
         size = 0
         until = time.monotonic() + _IDLE_SECONDS
+        hurry = False
         while len(group) < _GROUP and size < _GROUP_BYTES:
             try:
                 request = self._waiting.get(until > 0.0, max(0.0, until - time.monotonic()))
@@ -132,13 +137,17 @@ class Writer:
                 break
             if request is None:
                 return group, False
-            if not request.patient:
-                until = 0.0
+            if not request.patient and not hurry:
+                hurry = True
+                until = time.monotonic() + _COMPANY if self._several else 0.0
             elif not group:
                 until = time.monotonic() + _PATIENCE
             group.append(request)
+            if hurry and len(group) >= _FEW:
+                until = 0.0
             for row in request.rows:
                 size += len(row.content or b"")
+        self._several = sum(request.commits for request in group) >= _SEVERAL
         return group, True
 
     def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
