@@ -1,8 +1,14 @@
 """Certificates and their keys, as files have them."""
 
+import ssl
 from datetime import UTC, datetime
 
+import pytest
+
 from mailroot.edge.identity import identity_of, key_pem, new_key, self_signed
+from mailroot.mail.faults import Misconfigured
+
+P256, UNKNOWN = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d030002")
 
 
 def test_a_key_that_shares_its_file_with_the_certificate_is_kept_without_it() -> None:
@@ -10,3 +16,12 @@ def test_a_key_that_shares_its_file_with_the_certificate_is_kept_without_it() ->
     certificate = self_signed(key, ("mail.example.test",), datetime.now(UTC))
     whole = key_pem(key) + certificate
     assert identity_of(whole, whole).key == key_pem(key)
+
+
+def test_a_certificate_of_a_kind_that_nobody_knows_is_refused_and_no_mistake() -> None:
+    """A service that reads certificates anew while it runs must outlive every one."""
+    key = new_key()
+    certificate = self_signed(key, ("mail.example.test",), datetime.now(UTC)).decode()
+    odd = ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(certificate).replace(P256, UNKNOWN, 1))
+    with pytest.raises(Misconfigured, match=r"mail\.pem: a certificate that cannot be used"):
+        identity_of(odd.encode(), key_pem(key), "mail.pem")

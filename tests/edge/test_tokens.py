@@ -156,6 +156,21 @@ async def test_an_endpoint_that_is_not_there_or_silent_is_a_failure(monkeypatch)
         assert isinstance(await request_token(replace(SOURCE, token_url=endpoint.url)), TokenFailed)
 
 
+async def test_a_secret_without_tls_goes_to_no_proxy_of_the_environment(monkeypatch):
+    answer = {"access_token": "t"}
+    async with Endpoint([(200, answer)]) as endpoint, Endpoint([(200, answer)]) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("ALL_PROXY", proxy.url)
+        await request_token(replace(SOURCE, token_url=endpoint.url))
+    assert (len(endpoint.asked), proxy.asked) == (1, [])
+
+
+@pytest.mark.parametrize("lasts", ["nan", -5, "-inf"])
+async def test_a_life_that_is_none_ends_at_once(lasts):
+    async with Endpoint([(200, {"access_token": "t", "expires_in": lasts})]) as endpoint:
+        assert await request_token(replace(SOURCE, token_url=endpoint.url)) == Granted("t", 0.0)
+
+
 async def test_a_huge_answer_is_not_read_to_its_end():
     async with Endpoint([(200, b"x" * 5_000_000)]) as endpoint:
         assert isinstance(await request_token(replace(SOURCE, token_url=endpoint.url)), TokenFailed)

@@ -60,18 +60,21 @@ def read_identity(certificate: str, key: str = "") -> Identity:
 def identity_of(pem: bytes, private: bytes, certificate: str = "", key: str = "") -> Identity:
     """The identity that these octets are; the names of their files are for people. Raises `Misconfigured`."""
     chain = certificates_in(pem, certificate)
-    first = chain[0]
     ours = _key(private, key)
-    if _public(ours.public_key()) != _public(first.public_key()):
-        raise Misconfigured(f"{key}: the key does not belong to the certificate in {certificate}; name the right one")
-    return Identity(
-        certificate=b"".join(one.public_bytes(Encoding.PEM) for one in chain),  # the file may hold the key too
-        key=key_pem(ours),  # a file may hold more: certificates in it would be sent twice
-        names=names_of(first),
-        issuer=first.issuer.rfc4514_string(),
-        expires=first.not_valid_after_utc,
-        binding=end_point_binding(first.public_bytes(Encoding.DER)),
-    )
+    try:  # a certificate is read piece by piece
+        first = chain[0]
+        if _public(ours.public_key()) == _public(first.public_key()):
+            return Identity(
+                certificate=b"".join(one.public_bytes(Encoding.PEM) for one in chain),  # the file may hold the key too
+                key=key_pem(ours),  # a file may hold more: certificates in it would be sent twice
+                names=names_of(first),
+                issuer=first.issuer.rfc4514_string(),
+                expires=first.not_valid_after_utc,
+                binding=end_point_binding(first.public_bytes(Encoding.DER)),
+            )
+    except (ValueError, UnsupportedAlgorithm) as fault:
+        raise Misconfigured(f"{certificate}: a certificate that cannot be used: {fault}; have it made anew") from fault
+    raise Misconfigured(f"{key}: the key does not belong to the certificate in {certificate}; name the right one")
 
 
 def certificates_in(pem: bytes, path: str) -> list[x509.Certificate]:
