@@ -79,6 +79,13 @@ async def test_a_right_password_is_hashed_once_in_a_while(site: Site) -> None:
     assert await site.check("bob") == (True, 1)
 
 
+async def test_what_is_remembered_of_one_client_helps_no_other_to_guess(site: Site) -> None:
+    made = site.hashes.made
+    for client, hashes in (("192.0.2.1", 1), ("192.0.2.1", 1), ("192.0.2.2", 2), ("192.0.2.2", 2)):
+        assert await site.accounts.check("bob", "sesame", client)
+        assert site.hashes.made - made == hashes
+
+
 async def test_a_new_password_counts_at_once_and_the_old_one_no_more(site: Site) -> None:
     await site.check("bob")
     site.file.change(lambda book: book.renewed(new_account("bob", "tulip", site.kept, site.hashes)))

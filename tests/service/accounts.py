@@ -55,7 +55,7 @@ class FakeAccounts:
             raise self.fault
         return self.passwords.get(user)
 
-    async def check(self, user: str, password: str) -> bool:
+    async def check(self, user: str, password: str, client: str) -> bool:
         return self._password(user) == password
 
     async def scram_keys(self, user: str) -> ScramKeys:

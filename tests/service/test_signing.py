@@ -162,9 +162,9 @@ async def test_accounts_that_cannot_be_asked_are_no_wrong_password(talk: Talk) -
 async def test_attempts_under_way_end_alike_once_a_limit_is_reached(talk: Talk, response: str) -> None:
     check = talk.accounts.check
 
-    async def meanwhile(user: str, password: str) -> bool:
+    async def meanwhile(user: str, password: str, client: str) -> bool:
         talk.guesses.refused = {"user"}
-        return await check(user, password)
+        return await check(user, password, client)
 
     talk.accounts.check = meanwhile  # type: ignore[method-assign]
     assert await talk.tell(f"AUTH PLAIN {response}") == "454 4.7.0 Temporary authentication failure"

@@ -56,18 +56,21 @@ class EmbeddedAccounts:
         """Passwords and SCRAM always; the others where their keys are kept."""
         return self._kept.serve
 
-    async def check(self, user: str, password: str) -> bool:
-        """Whether this is the user's password; remembered for a while where it is."""
+    async def check(self, user: str, password: str, client: str = "") -> bool:
+        """Whether this is the user's password; remembered for a while where it is, for this client.
+
+        Of many guesses at the same time one that is remembered would be answered before the wrong ones are counted.
+        """
         shared = self._shared
         account = await self._find(user)
         # Every step is taken for a name that nobody has too.
         hashed = account.password if account is not None else NOBODYS
-        if shared.right.knows(hashed, password):
+        if shared.right.knows(hashed, password, client):
             return True
         right = await shared.pool.run(shared.hashes.verify, hashed, password)
         if not right or account is None:
             return False
-        shared.right.remember(hashed, password)
+        shared.right.remember(hashed, password, client)
         return True
 
     async def scram_keys(self, user: str) -> ScramKeys:

@@ -131,7 +131,7 @@ class SambaAccounts:
         self._even = even_seconds
         self.answers: Set[Need] = frozenset({Need.PASSWORD, Need.NT_CONTEXT} if ntlm else {Need.PASSWORD})
 
-    async def check(self, user: str, password: str) -> bool:
+    async def check(self, user: str, password: str, _client: str = "") -> bool:
         """Whether this is the user's password in its domain; a refusal takes a while, whatever its cause."""
         return await even(self._checked(user, password), operator.not_, self._even)
 

@@ -146,7 +146,7 @@ class PamAccounts:
         self._domain = domain
         self._even = even_seconds
 
-    async def check(self, user: str, password: str) -> bool:
+    async def check(self, user: str, password: str, _client: str = "") -> bool:
         """Whether PAM takes the password; a refusal takes a while, whatever its cause."""
         asked = self._pool.run(authenticate, full_name(user, self._domain), password, self._service)
         return await even(asked, operator.not_, self._even)

@@ -19,7 +19,7 @@ _MEMORY_KIB, _PASSES, _LANES = 19 * 1024, 2, 1
 
 REMEMBERED = 600.0
 """Seconds for which a right password is remembered."""
-_MOST_REMEMBERED = 4096
+_MOST_REMEMBERED = 16_384
 
 # The hash of a password that nobody has, for names that nobody has: the same work as for all others.
 NOBODYS = "$argon2id$v=19$m=19456,t=2,p=1$1wHJ3DiRXl2yxTWNPWTX3w$W2bAD1feCJCdJCkgsjzzwQtiwiPNm1yWN0UeniwEgbg"
@@ -61,17 +61,17 @@ class RightPasswords:
         self._most = most
         self._known: OrderedDict[bytes, float] = OrderedDict()  # until when, by keyed hash
 
-    def knows(self, hashed: str, password: str) -> bool:
-        """Whether this password was right for this hash of late."""
-        return self._known.get(self._mark(hashed, password), 0.0) > self._now()
+    def knows(self, hashed: str, password: str, client: str) -> bool:
+        """Whether this password, said by this client, was right for this hash of late."""
+        return self._known.get(self._mark(hashed, password, client), 0.0) > self._now()
 
-    def remember(self, hashed: str, password: str) -> None:
+    def remember(self, hashed: str, password: str, client: str) -> None:
         """This password is right for this hash. The oldest one is forgotten where there are too many."""
-        mark = self._mark(hashed, password)
+        mark = self._mark(hashed, password, client)
         self._known[mark] = self._now() + REMEMBERED
         self._known.move_to_end(mark)
         if len(self._known) > self._most:
             self._known.popitem(last=False)
 
-    def _mark(self, hashed: str, password: str) -> bytes:
-        return hmac.digest(self._key, hashed.encode() + b"\0" + _octets(password), "sha256")
+    def _mark(self, hashed: str, password: str, client: str) -> bytes:
+        return hmac.digest(self._key, f"{hashed}\0{client}\0".encode() + _octets(password), "sha256")

@@ -53,8 +53,11 @@ class Accounts(Protocol):
     def answers(self) -> Set[Need]:
         """What the accounts can answer with the present settings."""
 
-    async def check(self, user: str, password: str) -> bool:
-        """Whether this is the user's password."""
+    async def check(self, user: str, password: str, client: str, /) -> bool:
+        """Whether this is the user's password, said by the client with this address.
+
+        What is remembered of it holds for this client: a stranger's right guess is no quicker than a wrong one.
+        """
 
     async def scram_keys(self, user: str) -> ScramKeys:
         """The user's keys, or for a user without them the ones that are always made up for this name."""

@@ -201,7 +201,7 @@ class SigningIn:
         accounts = self._accounts
         match question:
             case CheckPassword(user, password):
-                return await accounts.check(user, password)
+                return await accounts.check(user, password, self._client.address)
             case ScramKeysOf(user):
                 return await accounts.scram_keys(user)
             case CramSecretOf(user):

@@ -20,9 +20,9 @@ class WithKerberos:
         """What the others answer, and contexts of GSSAPI."""
         return self._others.answers | {Need.CONTEXT}
 
-    async def check(self, user: str, password: str) -> bool:
+    async def check(self, user: str, password: str, client: str = "") -> bool:
         """Whether this is the user's password."""
-        return await self._others.check(user, password)
+        return await self._others.check(user, password, client)
 
     async def scram_keys(self, user: str) -> ScramKeys:
         """The user's SCRAM keys."""
