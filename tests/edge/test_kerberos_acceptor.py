@@ -160,3 +160,20 @@ async def test_new_keys_count_at_once(realm: Realm, tmp_path: Path) -> None:
     keytab.write_bytes(Path(realm.keytab).read_bytes())
     client = realm.initiator()
     assert isinstance(await conversed(accept_gssapi(opening(client.step())), acceptor.context(), client), SignedIn)
+
+
+async def test_another_mechanism_within_spnego_signs_nobody_in(realm: Realm) -> None:
+    class Established:
+        """What the library makes of NTLM where the machine has a library for that."""
+
+        complete = False
+        mech = realm.gssapi.OID.from_int_seq("1.3.6.1.4.1.311.2.2.10")
+        actual_flags = realm.gssapi.IntEnumFlagSet(realm.gssapi.RequirementFlag, 0)
+        initiator_name = "ann@HOME"
+
+        def step(self, token: bytes) -> bytes:
+            self.complete = True
+            return b""
+
+    answer = await KerberosContext(Established, realm.pool).step(b"token")
+    assert answer == ContextFailed("Kerberos: another mechanism within SPNEGO")

@@ -66,6 +66,9 @@ class KerberosContext:
             answer = bytes(context.step(token) or b"")
             if not context.complete:
                 return ContextToken(answer)
+            if context.mech != gssapi.MechType.kerberos:
+                # Where the machine has a library for it, NTLM within SPNEGO would be guessed at past all counts.
+                return ContextFailed("Kerberos: another mechanism within SPNEGO")
             if gssapi.RequirementFlag.anonymity in context.actual_flags:
                 return ContextFailed("Kerberos: an anonymous client")
             return ContextToken(answer, str(context.initiator_name))
