@@ -14,8 +14,9 @@ def loaded(text: str) -> Settings | Problems:
 
 
 def test_files_are_beside_the_settings_file() -> None:
-    settings = loaded("")
+    settings = loaded("ntlm_auth = 'samba/ntlm_auth'")
     assert isinstance(settings, Settings)
+    assert settings.servers["default"].access.ntlm_auth == "/etc/mailroot/samba/ntlm_auth"
     assert settings.servers["default"].access.account_file == "/etc/mailroot/mailroot.accounts"
     assert settings.servers["default"].access.keytab == ""
 

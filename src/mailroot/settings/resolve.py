@@ -67,6 +67,7 @@ def _server(server: VirtualServer, facts: Facts) -> VirtualServer:
     access = dataclasses.replace(
         access,
         account_file=_under(facts.folder, access.account_file),
+        ntlm_auth=access.ntlm_auth and _under(facts.folder, access.ntlm_auth),
         keytab=access.keytab and _under(facts.folder, access.keytab),
         names={domain_key(name): _certified(named, facts) for name, named in access.names.items()},
     )
