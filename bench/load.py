@@ -12,7 +12,7 @@ import socket
 import subprocess
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.servers import RECIPIENT, Unfinished
 
@@ -31,6 +31,16 @@ class Load:
     persistent: bool = False
     recipient: str = RECIPIENT
 
+    def warming(self) -> "Load":
+        """A tenth of it."""
+        return replace(self, messages=max(self.messages // 10, self.sessions))
+
+    def send(self, port: int) -> float:
+        """Send the whole load to a port of loopback; return the moment at which it began. Raises `Unfinished`."""
+        began = time.monotonic()
+        send(self, port)
+        return began
+
     def __str__(self) -> str:
         sessions = f"{self.sessions} session{'s' if self.sessions > 1 else ''}"
         return f"{self.messages:,} messages of {self.size:,} octets, {sessions}"
@@ -45,7 +55,7 @@ def tool(name: str) -> str:
 
 
 def send(load: Load, port: int) -> None:
-    """Send the whole load to a port of loopback."""
+    """Have smtp-source send the whole load to a port of loopback. Raises `Unfinished`."""
     command = [tool("smtp-source"), "-s", str(load.sessions), "-m", str(load.messages), "-l", str(load.size)]
     command += ["-f", "sender@source.example", "-t", load.recipient]
     command += ["-d"] if load.persistent else []

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.account import Account
@@ -38,6 +39,30 @@ virtual  unix - n n - - virtual
 anvil    unix - - n - 1 anvil
 scache   unix - - n - 1 scache
 """
+TLSMGR = "tlsmgr   unix - - n 1000? 1 tlsmgr\n"
+TLS_OF_POSTFIX = """\
+smtpd_tls_security_level = may
+smtpd_tls_chain_files = {pem}
+"""
+SASL_OF_POSTFIX = """\
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = cyrus
+cyrus_sasl_config_path = {config}
+smtpd_sasl_local_domain = {realm}
+smtpd_sasl_security_options = noanonymous
+"""
+REALM = "drop.example"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a server has for its clients besides mail: TLS with the key and certificate of a file; accounts, so many."""
+
+    pem: Path | None = None
+    accounts: int = 0
+
+
+CLEAR = Door()
 
 
 class Unfinished(RuntimeError):
@@ -51,14 +76,38 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def name_of(account: int) -> str:
+    """The name under which an account signs in."""
+    return f"user{account}"
+
+
+def password_of(account: int) -> str:
+    """Its password."""
+    return f"password {account} of the benchmark"
+
+
+def make_certificate(folder: Path) -> Path:
+    """Make a self-signed certificate with a key on P-256; both in one file, which is returned."""
+    pem, key, certificate = (folder / f"{name}.pem" for name in ("both", "key", "certificate"))
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=bench.example"]
+    names = ["-addext", "subjectAltName=DNS:bench.example", "-days", "2"]
+    command = ["openssl", "req", "-x509", *kind, *names, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    pem.touch(0o600)
+    pem.write_bytes(key.read_bytes() + certificate.read_bytes())
+    key.unlink()
+    return pem
+
+
 class Server(ABC):
     """A server in a folder of its own, listening on a port of loopback; it relays to relay_port."""
 
     name: str
     suffix = ""  # of the name of a delivered message
 
-    def __init__(self, folder: Path, relay_port: int) -> None:
+    def __init__(self, folder: Path, relay_port: int, door: Door = CLEAR) -> None:
         self.folder = folder
+        self.door = door
         self.port = free_port()
         self.relay_port = relay_port
         self.account = Account()
@@ -158,13 +207,24 @@ class Mailroot(Server):
     name = "Mailroot"
     suffix = ".eml"
 
-    def __init__(self, folder: Path, relay_port: int) -> None:
-        super().__init__(folder, relay_port)
+    def __init__(self, folder: Path, relay_port: int, door: Door = CLEAR) -> None:
+        super().__init__(folder, relay_port, door)
         self.config = folder / "mailroot.toml"
         self.config.write_text(self._settings())
+        if door.accounts:
+            self._add_accounts()
+
+    def _add_accounts(self) -> None:
+        python = ROOT / ".venv" / "bin" / "python"  # made by the launcher
+        command = [str(python), "-m", "bench.mailrootaccounts", str(self.folder / "mailroot.accounts")]
+        paths = os.pathsep.join(map(str, (ROOT, ROOT / "src")))
+        environment = {**os.environ, "PYTHONPATH": paths}
+        subprocess.run([*command, str(self.door.accounts)], check=True, stdin=subprocess.DEVNULL, env=environment)
 
     def _settings(self) -> str:
         text = json.dumps  # a JSON string is a TOML string
+        pem = f"certificate = {text(str(self.door.pem))}\nkey = {text(str(self.door.pem))}\n" if self.door.pem else ""
+        basic = "basic = true\nbasic_requires_tls = false\n" if self.door.accounts else ""
         return f"""\
 [admin]
 listen = ""
@@ -174,7 +234,7 @@ home = {text(str(self.folder / "Mailroot"))}
 bindings = ["127.0.0.1:{self.port}"]
 [servers.default.access]
 relay = {{ mode = "only", list = ["127.0.0.1"], authenticated = true }}
-[servers.default.delivery]
+{pem}{basic}[servers.default.delivery]
 fqdn = "mailroot.example"
 smart_host = "[127.0.0.1]:{self.relay_port}"
 [servers.default.domains."drop.example"]
@@ -197,12 +257,16 @@ class Postfix(Server):
     session_limit = 100  # default_process_limit: more clients wait in the backlog
     programs = Path("/usr/lib/postfix/sbin")
 
-    def __init__(self, folder: Path, relay_port: int) -> None:
-        super().__init__(folder, relay_port)
+    def __init__(self, folder: Path, relay_port: int, door: Door = CLEAR) -> None:
+        super().__init__(folder, relay_port, door)
         self.config = folder / "config"
         self._make_folders()
-        (self.config / "main.cf").write_text(self._main_cf())
-        (self.config / "master.cf").write_text(MASTER_CF.format(port=self.port))
+        tls = TLS_OF_POSTFIX.format(pem=door.pem) if door.pem else ""
+        sasl = SASL_OF_POSTFIX.format(config=self.config, realm=REALM) if door.accounts else ""
+        (self.config / "main.cf").write_text(self._main_cf() + tls + sasl)
+        (self.config / "master.cf").write_text(MASTER_CF.format(port=self.port) + (TLSMGR if door.pem else ""))
+        if door.accounts:
+            self._add_accounts()
 
     @classmethod
     def missing(cls) -> str | None:
@@ -210,6 +274,16 @@ class Postfix(Server):
         if not (cls.programs / "master").exists():
             return "Postfix is not installed (tools/install-debian)"
         return "Postfix needs root" if os.geteuid() else None
+
+    def _add_accounts(self) -> None:
+        """Put them into Cyrus SASL's own database, which keeps passwords as they are typed: no hash is ever made."""
+        database = self.folder / "sasldb2"
+        lines = ("pwcheck_method: auxprop", "auxprop_plugin: sasldb", f"sasldb_path: {database}", "mech_list: PLAIN")
+        (self.config / "smtpd.conf").write_text("\n".join(lines) + "\n")
+        for account in range(self.door.accounts):
+            command = ["saslpasswd2", "-p", "-c", "-f", str(database), "-u", REALM, name_of(account)]
+            subprocess.run(command, check=True, input=password_of(account).encode(), capture_output=True)
+        shutil.chown(database, "postfix")
 
     def _make_folders(self) -> None:
         self.config.mkdir()

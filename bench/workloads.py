@@ -5,11 +5,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.load import IdleSessions, Load, Sink, send
-from bench.servers import Mailroot, Postfix, Server, Unfinished, free_port
+from bench.clients import ClientLoad
+from bench.load import IdleSessions, Load, Sink
+from bench.servers import CLEAR, Door, Mailroot, Postfix, Server, Unfinished, free_port, make_certificate
 
 STANDSTILL_LIMIT = 60.0
 DEEP_LIMIT = 1800.0
@@ -41,12 +42,12 @@ class Bench:
     deep: int
 
     @contextmanager
-    def servers(self, relay_port: int) -> Iterator[list[Server]]:
+    def servers(self, relay_port: int, door: Door = CLEAR) -> Iterator[list[Server]]:
         """Yield new servers that are not started; end them and remove their files afterwards."""
         made: list[Server] = []
         try:
             for kind in self.kinds:
-                made.append(kind(self.folder / kind.name, relay_port))
+                made.append(kind(self.folder / kind.name, relay_port, door))
             yield made
         finally:
             for server in made:
@@ -63,9 +64,9 @@ class Workload:
     run: Callable[[Bench], list[Figures]]
 
 
-def to_drop(bench: Bench, load: Load) -> list[Figures]:
+def to_drop(bench: Bench, load: Load | ClientLoad, door: Door = CLEAR) -> list[Figures]:
     """Measure from the first connection until every message is a file in the folder."""
-    with bench.servers(free_port()) as servers:
+    with bench.servers(free_port(), door) as servers:
         return _rounds(bench, servers, load, lambda server: server.delivered())
 
 
@@ -80,12 +81,13 @@ def to_sink(bench: Bench, load: Load) -> list[Figures]:
         sink.close()
 
 
-def _rounds(bench: Bench, servers: list[Server], load: Load, arrived: Callable[[Server], int]) -> list[Figures]:
+def _rounds(
+    bench: Bench, servers: list[Server], load: Load | ClientLoad, arrived: Callable[[Server], int]
+) -> list[Figures]:
     figures = [Figures(server.name) for server in servers]
-    warm = Load(max(load.messages // 10, load.sessions), load.sessions, load.size, load.persistent, load.recipient)
     for server in servers:
         server.start()
-        _round(server, warm, arrived)
+        _round(server, load.warming(), arrived)
     for _ in range(bench.rounds):
         for server, shown in zip(servers, figures, strict=True):
             seconds, cpu = _round(server, load, arrived)
@@ -95,13 +97,13 @@ def _rounds(bench: Bench, servers: list[Server], load: Load, arrived: Callable[[
     return figures
 
 
-def _round(server: Server, load: Load, arrived: Callable[[Server], int]) -> tuple[float, float]:
+def _round(server: Server, load: Load | ClientLoad, arrived: Callable[[Server], int]) -> tuple[float, float]:
     """Return the seconds until all had arrived, and the seconds of CPU until the server was quiet again."""
     server.clear()
     os.sync()  # what was written before is not written during the round
     server.account.wait_until_quiet(30)
-    wanted, cpu, began = arrived(server) + load.messages, server.account.cpu(), time.monotonic()
-    send(load, server.port)
+    wanted, cpu = arrived(server) + load.messages, server.account.cpu()
+    began = load.send(server.port)
     seconds = _wait_for(server, wanted, arrived) - began
     server.account.wait_until_quiet(30)
     return seconds, server.account.cpu() - cpu
@@ -121,6 +123,57 @@ def _wait_for(server: Server, wanted: int, arrived: Callable[[Server], int]) -> 
         elif answered > progressed + STANDSTILL_LIMIT:
             raise Unfinished(f"{server.name}: {wanted - count} messages missing, none for {STANDSTILL_LIMIT:.0f} s")
         time.sleep(max(0.005, 5 * (answered - asked)))  # counting takes at most a sixth of a core
+
+
+def to_drop_by_tls(bench: Bench, load: ClientLoad) -> list[Figures]:
+    """Measure the same with STARTTLS on each connection."""
+    return to_drop(bench, load, Door(make_certificate(bench.folder)))
+
+
+def handshakes(bench: Bench, load: ClientLoad) -> list[Figures]:
+    """Measure connections that do nothing but shake hands."""
+    with bench.servers(free_port(), Door(make_certificate(bench.folder))) as servers:
+        figures = [Figures(server.name) for server in servers]
+        for server in servers:
+            server.start()
+            _connections(server, load.warming())
+        for _ in range(bench.rounds):
+            for server, shown in zip(servers, figures, strict=True):
+                rate, cpu = _connections(server, load)
+                shown.add("conn/s", rate)
+                shown.add("us CPU/conn", cpu)
+                shown.add("PSS MB", server.account.memory() / 1e6)
+        return figures
+
+
+def _connections(server: Server, load: ClientLoad) -> tuple[float, float]:
+    """Return connections a second, and microseconds of the server's CPU for each."""
+    server.account.wait_until_quiet(30)
+    cpu = server.account.cpu()
+    began = load.send(server.port)
+    seconds = time.monotonic() - began
+    server.account.wait_until_quiet(30)
+    return load.connections / seconds, (server.account.cpu() - cpu) * 1e6 / load.connections
+
+
+def sign_ins(bench: Bench, load: ClientLoad) -> list[Figures]:
+    """Measure connections that sign in: to each account once after a start, then again and again."""
+    with bench.servers(free_port(), Door(accounts=load.accounts)) as servers:
+        figures = [Figures(server.name) for server in servers]
+        cold = replace(load, connections=load.accounts)
+        for _ in range(bench.rounds):
+            for server, shown in zip(servers, figures, strict=True):
+                _sign_in(server, shown, cold, load)
+        return figures
+
+
+def _sign_in(server: Server, shown: Figures, cold: ClientLoad, warm: ClientLoad) -> None:
+    server.start()
+    for name, load in (("cold", cold), ("warm", warm)):
+        rate, cpu = _connections(server, load)
+        shown.add(f"{name}/s", rate)
+        shown.add(f"us CPU/{name}", cpu)
+    server.stop()
 
 
 def first_banner(bench: Bench) -> list[Figures]:
@@ -170,7 +223,7 @@ def deep_queue(bench: Bench) -> list[Figures]:
 def _deep(server: Server, load: Load) -> Figures:
     shown = Figures(server.name)
     server.start()
-    send(load, server.port)
+    load.send(server.port)
     server.account.wait_until_quiet(DEEP_LIMIT)
     server.stop()
     os.sync()
@@ -187,6 +240,11 @@ def workloads(bench: Bench) -> list[Workload]:
     many = Load(bench.messages * 2, persistent=True)
     relay = Load(bench.messages, recipient=RELAYED)
     alone = Load(bench.messages // 5, sessions=1, persistent=True)
+    tls_one = ClientLoad(bench.messages, messages=bench.messages)
+    tls_many = ClientLoad(50, messages=bench.messages * 2)
+    full = ClientLoad(bench.messages)
+    resumed = replace(full, resumed=True)
+    signed = ClientLoad(bench.messages, tls=False, accounts=max(bench.messages // 15, 50))
     large = Load(max(bench.messages // 20, 20), sessions=10, size=1_000_000)
     return [
         Workload("drop-one", f"accept to Drop, one message a connection: {one}", lambda b: to_drop(b, one)),
@@ -194,6 +252,11 @@ def workloads(bench: Bench) -> list[Workload]:
         Workload("relay", f"relay to smtp-sink, one message a connection: {relay}", lambda b: to_sink(b, relay)),
         Workload("sequential", f"accept to Drop, one client alone: {alone}", lambda b: to_drop(b, alone)),
         Workload("large", f"accept to Drop, large messages: {large}", lambda b: to_drop(b, large)),
+        Workload("tls-one", f"accept to Drop through STARTTLS: {tls_one}", lambda b: to_drop_by_tls(b, tls_one)),
+        Workload("tls-many", f"accept to Drop through STARTTLS: {tls_many}", lambda b: to_drop_by_tls(b, tls_many)),
+        Workload("handshakes", f"STARTTLS, EHLO, QUIT, full handshakes: {full}", lambda b: handshakes(b, full)),
+        Workload("resumed", f"STARTTLS, EHLO, QUIT, resumed sessions: {resumed}", lambda b: handshakes(b, resumed)),
+        Workload("sign-in", f"EHLO, AUTH PLAIN, QUIT in clear: {signed}", lambda b: sign_ins(b, signed)),
         Workload("idle", f"{bench.idle:,} idle sessions (Postfix: its process limit)", idle_sessions),
         Workload("banner", "start with an empty queue", first_banner),
         Workload("deep", f"restart with {bench.deep:,} deferred messages", deep_queue),

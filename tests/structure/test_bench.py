@@ -44,7 +44,7 @@ def test_figures_have_three_digits(value, shown):
 
 def test_every_workload_has_its_own_name(tmp_path):
     names = [workload.name for workload in workloads.workloads(Bench(tmp_path, (), 1, 100, 10, 10))]
-    assert len(names) == len(set(names)) == 8
+    assert len(names) == len(set(names)) == 13
 
 
 def test_an_unknown_workload_is_refused_with_the_known_ones(tmp_path):
