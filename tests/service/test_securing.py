@@ -1,6 +1,7 @@
 """TLS of sessions on real connections, on the standard loop and on uvloop (attack case D18 among them)."""
 
 import asyncio
+import contextlib
 import smtplib
 import socket
 import ssl
@@ -14,7 +15,7 @@ import uvloop
 
 from mailroot.edge.identity import Identity, identity_of, key_pem, new_key, self_signed
 from mailroot.edge.tls import TlsTerms
-from mailroot.service.securing import Handshakes, TlsListener
+from mailroot.service.securing import Handshakes
 from mailroot.settings.virtualserver import Access, General, TlsOffer
 from tests.service.conversing import EVERYBODY, Conversation
 from tests.service.working import until
@@ -51,7 +52,7 @@ class Served:
     async def open(self) -> "Served":
         sessions = self.talk.sessions
         self.server = await asyncio.get_running_loop().create_server(sessions.make, sock=self.plain)
-        self.listener = TlsListener(self.secured, sessions.accept)
+        self.listener = await asyncio.get_running_loop().create_server(sessions.make_secured, sock=self.secured)
         return self
 
     def close(self) -> None:
@@ -274,6 +275,59 @@ def _old(port: int) -> bytes:
     context = client_tls(maximum_version=ssl.TLSVersion.TLSv1_2)
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as clear, context.wrap_socket(clear) as client:
         return client.recv(100)
+
+
+def _ends(port: int, how: str) -> tuple[bool, bytes]:
+    """Whether the second connection resumed the session of the first, and what came after the client's end of it."""
+    context = client_tls(maximum_version=ssl.TLSVersion.TLSv1_2 if how == "old" else ssl.TLSVersion.TLSv1_3)
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as clear, context.wrap_socket(clear) as client:
+        _lines(client, b"", b"EHLO x")
+        session = client.session
+    clear = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    with clear, context.wrap_socket(clear, session=session) as client:
+        _lines(client, b"", b"EHLO x")
+        if how == "garbage":
+            clear.detach()
+            client_socket = socket.socket(fileno=client.detach())
+            client_socket.settimeout(PATIENCE)
+            client_socket.sendall(b"\x17\x03\x03\x00\x20" + b"x" * 32)
+            with client_socket:
+                return True, client_socket.recv(100)[:1]
+        resumed = bool(client.session_reused)
+        with client.unwrap() as plain:
+            return resumed, plain.recv(100)
+
+
+@pytest.mark.parametrize(("how", "last"), [("old", b""), ("new", b""), ("garbage", b"\x17")])
+async def test_a_session_ends_with_tls_and_is_resumed(served: Served, how: str, last: bytes) -> None:
+    resumed, found = await asyncio.to_thread(_ends, served.secured_port, how)
+    assert (resumed, found) == (True, last)
+    await until(lambda: len(served.events("disconnected")) == 2)
+    assert {event["reason"] for event in served.events("disconnected")} == {"closed by the client"}
+
+
+async def test_a_client_that_does_not_read_pauses_its_session(pool: ThreadPoolExecutor) -> None:
+    served = await Served(pool, general=General(error_limit=10**9)).open()
+    client = await asyncio.to_thread(_greedy, served.secured_port)
+    session = list(served.talk.sessions)[1]
+    await until(lambda: session._stuck_since > 0)
+    session.cut("enough")
+    await until(lambda: served.talk.open == 1)
+    client.close()
+    served.close()
+
+
+def _greedy(port: int) -> ssl.SSLSocket:
+    """A client that asks for much and reads none of it."""
+    clear = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    clear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client = client_tls().wrap_socket(clear)
+    _lines(client, b"", b"EHLO x")
+    client.settimeout(1)
+    with contextlib.suppress(TimeoutError, ssl.SSLError):
+        for _ in range(2000):
+            client.sendall(b"HELP\r\n" * 1000)
+    return client
 
 
 async def test_where_tls_is_required_clear_sessions_cannot_send(pool: ThreadPoolExecutor) -> None:

@@ -6,17 +6,16 @@ the name that the client asks for, so new certificates, of another kind of key e
 """
 
 import asyncio
-import contextlib
 import os
-import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from mailroot.edge.identity import Identity
-from mailroot.mail.faults import ConnectionLost, Misconfigured
+from mailroot.edge.tlsconnection import TlsConnection
+from mailroot.mail.faults import Misconfigured
 from mailroot.wire.sasl.words import ChannelBinding
 
 # Forward secrecy and authenticated encryption, nothing else (RFC 9325 section 4.2); TLS 1.3 has no other ciphers.
@@ -29,7 +28,6 @@ _MINIMUM = {
     "1.2": ssl.TLSVersion.TLSv1_2,
     "1.3": ssl.TLSVersion.TLSv1_3,
 }
-_SHUTDOWN = 5.0  # seconds for the peer's close_notify; who does not send it is cut off
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,10 @@ class Secured:
     version: str
     cipher: str
     binding: ChannelBinding | None
+
+
+Ended: TypeAlias = Callable[[Secured | str], None]
+"""Is told how a handshake ended: what it agreed on, or what went wrong."""
 
 
 class _Certified(ssl.SSLContext):
@@ -140,59 +142,26 @@ def _present(identity: Identity) -> _Certified:
     return context
 
 
-async def shake_hands(
-    transport: asyncio.Transport, protocol: asyncio.Protocol, tls: ServerTls, patience: float
-) -> Secured:
+def begin_handshake(
+    transport: asyncio.Transport, protocol: asyncio.Protocol, tls: ServerTls, patience: float, ended: Ended
+) -> None:
     """Shake hands as the server, within `patience` seconds; `protocol` gets what comes through TLS from then on.
 
-    It may get it before this returns. Raises `ConnectionLost` with what went wrong; the connection is of no use then.
+    `ended` is told what the handshake agreed on, or what went wrong, and then the connection is closed; `protocol`
+    hears of neither.
     """
-    loop = asyncio.get_running_loop()
-    with _translated(patience):
-        secured = await loop.start_tls(
-            transport,
-            protocol,
-            tls.context,
-            server_side=True,
-            ssl_handshake_timeout=patience,
-            ssl_shutdown_timeout=_SHUTDOWN,
-        )
-    if secured is None or secured.is_closing():
-        raise ConnectionLost("the connection ended in the TLS handshake")
-    return secured_by(secured)
+
+    def told(fault: str) -> None:
+        ended(fault or secured_by(connection))
+
+    connection = TlsConnection(tls.context, protocol, patience, told)
+    transport.set_protocol(connection)
+    connection.connection_made(transport)
 
 
-async def accept_secured(
-    connection: socket.socket, make: Callable[[], asyncio.Protocol], tls: ServerTls, patience: float
-) -> None:
-    """Shake hands on a connection that was just accepted; the protocol that `make` makes begins inside TLS.
-
-    Raises `ConnectionLost`; the connection is closed then.
-    """
-    loop = asyncio.get_running_loop()
-    with _translated(patience):
-        await loop.connect_accepted_socket(
-            make, connection, ssl=tls.context, ssl_handshake_timeout=patience, ssl_shutdown_timeout=_SHUTDOWN
-        )
-
-
-def secured_by(transport: asyncio.BaseTransport) -> Secured:
+def secured_by(transport: asyncio.Transport) -> Secured:
     """What a handshake agreed on."""
     found = transport.get_extra_info("ssl_object")
     cipher = found.cipher()
     binding = found.context.binding if isinstance(found.context, _Certified) else None
-    # uvloop's transports are none by name
-    return Secured(cast("asyncio.Transport", transport), found.version() or "", cipher[0] if cipher else "", binding)
-
-
-@contextlib.contextmanager
-def _translated(patience: float) -> Iterator[None]:
-    try:
-        yield
-    except ssl.SSLError as fault:
-        reason = (fault.reason or str(fault)).lower().replace("_", " ")
-        raise ConnectionLost(f"the TLS handshake failed: {reason}") from fault
-    except OSError as fault:
-        taking_long = "longer than" in str(fault)
-        reason = f"took longer than {patience:g} s" if taking_long else "was broken off by the client"
-        raise ConnectionLost(f"the TLS handshake {reason}") from fault
+    return Secured(transport, found.version() or "", cipher[0] if cipher else "", binding)

@@ -27,9 +27,8 @@ from mailroot.routing.route import DropRoute
 from mailroot.service.draft import Draft
 from mailroot.service.intake import Intake
 from mailroot.service.later import Later
-from mailroot.service.rules import Rules
 from mailroot.service.signing import Claimant, SigningIn
-from mailroot.service.standing import Standing, standing_of
+from mailroot.service.standing import Standing, Standings
 from mailroot.wire import events as wire
 from mailroot.wire.profile import ServerProfile
 
@@ -60,6 +59,7 @@ class Answers:
         "_rules",
         "_sender",
         "_session",
+        "_standings",
         "_trace",
         "_unremarked",
         "door",
@@ -70,8 +70,9 @@ class Answers:
 
     door: "Door"
 
-    def __init__(self, rules: Rules, standing: Standing, intake: Intake, session: str) -> None:
-        self._rules = rules
+    def __init__(self, standings: Standings, standing: Standing, intake: Intake, session: str) -> None:
+        self._standings = standings
+        self._rules = rules = standings.rules
         self.standing = standing
         self._intake = intake
         self._session = session
@@ -163,7 +164,7 @@ class Answers:
     def _stand(self, client: Client) -> None:
         """Where the client stands, now that this is known of it."""
         secured = self.door.secured
-        self.standing = standing_of(self._rules, client, secured is not None and secured.binding is not None)
+        self.standing = self._standings.now_that(client, secured is not None and secured.binding is not None)
 
     def secured(self) -> ServerProfile:
         """The connection is encrypted now: what the client said of itself is forgotten (RFC 3207 section 4.2)."""

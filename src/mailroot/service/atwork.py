@@ -16,7 +16,6 @@ from mailroot.service.dispatcher import Carriers, Dispatcher
 from mailroot.service.pickup import PickupRole
 from mailroot.service.remote import RemoteCarrier
 from mailroot.service.rules import Rules
-from mailroot.service.securing import TlsListener
 from mailroot.service.sessions import Sessions
 from mailroot.settings.virtualserver import VirtualServer
 
@@ -63,7 +62,7 @@ class ServerAtWork:
     """Starts, pauses and stops the roles of one virtual server. The store stays open while the server is stopped."""
 
     parts: Parts
-    _listeners: list[asyncio.Server | TlsListener] = field(default_factory=list)
+    _listeners: list[asyncio.Server] = field(default_factory=list)
     _roles: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _retired: dict[asyncio.Task[None], RemoteCarrier] = field(default_factory=dict)
 
@@ -88,11 +87,9 @@ class ServerAtWork:
         """Accept on these sockets too; they are in the order of the bindings."""
         loop, sessions = asyncio.get_running_loop(), self.parts.sessions
         plain = len(self.parts.current.rules.settings.general.bindings)
-        for listener in sockets[:plain]:
-            self._listeners.append(await loop.create_server(sessions.make, sock=listener, backlog=BACKLOG))
-        for listener in sockets[plain:]:
-            listener.listen(BACKLOG)
-            self._listeners.append(TlsListener(listener, sessions.accept))
+        for number, listener in enumerate(sockets):
+            make: Callable[[], asyncio.Protocol] = sessions.make if number < plain else sessions.make_secured
+            self._listeners.append(await loop.create_server(make, sock=listener, backlog=BACKLOG))
 
     def unlisten(self) -> None:
         """Accept no more, on any socket."""

@@ -1,13 +1,13 @@
 """TLS handshakes with clients: how many at once, for how long; and connections that begin with one."""
 
 import asyncio
-import socket
+import functools
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import cast
 
-from mailroot.edge.tls import Secured, ServerTls, accept_secured, secured_by, shake_hands
+from mailroot.edge.tls import Secured, ServerTls, begin_handshake
 from mailroot.mail.events import EVENTS, Emit
-from mailroot.mail.faults import ConnectionLost
 from mailroot.policy.client import client_address
 from mailroot.policy.guesses import origin
 from mailroot.service.session import Session
@@ -18,7 +18,6 @@ _LONGEST = 30.0
 # Handshakes under way in one worker. Each has buffers of its own, and one client may have but a part of them all.
 _MOST = 512
 _MOST_OF_ONE = 256
-_AFTER_FAULT = 1.0
 
 
 class Handshakes:
@@ -32,7 +31,7 @@ class Handshakes:
 
     def begin(self, address: str) -> bool:
         """Whether one more may begin; if so, it is counted."""
-        client = origin(client_address(address))
+        client = _client(address)
         if self._sum >= self._most or self._clients[client] >= self._most_of_one:
             return False
         self._sum += 1
@@ -41,11 +40,16 @@ class Handshakes:
 
     def end(self, address: str) -> None:
         """One that was counted has ended."""
-        client = origin(client_address(address))
+        client = _client(address)
         self._sum -= 1
         self._clients[client] -= 1
         if not self._clients[client]:
             del self._clients[client]
+
+
+@functools.lru_cache(maxsize=4096)
+def _client(address: str) -> str:
+    return origin(client_address(address))
 
 
 class Securing:
@@ -58,81 +62,66 @@ class Securing:
         self._emit = emit
 
     def admit(self, address: str) -> bool:
-        """Whether one more handshake may begin; if so, it is counted, and `secure` or `accept` must follow."""
+        """Whether one more handshake may begin; if so, it is counted, and `secure` must follow."""
         admitted = self._handshakes.begin(address)
         if not admitted:
             self._failed("", address, "too many TLS handshakes are under way")
         return admitted
 
-    async def secure(self, session: Session, transport: asyncio.Transport, patience: float) -> Secured | None:
-        """Shake hands on the session's connection; None where that failed, which is told."""
-        try:
-            if transport.is_closing():
-                return None
-            return await shake_hands(transport, session, self._tls, min(patience, _LONGEST))
-        except ConnectionLost as fault:
-            self._failed(session.ident, session.address, str(fault))
-            return None
-        finally:
-            self._handshakes.end(session.address)
+    def secure(
+        self, session: Session, transport: asyncio.Transport, patience: float
+    ) -> "asyncio.Future[Secured | None]":
+        """Shake hands on the session's connection, which is paused; None where that failed, which is told."""
+        found = asyncio.get_running_loop().create_future()
 
-    async def accept(
-        self, connection: socket.socket, address: str, make: Callable[[], Session], patience: float
-    ) -> None:
-        """Shake hands, then begin a session; where that fails, it is told."""
+        def ended(how: Secured | str) -> None:
+            self._handshakes.end(session.address)
+            if isinstance(how, str):
+                self._failed(session.ident, session.address, how)
+            found.set_result(None if isinstance(how, str) else how)
+
+        if transport.is_closing():
+            self._handshakes.end(session.address)
+            found.set_result(None)
+        else:
+            begin_handshake(transport, session, self._tls, min(patience, _LONGEST), ended)
+            transport.resume_reading()
+        return found
+
+    def accept(self, transport: asyncio.Transport, address: str, session: Session, patience: float) -> None:
+        """Shake hands, then begin the session; where that fails, it is told."""
         if not self.admit(address):
-            connection.close()
+            transport.abort()
             return
-        try:
-            await accept_secured(connection, make, self._tls, min(patience, _LONGEST))
-        except ConnectionLost as fault:
-            self._failed("", address, str(fault))
-        finally:
+
+        def ended(how: Secured | str) -> None:
             self._handshakes.end(address)
+            if isinstance(how, str):
+                self._failed("", address, how)
+            else:
+                session.secured = how
+                session.connection_made(how.transport)
+
+        begin_handshake(transport, session, self._tls, min(patience, _LONGEST), ended)
 
     def _failed(self, session: str, address: str, cause: str) -> None:
         self._emit(EVENTS.tls_failed, server=self._key, session=session, address=address, cause=cause)
 
 
-class SecuredSession(Session):
-    """A session whose connection began with a handshake."""
+class TlsFirst(asyncio.Protocol):
+    """Stands where a connection begins on which TLS comes first, until the handshake begins.
 
-    __slots__ = ()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet the client inside TLS."""
-        self.secured = secured_by(transport)
-        super().connection_made(transport)
-
-
-class TlsListener:
-    """Accepts connections on which TLS is spoken from the first octet, and gives each to `take`.
-
-    We accept ourselves: the loop's own servers begin handshakes without asking whether there are too many.
+    `take` begins it; who is not admitted has had nothing of us but this.
     """
 
-    def __init__(self, listener: socket.socket, take: Callable[[socket.socket, str], Awaitable[None]]) -> None:
-        self._listener = listener
+    def __init__(self, take: Callable[[asyncio.Transport, str], None]) -> None:
         self._take = take
-        self._taken: set[asyncio.Future[None]] = set()
-        self._accepting = asyncio.get_running_loop().create_task(self._accept())
-        self._accepting.add_done_callback(lambda _: listener.close())
 
-    def close(self) -> None:
-        """Accept no more; handshakes under way go on."""
-        self._accepting.cancel()
-
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, peer = await loop.sock_accept(self._listener)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            except ConnectionError:  # the client is gone already
-                continue
-            except OSError:  # no more descriptors
-                await asyncio.sleep(_AFTER_FAULT)
-                continue
-            taking = asyncio.ensure_future(self._take(connection, peer[0]))
-            self._taken.add(taking)
-            taking.add_done_callback(self._taken.discard)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the handshake, or end the connection."""
+        connected = cast("asyncio.Transport", transport)  # uvloop's are none by name
+        peer = connected.get_extra_info("peername")
+        if not peer:  # the client was gone before it was accepted
+            connected.abort()
+            return
+        self._take(connected, peer[0])

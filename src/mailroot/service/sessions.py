@@ -1,7 +1,6 @@
 """The sessions of one virtual server in one worker: who is let in, how many, for how long."""
 
 import asyncio
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -16,9 +15,9 @@ from mailroot.service.intake import Intake
 from mailroot.service.later import Later
 from mailroot.service.outbox import Outbox
 from mailroot.service.rules import Rules
-from mailroot.service.securing import SecuredSession, Securing
+from mailroot.service.securing import Securing, TlsFirst
 from mailroot.service.session import Session
-from mailroot.service.standing import Standing, Standings, standing_of
+from mailroot.service.standing import Standing, Standings
 from mailroot.wire.server import ServerEngine
 
 _SWEEP = 1.0
@@ -67,9 +66,9 @@ class Sessions:
         """A session for a connection that is being accepted."""
         return Session(self, self._loop)
 
-    def make_secured(self) -> Session:
-        """A session for a connection that shook hands before anything was said."""
-        return SecuredSession(self, self._loop)
+    def make_secured(self) -> TlsFirst:
+        """What begins on a connection on which TLS is spoken from the first octet."""
+        return TlsFirst(self._accept)
 
     def admit_handshake(self, session: Session) -> bool:
         """Whether one more TLS handshake may begin; if so, `shake_hands` follows."""
@@ -77,11 +76,10 @@ class Sessions:
 
     def shake_hands(self, session: Session, transport: asyncio.Transport) -> asyncio.Future[Secured | None]:
         """Shake hands with the client; None where that failed, which was told."""
-        return self._loop.create_task(self._securing.secure(session, transport, self._patience))
+        return self._securing.secure(session, transport, self._patience)
 
-    async def accept(self, connection: socket.socket, address: str) -> None:
-        """Take a connection on which TLS is spoken from the first octet."""
-        await self._securing.accept(connection, address, self.make_secured, self._patience)
+    def _accept(self, transport: asyncio.Transport, address: str) -> None:
+        self._securing.accept(transport, address, self.make(), self._patience)
 
     @property
     def _patience(self) -> float:
@@ -96,11 +94,11 @@ class Sessions:
         standing = standings.of(session.address)
         if session.secured is not None:
             binding = session.secured.binding is not None
-            standing = standing_of(standings.rules, replace(standing.client, tls=True), binding)
+            standing = standings.now_that(replace(standing.client, tls=True), binding)
         refusal = self._refusal(standings.rules, standing, session)
         self._sessions[session.ident] = session
         self._count.add(1)
-        answers = Answers(standings.rules, standing, self._intake, session.ident)
+        answers = Answers(standings, standing, self._intake, session.ident)
         if refusal is not None:
             greeting: Reply | Later = refusal
         elif standing.asks_names:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.policy.access import may_connect
-from mailroot.policy.client import Client, client_address
+from mailroot.policy.client import NOT_ASKED, Address, Client, client_address
 from mailroot.policy.relay import RelayRight, relay_right
 from mailroot.policy.sender import may_send
 from mailroot.policy.verdict import Refuse, Undecided, Verdict
@@ -43,6 +43,7 @@ class Standings:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self._known: dict[str, Standing] = {}
+        self._secured: dict[tuple[Address, bool], Standing] = {}
 
     def of(self, address: str) -> Standing:
         """The standing of a client by the text of its address."""
@@ -51,6 +52,18 @@ class Standings:
             if len(self._known) >= _MOST_REMEMBERED:
                 self._known.clear()
             standing = self._known[address] = standing_of(self.rules, Client(client_address(address)))
+        return standing
+
+    def now_that(self, client: Client, binding: bool) -> Standing:
+        """The standing of a client of which more is known. `binding`: our certificate gives a channel binding."""
+        if not client.tls or client.user or client.names is not NOT_ASKED:
+            return standing_of(self.rules, client, binding)
+        known = client.address, binding
+        standing = self._secured.get(known)
+        if standing is None:
+            if len(self._secured) >= _MOST_REMEMBERED:
+                self._secured.clear()
+            standing = self._secured[known] = standing_of(self.rules, client, binding)
         return standing
 
     def greeting(self, date: str) -> Reply:
