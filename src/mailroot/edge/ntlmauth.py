@@ -11,14 +11,14 @@ import contextlib
 import operator
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Set
-from typing import NoReturn
 from urllib.parse import quote
 
 from mailroot.edge.eventime import EVEN_SECONDS, even
+from mailroot.edge.passwordsalone import PasswordsAlone
 from mailroot.mail.faults import Unavailable
 from mailroot.policy.account import full_name
 from mailroot.wire.sasl.server import Need
-from mailroot.wire.sasl.words import ContextFailed, ContextToken, ScramKeys
+from mailroot.wire.sasl.words import ContextFailed, ContextToken
 
 _PASSWORDS, _TOKENS = "squid-2.5-basic", "squid-2.5-ntlmssp"
 _LONGEST_LINE = 64 * 1024
@@ -121,7 +121,7 @@ class Programs:
             await process.wait()
 
 
-class SambaAccounts:
+class SambaAccounts(PasswordsAlone):
     """The accounts that Samba knows (`service.signin.Accounts`). `domain` is put before names without one."""
 
     def __init__(self, program: str, domain: str, *, ntlm: bool, even_seconds: float = EVEN_SECONDS) -> None:
@@ -147,18 +147,6 @@ class SambaAccounts:
             if word not in ("OK", "ERR"):
                 raise Unavailable("ntlm_auth gave an answer that is none of its protocol")
         return word == "OK"
-
-    async def scram_keys(self, user: str) -> ScramKeys:
-        """Not asked: a domain keeps passwords to itself."""
-        return _never(user)
-
-    async def cram_secret(self, user: str) -> bytes | None:
-        """Not asked."""
-        return _never(user)
-
-    async def nt_hash(self, user: str, domain: str) -> bytes | None:
-        """Not asked."""
-        return _never(user, domain)
 
     def context(self, _need: Need) -> "SambaContext":
         """A new exchange of NTLM."""
@@ -232,7 +220,3 @@ class SambaContext:
         self._over, process, self._process = True, self._process, None
         if process is not None:
             self._programs.drop(process)
-
-
-def _never(*_asked: object) -> NoReturn:
-    raise TypeError("Samba answers for passwords and tokens alone")

@@ -60,10 +60,6 @@ class ClientTls:
         verify = security.tls is OutboundTls.VERIFY
         return self._made(verify, security.ca_file if verify else "", security.tls_minimum)
 
-    def any_certificate(self, security: OutboundSecurity) -> ssl.SSLContext:
-        """One that takes every certificate, to see what it is that was not believed. Nothing may be told through it."""
-        return self._made(False, "", security.tls_minimum)
-
 
 def _context(verify: bool, ca_file: str, minimum: TlsVersion) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

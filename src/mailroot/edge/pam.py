@@ -14,10 +14,10 @@ from typing import Any, NoReturn
 
 from mailroot.edge.boundedpool import BoundedPool
 from mailroot.edge.eventime import EVEN_SECONDS, even
+from mailroot.edge.passwordsalone import PasswordsAlone
 from mailroot.mail.faults import Unavailable
 from mailroot.policy.account import full_name
 from mailroot.wire.sasl.server import Need
-from mailroot.wire.sasl.words import ScramKeys
 
 SERVICE = "mailroot"
 _RULES = (Path("/etc/pam.d"), Path("/usr/lib/pam.d"), Path("/usr/share/pam.d"))
@@ -133,7 +133,7 @@ def authenticate(user: str, password: str, service: str = SERVICE) -> bool:
     return bool(code == _SUCCESS)
 
 
-class PamAccounts:
+class PamAccounts(PasswordsAlone):
     """The accounts that PAM knows (`service.signin.Accounts`). `domain` is put before names without one."""
 
     answers: Set[Need] = frozenset({Need.PASSWORD})
@@ -151,22 +151,6 @@ class PamAccounts:
         asked = self._pool.run(authenticate, full_name(user, self._domain), password, self._service)
         return await even(asked, operator.not_, self._even)
 
-    async def scram_keys(self, user: str) -> ScramKeys:
-        """Not asked: PAM keeps passwords to itself."""
-        return _never(user)
-
-    async def cram_secret(self, user: str) -> bytes | None:
-        """Not asked."""
-        return _never(user)
-
-    async def nt_hash(self, user: str, domain: str) -> bytes | None:
-        """Not asked."""
-        return _never(user, domain)
-
     def context(self, need: Need) -> NoReturn:
         """There are none."""
-        _never(need)
-
-
-def _never(*_asked: object) -> NoReturn:
-    raise TypeError("PAM answers for passwords alone")
+        raise TypeError(f"PAM has no context for {need}")

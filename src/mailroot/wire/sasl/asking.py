@@ -1,5 +1,6 @@
 """Questions of a mechanism, each with an answer of the kind that it must have."""
 
+from collections.abc import Generator
 from typing import TypeVar
 
 from mailroot.wire.sasl.words import (
@@ -57,20 +58,20 @@ def nt_hash(user: str, domain: str) -> Part[bytes | None]:
     return None if answer is None else _a(bytes, answer)
 
 
-def context_token(token: bytes) -> Part[ContextToken | ContextFailed]:
-    """What the acceptor's context makes of the client's token."""
+def context_token(token: bytes) -> Generator[ContextStep, object, ContextToken | ContextFailed]:
+    """What our security context makes of the peer's token, on either side."""
     answer = yield ContextStep(token)
     return answer if isinstance(answer, ContextFailed) else _a(ContextToken, answer)
 
 
-def wrapped(octets: bytes) -> Part[bytes | ContextFailed]:
-    """Octets sealed in the acceptor's context."""
+def wrapped(octets: bytes) -> Generator[ContextWrap, object, bytes | ContextFailed]:
+    """Octets sealed in our context."""
     answer = yield ContextWrap(octets)
     return answer if isinstance(answer, ContextFailed) else _a(bytes, answer)
 
 
-def unwrapped(octets: bytes) -> Part[bytes | ContextFailed]:
-    """What the client sealed."""
+def unwrapped(octets: bytes) -> Generator[ContextUnwrap, object, bytes | ContextFailed]:
+    """What the peer sealed."""
     answer = yield ContextUnwrap(octets)
     return answer if isinstance(answer, ContextFailed) else _a(bytes, answer)
 
@@ -78,24 +79,6 @@ def unwrapped(octets: bytes) -> Part[bytes | ContextFailed]:
 def challenge(response: bytes | None, told: str = "", conclusive: bool = True) -> ClientPart[bytes]:
     """The server's challenge after a response of ours."""
     return _a(bytes, (yield Response(response, told, conclusive)))
-
-
-def our_token(token: bytes) -> ClientPart[ContextToken | ContextFailed]:
-    """What our context makes of the server's token."""
-    answer = yield ContextStep(token)
-    return answer if isinstance(answer, ContextFailed) else _a(ContextToken, answer)
-
-
-def our_wrapped(octets: bytes) -> ClientPart[bytes | ContextFailed]:
-    """Octets sealed in our context."""
-    answer = yield ContextWrap(octets)
-    return answer if isinstance(answer, ContextFailed) else _a(bytes, answer)
-
-
-def our_unwrapped(octets: bytes) -> ClientPart[bytes | ContextFailed]:
-    """What the server sealed."""
-    answer = yield ContextUnwrap(octets)
-    return answer if isinstance(answer, ContextFailed) else _a(bytes, answer)
 
 
 def _a(kind: type[T], answer: object) -> T:

@@ -7,9 +7,6 @@ from mailroot.wire.sasl.asking import (
     challenge,
     context_token,
     first_response,
-    our_token,
-    our_unwrapped,
-    our_wrapped,
     response,
     unwrapped,
     wrapped,
@@ -105,7 +102,7 @@ def present_gssapi(_opening: ClientOpening) -> Presentation:
     """Establish the context, then agree on no layer (RFC 4752 section 3.1)."""
     token = b""
     for _ in range(MOST_ROUNDS):
-        step = yield from our_token(token)
+        step = yield from context_token(token)
         if isinstance(step, ContextFailed):
             return Abandoned(step.cause)
         token = yield from challenge(step.data, conclusive=step.user is not None)
@@ -115,12 +112,12 @@ def present_gssapi(_opening: ClientOpening) -> Presentation:
 
 
 def _accept_no_layer(offer: bytes) -> Presentation:
-    layers = yield from our_unwrapped(offer)
+    layers = yield from unwrapped(offer)
     if isinstance(layers, ContextFailed):
         return Abandoned(layers.cause)
     if len(layers) != 4 or not layers[0] & 1:
         return Abandoned("the server insists on a security layer")
-    answer = yield from our_wrapped(_NO_LAYER)
+    answer = yield from wrapped(_NO_LAYER)
     if isinstance(answer, ContextFailed):
         return Abandoned(answer.cause)
     yield from challenge(answer)
