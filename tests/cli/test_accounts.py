@@ -49,6 +49,13 @@ def test_an_account_is_added_listed_changed_and_removed(file: Path) -> None:
     assert rows(file) == []
 
 
+def test_who_adds_an_account_that_nobody_lets_in_is_told(file: Path) -> None:
+    said = b"no server lets anybody sign in yet: ./mailroot set servers.default.access.basic true"
+    assert said in run(file, "add", "scanner", password="sesame\n").stdout
+    file.write_text("[servers.default.access]\nbasic = true\n")
+    assert b"no server lets" not in run(file, "add", "printer", password="sesame\n").stdout
+
+
 def test_the_password_is_nowhere_in_clear(file: Path) -> None:
     done = run(file, "add", "scanner", "--json", password="open-sesame\n")
     store = file.parent / "mailroot.accounts"

@@ -103,6 +103,25 @@ def test_set_of_what_is_not_sound_changes_nothing(file: Path, words: list[str]) 
     assert [path.name for path in file.parent.iterdir()] == ["mailroot.toml"]
 
 
+def test_set_says_what_cannot_be_used_beside_what_it_changed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    security = "servers.default.delivery.security"
+    assert main(["set", f"{security}.ca_file", "none.pem", "--config", str(file)]) == 0
+    assert capsys.readouterr().err == ""  # nobody's certificate is checked
+    assert main(["set", f"{security}.tls", "verify", "--config", str(file)]) == 0
+    said = f"But: {security}.ca_file: {file.parent / 'none.pem'}: no such file or directory; name a file"
+    assert capsys.readouterr().err.startswith(said)
+    assert main(["check-config", str(file)]) == 2
+    assert f"{security}.ca_file" in capsys.readouterr().err
+
+
+def test_a_key_without_its_server_is_named_with_it(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["set", "access.tls", "require", "--config", str(file)]) == 2
+    assert "did you mean servers.default.access.tls?" in capsys.readouterr().err
+    file.write_text("[access]\nbasic = true\n")
+    assert main(["check-config", str(file)]) == 2
+    assert "did you mean servers.default.access?" in capsys.readouterr().err
+
+
 def test_set_through_a_symbolic_link_keeps_the_link(file: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.toml"
     link.symlink_to(file)

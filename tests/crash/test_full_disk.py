@@ -80,6 +80,25 @@ def test_S04_a_full_disk_recovers_by_itself(tmp_path: Path) -> None:
     assert not made.events("worker_died")
 
 
+def test_a_service_starts_on_a_full_disk_and_takes_mail_once_there_is_room(tmp_path: Path) -> None:
+    made = service(tmp_path, settings=FREQUENT)
+    ledger = Ledger()
+    client = Client(made.port, "client", random.Random(1), ledger, large=0.0)
+    with disk(tmp_path / "disk", made.home, mebibytes=48):
+        try:
+            made.start()
+            assert made.stop() == 0
+            ballast = fill(made.home)
+            made.start()
+            until(refused(client, ledger), "452 to a message", 40.0)
+            ballast.unlink()
+            until(accepted(client, ledger), "a message to be accepted")
+            assert made.stop() == 0
+        finally:
+            if made.process is not None:
+                made.kill()
+
+
 def _put_pickup_file(made: Service, ledger: Ledger) -> None:
     """A file that is in Pickup while there is no room: it was written elsewhere on the disk before."""
     name = f"picked-{len(ledger.picked)}-50"

@@ -49,6 +49,9 @@ def run(arguments: argparse.Namespace, file: SettingsFile) -> int:
         mechanisms = said.get("mechanisms")
         signs_in = f"; it can sign in by {screen.cell(mechanisms)}" if mechanisms else ""
         screen.show(f"{said['account']}: {said['done']}{signs_in}")
+        closed = _closed(settings, path)
+        if mechanisms and closed:
+            screen.show(f"But no server lets anybody sign in yet: ./mailroot set servers.{closed}.access.basic true")
     return 0
 
 
@@ -56,7 +59,7 @@ def _store(settings: Settings, wanted: str | None) -> tuple[str, KeptKeys]:
     """The file of accounts that is meant, and the keys that its servers need. Raises `Misconfigured`."""
     servers = settings.servers
     if wanted is not None and wanted not in servers:
-        raise Misconfigured(f"--server {wanted}: there is {', '.join(servers)}")
+        raise Misconfigured(f"--server {wanted}: there is no such virtual server; there are: {', '.join(servers)}")
     embedded = {key: one.access for key, one in servers.items() if one.access.accounts is AccountSource.EMBEDDED}
     meant = embedded if wanted is None else {key: access for key, access in embedded.items() if key == wanted}
     files = {access.account_file for access in meant.values()}
@@ -72,6 +75,16 @@ def _store(settings: Settings, wanted: str | None) -> tuple[str, KeptKeys]:
 
 def _sharing(embedded: Mapping[str, Access], path: str) -> Iterable[Access]:
     return (access for access in embedded.values() if access.account_file == path)
+
+
+def _closed(settings: Settings, path: str) -> str:
+    """The first server that has these accounts, where none of those lets anybody sign in; "" where one does."""
+    having = {
+        key: one.access
+        for key, one in settings.servers.items()
+        if one.access.accounts is AccountSource.EMBEDDED and one.access.account_file == path
+    }
+    return "" if any(one.basic or one.integrated for one in having.values()) else next(iter(having))
 
 
 def _rows(book: AccountBook, kept: KeptKeys) -> Iterable[dict[str, object]]:

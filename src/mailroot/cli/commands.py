@@ -10,7 +10,7 @@ from mailroot.cli import screen
 from mailroot.edge.control import NoService, Refused, ask, control_path
 from mailroot.edge.settingsfile import SettingsFile
 from mailroot.settings.keys import get, set_value, written
-from mailroot.settings.problem import Problems
+from mailroot.settings.problem import Problem, Problems
 from mailroot.settings.service import Settings
 from mailroot.settings.spelling import toml_text
 
@@ -53,10 +53,7 @@ def check_config(arguments: argparse.Namespace, file: SettingsFile) -> int:
     """Say what is wrong with a settings file; 0 where nothing is."""
     loaded = file.load()
     if not isinstance(loaded, Problems):
-        # Slow, and only this command looks.
-        from mailroot.edge import accountproblems, certificatefolder  # noqa: PLC0415
-
-        unusable = (*certificatefolder.problems_in(loaded), *accountproblems.problems_in(loaded))
+        unusable = _unusable(loaded)
         loaded = Problems(unusable, str(file.path)) if unusable else loaded
     if isinstance(loaded, Problems):
         return refuse(loaded, arguments)
@@ -65,6 +62,14 @@ def check_config(arguments: argparse.Namespace, file: SettingsFile) -> int:
     else:
         screen.show(f"{file.path}: no problems; {len(loaded.servers)} virtual server(s)")
     return 0
+
+
+def _unusable(settings: Settings) -> tuple[Problem, ...]:
+    """What sound settings name that cannot be used. The service goes on without; whoever changes it is told."""
+    from mailroot.edge import accountproblems, certificatefolder, outtls  # noqa: PLC0415 - slow, and seldom needed
+
+    looks = (certificatefolder.problems_in, accountproblems.problems_in, outtls.problems_in)
+    return tuple(problem for look in looks for problem in look(settings))
 
 
 def refuse(problems: Problems, arguments: argparse.Namespace) -> int:
@@ -127,7 +132,18 @@ def set_option(arguments: argparse.Namespace, file: SettingsFile) -> int:
         print(screen.as_json(result))
     else:
         screen.show(_outcome(result))
+        _warn_beside(arguments.key, checked)
     return 0
+
+
+def _warn_beside(key: str, settings: Settings) -> None:
+    """Say what cannot be used of the table in which an option was changed."""
+    table = key.rpartition(".")[0]
+    if not any(word in table for word in ("access", "security")):
+        return
+    for problem in _unusable(settings):
+        if problem.path.rpartition(".")[0] == table:
+            screen.complain(f"But: {problem}")
 
 
 def _value(arguments: argparse.Namespace) -> str:

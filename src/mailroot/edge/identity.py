@@ -52,6 +52,12 @@ class Identity:
 def read_identity(certificate: str, key: str = "") -> Identity:
     """A certificate and its key from files; without `key` both are in one. Raises `Misconfigured`, with the mend."""
     pem = octets_of(certificate)
+    certificates_in(pem, certificate)  # what is no certificate needs no advice about its key
+    if not key and b"PRIVATE KEY" not in pem:
+        mend = (
+            f"name its file in `key`, or put both together: ./mailroot certificate import NAME {certificate} --key FILE"
+        )
+        raise Misconfigured(f"{certificate}: the certificate's key is not in it; {mend}")
     key_file = key or certificate
     private = octets_of(key_file, secret=True)
     return identity_of(pem, private, certificate, key_file)
@@ -107,7 +113,7 @@ def _key(pem: bytes, path: str) -> Key:
         )
         raise Misconfigured(f"{path}: the key is encrypted; {mend}") from fault
     except (ValueError, UnsupportedAlgorithm) as fault:
-        raise Misconfigured(f"{path}: no private key in PEM form; name its file in `key`") from fault
+        raise Misconfigured(f"{path}: no private key in PEM form; name the file that has it") from fault
     if not isinstance(key, Key):
         raise Misconfigured(f"{path}: a key of a kind that TLS does not use; make an ECDSA or RSA key")
     return key

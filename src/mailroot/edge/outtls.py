@@ -5,6 +5,7 @@ Not responsible for the connections themselves (`edge.outgoing`) or for when TLS
 
 import functools
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,10 @@ from cryptography import x509
 
 from mailroot.mail.faults import Misconfigured
 from mailroot.settings.access import TlsVersion
+from mailroot.settings.declared import key_text
 from mailroot.settings.delivery import OutboundSecurity, OutboundTls
+from mailroot.settings.problem import Problem
+from mailroot.settings.service import Settings
 
 _VERSIONS = {
     TlsVersion.TLS_1_0: ssl.TLSVersion.TLSv1,
@@ -89,6 +93,34 @@ def _trust(context: ssl.SSLContext, ca_file: str) -> None:
         raise Misconfigured(f"{ca_file}: no certificates in PEM form are in it") from fault
     except OSError as fault:
         raise Misconfigured(f"{ca_file}: {(fault.strerror or str(fault)).lower()}") from fault
+
+
+def problems_in(settings: Settings) -> Iterator[Problem]:
+    """A problem for each file of authorities that cannot be used."""
+    for place, security in _securities(settings):
+        fault = _distrust(security)
+        if fault:
+            path = key_text((*place, "security", "ca_file"))
+            yield Problem(path, "", fault, "name a file with certificates that the service can read")
+
+
+def _securities(settings: Settings) -> Iterator[tuple[tuple[str, ...], OutboundSecurity]]:
+    """Every `security`, with the key of the table that it stands in."""
+    for key, server in settings.servers.items():
+        yield ("servers", key, "delivery"), server.delivery.security
+        for name, domain in server.domains.items():
+            if domain.security is not None:
+                yield ("servers", key, "domains", name), domain.security
+
+
+def _distrust(security: OutboundSecurity) -> str:
+    """Why nobody's certificate could be checked as the settings want it; "" where it can be, or need not be."""
+    if security.tls is OutboundTls.VERIFY:
+        try:
+            _trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), security.ca_file)
+        except Misconfigured as fault:
+            return str(fault)
+    return ""
 
 
 def secured(tls: Any) -> Secured:

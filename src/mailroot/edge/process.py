@@ -79,7 +79,8 @@ def account_of(name: str) -> tuple[int, int]:
     try:
         entry = pwd.getpwnam(name)
     except KeyError as fault:
-        raise Misconfigured(f"service.run_as: there is no account {name!r} on this machine") from fault
+        mend = f"make it (useradd --system {name}) or name another"
+        raise Misconfigured(f"service.run_as: there is no account {name!r} on this machine; {mend}") from fault
     return entry.pw_uid, entry.pw_gid
 
 

@@ -46,9 +46,9 @@ class SettingsFile:
             with self.path.open("rb") as file:
                 octets = file.read(_LARGEST + 1)
         except OSError as fault:
-            raise Misconfigured(
-                f"{self.path}: {fault.strerror or fault}; name a settings file by --config FILE"
-            ) from fault
+            ours = "use the account that the service runs under"
+            mend = ours if isinstance(fault, PermissionError) else "name a settings file by --config FILE"
+            raise Misconfigured(f"{self.path}: {fault.strerror or fault}; {mend}") from fault
         if len(octets) > _LARGEST:
             raise Misconfigured(f"{self.path}: larger than {_LARGEST} octets, so not a settings file")
         try:

@@ -74,4 +74,4 @@ def _last_text(due: int, last: str | None) -> str:
     if due == SET_ASIDE:
         return "set aside: the entry is damaged"
     status = read_status(last)
-    return "" if status is None else status.reply or status.reason or status.code
+    return "" if status is None else status.words

@@ -25,6 +25,7 @@ from mailroot.queue.recovery import SUSPECT_AFTER
 
 _SQL = queries("queue.sql")
 _SCHEMA_VERSION = 1
+_LITTLE = 256 * 1024  # octets: less than a log and its index need
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +85,33 @@ def open_shard(shard: Shard, folder: ContentFolder) -> Opened:
             undo.callback(reserve.close)
             sync_folder(shard.database.parent)
         try:
+            connection, tables, recovered = _opened(shard, folder)
+        except DiskFull:
+            # There is no room for the log's index. With the reserve, what waits can leave.
+            if not reserve.there:
+                raise
+            reserve.release()
+            connection, tables, recovered = _opened(shard, folder)
+        undo.callback(_abandon, connection)
+        with translated("sweeping the queue's folders"):
+            found = Recovered(recovered, _sweep(tables, folder))
+            sync_folder(shard.database.parent)
+        undo.pop_all()
+        return Opened(connection, tables, reserve, lock, found)
+
+
+def _opened(shard: Shard, folder: ContentFolder) -> tuple[apsw.Connection, Tables, int]:
+    """The open database, and how many leases were void."""
+    with contextlib.ExitStack() as undo:
+        try:
             connection = apsw.Connection(str(shard.database), vfs=shard.vfs)
             undo.callback(_abandon, connection)
             tables = _prepare(connection, shard, folder)
             recovered = _recover(connection, tables, shard)
         except apsw.Error as fault:
             raise _translated(fault, shard.database) from fault
-        with translated("sweeping the queue's folders"):
-            found = Recovered(recovered, _sweep(tables, folder))
-            sync_folder(shard.database.parent)
         undo.pop_all()
-        return Opened(connection, tables, reserve, lock, found)
+        return connection, tables, recovered
 
 
 def _abandon(connection: apsw.Connection) -> None:
@@ -142,14 +159,24 @@ def _sweep(tables: Tables, folder: ContentFolder) -> int:
     return sum(remove(path) for path in orphans) + folder.sweep_drafts()
 
 
+def _tells_of_full_disk(fault: apsw.Error, database: Path) -> bool:
+    """SQLite calls it an I/O error where there is no room for the log's index."""
+    if isinstance(fault, apsw.FullError):
+        return True
+    with contextlib.suppress(OSError):
+        disk = os.statvfs(database.parent)
+        return isinstance(fault, apsw.IOError) and disk.f_bavail * disk.f_frsize < _LITTLE
+    return False
+
+
 def _translated(fault: apsw.Error, database: Path) -> Unavailable | Misconfigured:
     if isinstance(fault, apsw.CorruptError | apsw.NotADBError):
         return Misconfigured(
             f"{database}: the database is damaged ({fault}); it was left as it is. Move it and its -wal file away "
             "to start with an empty queue; 'sqlite3 FILE .recover' reads what can be read"
         )
-    if isinstance(fault, apsw.FullError):
-        return DiskFull(f"{database}: no room to open the queue")
+    if _tells_of_full_disk(fault, database):
+        return DiskFull(f"{database}: no room to open the queue; make room on the disk")
     if isinstance(fault, apsw.CantOpenError | apsw.PermissionsError | apsw.ReadOnlyError):
         return Misconfigured(f"{database}: cannot be opened for writing: {fault}")
     return Unavailable(f"{database}: {fault}")

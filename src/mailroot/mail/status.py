@@ -31,6 +31,16 @@ class Status:
     dsn_passed_on: bool = False
 
     @property
+    def words(self) -> str:
+        """What an operator is shown: the reply, with our reason before it where it did not speak of the message.
+
+        Such a reply is of another class than the code: a sign-in that was refused for good only delays the mail.
+        """
+        if self.reply.startswith(self.code[:1]):
+            return self.reply
+        return " ".join(part for part in (self.reason, self.reply) if part) or self.code
+
+    @property
     def final(self) -> bool:
         """Whether the recipient needs no further attempt."""
         return self.disposition is not Disposition.DELAYED

@@ -147,7 +147,7 @@ class MemoryQueue:
             arrived=entry.arrived,
             due=None if pending.number in kept.leased else pending.due,
             attempts=pending.attempts,
-            last="" if last is None else last.reply or last.reason or last.code,
+            last="" if last is None else last.words,
             message_id=entry.message_id,
             recipient_number=pending.number,
         )

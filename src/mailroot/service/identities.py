@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mailroot.edge.certificatefolder import own_folders
+from mailroot.edge.certificatefolder import Named, own_folders
 from mailroot.edge.identity import Identity, own_identity, read_identity
 from mailroot.edge.tls import Presented, ServerTls, TlsTerms
 from mailroot.mail.events import EVENTS, Emit
@@ -31,8 +31,8 @@ def wanted(settings: Settings) -> dict[str, Presented]:
     presented = {}
     for key, server in settings.servers.items():
         terms = TlsTerms(server.access.tls_minimum.value, server.access.tls_ciphers)
+        presented[key] = (terms, _identities(settings, key, server))
         try:
-            presented[key] = (terms, _identities(settings, key, server))
             ServerTls().apply(*presented[key])  # on trial
         except Fault as fault:
             raise type(fault)(f"servers.{key}.access: {fault}") from fault
@@ -44,10 +44,18 @@ def _identities(settings: Settings, key: str, server: VirtualServer) -> Mapping[
     if access.tls is TlsOffer.OFF:
         return {}
     if access.certificate:
-        default = read_identity(access.certificate, access.key)
+        default = _read(Named(key, "", access.certificate, access.key))
     else:
         default = own_identity(own_folders(settings, key), key, server.delivery.fqdn)
-    return {"": default, **{name: read_identity(one.certificate, one.key) for name, one in access.names.items()}}
+    named = {name: _read(Named(key, name, one.certificate, one.key)) for name, one in access.names.items()}
+    return {"": default, **named}
+
+
+def _read(named: Named) -> Identity:
+    try:
+        return read_identity(named.certificate, named.key)
+    except Fault as fault:
+        raise type(fault)(f"{named.path}: {fault}") from fault
 
 
 async def present(state: State, presented: Mapping[str, Presented]) -> tuple[str, ...]:
@@ -104,11 +112,7 @@ class IdentityWatch:
         tell_presented(self._state, changed, self._emit)
 
     def _warn(self) -> None:
-        soon = datetime.now(UTC) + _WARNING
-        for key, (_, identities) in self._state.presented.items():
-            for one in identities.values():
-                if one.expires < soon:
-                    self._emit(EVENTS.certificate_expires, server=key, names=one.names, expires=_moment(one))
+        _warn_of(self._state, tuple(self._state.presented), self._emit)
 
 
 def tell_presented(state: State, changed: tuple[str, ...], emit: Emit) -> None:
@@ -118,6 +122,16 @@ def tell_presented(state: State, changed: tuple[str, ...], emit: Emit) -> None:
         names = tuple(dict.fromkeys(name for one in identities for name in one.names))
         expires = min((_moment(one) for one in identities), default="")
         emit(EVENTS.certificates_presented, server=key, names=names, expires=expires)
+    _warn_of(state, changed, emit)
+
+
+def _warn_of(state: State, servers: tuple[str, ...], emit: Emit) -> None:
+    """Say which certificates of these servers have expired, or soon will."""
+    soon = datetime.now(UTC) + _WARNING
+    for key in servers:
+        for one in state.presented[key][1].values():
+            if one.expires < soon:
+                emit(EVENTS.certificate_expires, server=key, names=one.names, expires=_moment(one))
 
 
 def _moment(identity: Identity) -> str:

@@ -117,7 +117,7 @@ def _entry(server: str, entry: QueueEntry) -> dict[str, object]:
                 "in_delivery": one.due == _LEASED,
                 "attempts": one.attempts,
                 "status": one.last.code if one.last else "",
-                "last": (one.last.reply or one.last.reason) if one.last else "",
+                "last": one.last.words if one.last else "",
                 "remote": one.last.remote if one.last else "",
                 "delay_reported": one.delay_reported,
             }

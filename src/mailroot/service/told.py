@@ -12,8 +12,7 @@ def tell_settled(emit: Emit, server: str, entry: QueueEntry, settled: Settled) -
     for one, status in settled.final:
         recipient = str(one.recipient.address)
         if status.disposition is Disposition.FAILED:
-            reason = status.reply or status.reason
-            emit(EVENTS.failed, **about, recipient=recipient, status=status.code, reason=reason)
+            emit(EVENTS.failed, **about, recipient=recipient, status=status.code, reason=status.words)
         else:
             emit(EVENTS.delivered, **about, recipient=recipient, remote=status.remote, reply=status.reply)
     for one in settled.deferred:
@@ -23,6 +22,6 @@ def tell_settled(emit: Emit, server: str, entry: QueueEntry, settled: Settled) -
             **about,
             recipient=str(one.recipient.address),
             status=last.code if last else "",
-            reason=(last.reply or last.reason) if last else "",
+            reason=last.words if last else "",
             due=one.due.isoformat(timespec="seconds"),
         )

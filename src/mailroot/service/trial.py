@@ -49,7 +49,10 @@ _MENDS = {
     "4.7.0": "check the oauth2 table, or use the port for submission, mostly 587",
     "4.4.1": "check name and port, and whether a firewall lets us out; many networks block port 25, so try 587",
 }
-_DNS_MEND = "check how the name is written, and the DNS servers in delivery.dns"
+_DNS_MEND = (
+    "check how the name is written, and the DNS servers in delivery.dns; DNS alone is asked, not /etc/hosts: "
+    'write "[192.0.2.1]" for a host that stands there'
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,9 @@ def nearest(parts: Parts) -> str:
             {key[depth] for key in (*declared(), *sections()) if len(key) > depth and key[:depth] == at[:depth]}
         )
         close = difflib.get_close_matches(at[depth], names, n=1, cutoff=0.6)
+        whole = ("servers", "default", *parts)
+        if depth == 0 and (pattern(whole) in declared() or pattern(whole) in sections()):
+            return f"did you mean {key_text(whole)}?"
         if close:
             return f"did you mean {key_text((*parts[:depth], close[0], *parts[depth + 1 :]))}?"
         return f"{key_text(parts[:depth]) or 'the file'} has {', '.join(names)}" if names else "it has no further parts"
