@@ -170,6 +170,9 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
         if ended and not self._below.is_closing():
             self._above.eof_received()
             self.close()
+        elif self._outgoing.pending > _RECORD:
+            # TLS itself answers: who sends KeyUpdates without end would have us keep as much (RFC 8446 section 4.6.3).
+            self._flush()
 
     def _flush(self) -> None:
         octets = self._outgoing.read()
