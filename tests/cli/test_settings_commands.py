@@ -229,3 +229,10 @@ def test_a_secret_is_set_from_standard_input(
     assert isinstance(loaded, Settings) and loaded.servers["default"].delivery.security.password == "s3cret = [x]"
     assert main(["get", key, "--config", str(file)]) == 0
     assert "s3cret" not in capsys.readouterr().out
+
+
+def test_a_word_too_many_shows_the_usage_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["account", "add", "scanner", "beyond"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: mailroot account add ")

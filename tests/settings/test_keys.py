@@ -97,6 +97,14 @@ def test_set_changes_one_value_and_keeps_every_comment(key: str, value: str, sta
     settings(text)
 
 
+def test_a_new_table_has_an_empty_line_above_it_and_below() -> None:
+    text = '[servers.default]\nhome = "x"\n[servers.default.general]\nconnection_limit = 5\n[service]\nworkers = 1\n'
+    changed = set_value(text, "servers.default.messages.size_limit", "1MB")
+    table = '\n[servers.default.messages]\nsize_limit = "1MB"\n\n'
+    assert table in changed
+    assert changed.replace(table, "") == text
+
+
 def test_set_writes_into_an_empty_file() -> None:
     assert tomllib.loads(set_value("", "service.workers", "2")) == {"service": {"workers": 2}}
 
@@ -109,6 +117,9 @@ def test_set_writes_into_an_empty_file() -> None:
         ("servers.default.messages.size_limit", "big", "a size such as"),
         ("servers.default.access.basic", "yes", "true or false"),
         ("servers.default.general.bindings", "127.0.0.1:25", "a list such as"),
+        ("servers.default.general.bindings", '["127.0.0.1:25", "nix"]', 'of its values, "nix" does not fit'),
+        ("servers.default.domains.a.example.type", "alias", r'did you mean servers.default.domains."a.example".type\?'),
+        ("access.tls", "off", r"did you mean servers.default.access.tls\?"),
     ],
 )
 def test_set_refuses_with_the_key_and_the_mend(key: str, value: str, said: str) -> None:

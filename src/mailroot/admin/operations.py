@@ -58,7 +58,7 @@ class Operation:
         return tuple(self.name.split("."))
 
 
-_SERVER = Argument("server", Kind.NAME, "the short name of a virtual server")
+_SERVER = Argument("server", Kind.NAME, "a virtual server, by its short name or its display name")
 _OF_SERVER = Argument("server", Kind.OPTIONAL, "only those of this virtual server")
 _ENTRY = Argument("key", Kind.NAME, "the key of a queue entry")
 _READ, _OPERATE = Permission.READ, Permission.OPERATE

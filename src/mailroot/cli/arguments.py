@@ -1,6 +1,7 @@
 """The grammar of the command line, made from the table of operations and the few commands that need no service."""
 
 import argparse
+from collections.abc import Sequence
 
 from mailroot import __version__
 from mailroot.admin.operations import OPERATIONS, Argument, Kind
@@ -21,6 +22,14 @@ _GROUPS = {
 }
 
 
+def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """What was typed. A word too many ends the program with the usage of the command that it was typed behind."""
+    arguments, beyond = parser().parse_known_args(argv)
+    if beyond:
+        arguments.grammar.error(f"unrecognized arguments: {' '.join(beyond)}")
+    return arguments
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole grammar."""
     common = _common()
@@ -31,12 +40,16 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add(commands, common, "serve", "Run the service; without a settings file, a quick start.")
     check = _add(commands, common, "check-config", "Find every problem of a settings file.")
-    check.add_argument("file", metavar="FILE", nargs="?", help="the settings file")
+    check.add_argument("file", metavar="FILE", nargs="?", help=f"the settings file (./{DEFAULT_FILE})")
     read = _add(commands, common, "get", "Show an option of the settings, or a table of them.")
     read.add_argument("key", metavar="KEY", help="a dotted key, such as servers.default.messages.size_limit")
     change = _add(commands, common, "set", "Change an option in the settings file, and apply it.")
     change.add_argument("key", metavar="KEY", help="a dotted key, such as servers.default.messages.size_limit")
-    change.add_argument("value", metavar="VALUE", help="the value: 25MB, true, '[\"192.0.2.0/24\"]'; - reads it")
+    change.add_argument(
+        "value",
+        metavar="VALUE",
+        help="the value, such as 25MB, true, '[\"192.0.2.0/24\"]'; - reads it from standard input",
+    )
     _add_certificate(commands, common)
     shell = _add(commands, common, "completion", "Print what a shell needs to complete commands.")
     shell.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
@@ -105,7 +118,9 @@ def _add(
     word: str,
     sentence: str,
 ) -> argparse.ArgumentParser:
-    return commands.add_parser(word, help=sentence, description=sentence, parents=[common], allow_abbrev=False)
+    made = commands.add_parser(word, help=sentence, description=sentence, parents=[common], allow_abbrev=False)
+    made.set_defaults(grammar=made)
+    return made
 
 
 def _add_operations(

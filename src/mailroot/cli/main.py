@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mailroot.cli import screen
-from mailroot.cli.arguments import DEFAULT_FILE, parser
+from mailroot.cli.arguments import DEFAULT_FILE, parsed
 from mailroot.mail.faults import Fault, Misconfigured
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out what was typed."""
-    arguments = parser().parse_args(argv)
+    arguments = parsed(argv)
     arguments.json = getattr(arguments, "json", False)
     try:
         code = _run(arguments)

@@ -140,6 +140,10 @@ def nearest(parts: Parts) -> str:
         whole = ("servers", "default", *parts)
         if depth == 0 and (pattern(whole) in declared() or pattern(whole) in sections()):
             return f"did you mean {key_text(whole)}?"
+        # A name with dots that was not quoted falls into parts.
+        quoted = (*parts[: depth - 1], ".".join(parts[depth - 1 : -1]), parts[-1])
+        if at[depth - 1 : depth] == (ANY,) and depth > 2 and pattern(quoted) in declared():
+            return f"did you mean {key_text(quoted)}?"
         if close:
             return f"did you mean {key_text((*parts[:depth], close[0], *parts[depth + 1 :]))}?"
         return f"{key_text(parts[:depth]) or 'the file'} has {', '.join(names)}" if names else "it has no further parts"

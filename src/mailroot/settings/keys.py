@@ -96,8 +96,21 @@ def set_value(text: str, key: str, value: str) -> str:
             _place(document, parts, fitting, new)
             changed = tomlkit.dumps(document)
             if tomllib.loads(changed) == wanted:
-                return changed
+                spaced = _spaced(text, changed)
+                return spaced if tomllib.loads(spaced) == wanted else changed
     raise ValueError(f"{key}: the file is written in a form that cannot be changed safely; change it by hand")
+
+
+def _spaced(before: str, after: str) -> str:
+    """The changed text with an empty line above each header that has new lines around it, as people write them."""
+    known = set(before.splitlines())
+    lines: list[str] = []
+    for line in after.splitlines(keepends=True):
+        above = lines[-1].rstrip("\r\n") if lines else ""
+        if line.startswith("[") and above.strip() and not {above, line.rstrip("\r\n")} <= known:
+            lines.append("\n")
+        lines.append(line)
+    return "".join(lines)
 
 
 def _header(last: bool) -> Table:
@@ -120,11 +133,12 @@ def _fitting(found: Declared, key: str, value: str) -> Any:
         candidates.append(tomllib.loads(f"value = {value}")["value"])
     except tomllib.TOMLDecodeError:
         pass
+    wrong = ""  # what the first candidate lacks: it is the likelier meaning
     for candidate in (*candidates, value):
         try:
             found.spelling.parse(candidate)
         except ValueError as fault:
-            wrong = fault
+            wrong = wrong or str(fault)
         else:
             return candidate
     shown = SHOWN_SECRET if found.option.secret else value

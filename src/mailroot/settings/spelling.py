@@ -139,7 +139,7 @@ def several(inner: Spelling, least: int = 0) -> Spelling:
             raise ValueError(f"a list such as [{inner.example}] is wanted")
         if len(value) < least:
             raise ValueError(f"a list with at least {least} in it, such as [{inner.example}], is wanted")
-        return tuple(inner.parse(item) for item in value)
+        return tuple(_one(item, inner, value) for item in value)
 
     return Spelling(
         f"list of {inner.name}s",
@@ -148,6 +148,16 @@ def several(inner: Spelling, least: int = 0) -> Spelling:
         f"[{inner.example}]",
         inner.bounds,
     )
+
+
+def _one(item: object, inner: Spelling, whole: list[object]) -> Any:
+    """A value of a list; one of several that does not fit is named."""
+    try:
+        return inner.parse(item)
+    except ValueError as fault:
+        if len(whole) == 1:
+            raise
+        raise ValueError(f"of its values, {toml_text(item)} does not fit: {fault}") from fault
 
 
 FLAG = Spelling("flag", _parse_flag, bool, "true")
