@@ -172,7 +172,9 @@ def test_an_unknown_account_is_named(tmp_path: Path) -> None:
     made.file.write_text(made.settings.replace("workers = 1", 'workers = 1\nrun_as = "no-such-account"'))
     ended = run_serve(tmp_path)
     assert ended.returncode == 1
-    assert ended.stderr == "mailroot: service.run_as: there is no account 'no-such-account' on this machine\n"
+    mend = "make it (useradd --system no-such-account) or name another"
+    said = f"there is no account 'no-such-account' on this machine; {mend}"
+    assert ended.stderr == f"mailroot: service.run_as: {said}\n"
 
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
