@@ -47,7 +47,6 @@ smtpd_tls_chain_files = {pem}
 SASL_OF_POSTFIX = """\
 smtpd_sasl_auth_enable = yes
 smtpd_sasl_type = cyrus
-cyrus_sasl_config_path = {config}
 smtpd_sasl_local_domain = {realm}
 smtpd_sasl_security_options = noanonymous
 """
@@ -262,7 +261,7 @@ class Postfix(Server):
         self.config = folder / "config"
         self._make_folders()
         tls = TLS_OF_POSTFIX.format(pem=door.pem) if door.pem else ""
-        sasl = SASL_OF_POSTFIX.format(config=self.config, realm=REALM) if door.accounts else ""
+        sasl = SASL_OF_POSTFIX.format(realm=REALM) if door.accounts else ""
         (self.config / "main.cf").write_text(self._main_cf() + tls + sasl)
         (self.config / "master.cf").write_text(MASTER_CF.format(port=self.port) + (TLSMGR if door.pem else ""))
         if door.accounts:
@@ -279,7 +278,8 @@ class Postfix(Server):
         """Put them into Cyrus SASL's own database, which keeps passwords as they are typed: no hash is ever made."""
         database = self.folder / "sasldb2"
         lines = ("pwcheck_method: auxprop", "auxprop_plugin: sasldb", f"sasldb_path: {database}", "mech_list: PLAIN")
-        (self.config / "smtpd.conf").write_text("\n".join(lines) + "\n")
+        (self.config / "sasl").mkdir()  # Debian's place for it
+        (self.config / "sasl" / "smtpd.conf").write_text("\n".join(lines) + "\n")
         for account in range(self.door.accounts):
             command = ["saslpasswd2", "-p", "-c", "-f", str(database), "-u", REALM, name_of(account)]
             subprocess.run(command, check=True, input=password_of(account).encode(), capture_output=True)
