@@ -20,6 +20,7 @@ _CHANGE_PATIENCE = 30.0
 # Who asks waits for 10 seconds (`edge.control`).
 _QUESTION_PATIENCE = 8.0
 _LOOK = 0.05
+_READING = {"counts", "sessions", "queue.page", "queue.show"}
 
 # The state of a virtual server after an operation (facts 9: states); what is not here cannot be done.
 _AFTER = {
@@ -109,12 +110,22 @@ class State:
         """
         try:
             async with asyncio.timeout(_QUESTION_PATIENCE):
-                worker = await self._worker(number)
-                return _sound(await worker.line.ask(operation, *arguments))
+                return _sound(await self._answer(number, operation, *arguments))
         except ConnectionLost as fault:
             raise Unavailable(f"worker {number} has just ended and is being replaced; try again") from fault
         except TimeoutError as fault:
             raise Unavailable(f"worker {number} does not answer (it may be starting); try again") from fault
+
+    async def _answer(self, number: int, operation: str, *arguments: object) -> Any:
+        """A question that changes nothing is asked again where a worker dies meanwhile."""
+        while True:
+            worker = await self._worker(number)
+            try:
+                return await worker.line.ask(operation, *arguments)
+            except ConnectionLost:
+                if operation not in _READING:
+                    raise
+            await asyncio.sleep(_LOOK)
 
     async def _worker(self, number: int) -> WorkerAtWork:
         while number not in self.running:
