@@ -1,5 +1,6 @@
 """Drop files: what stands in them, and what they are called. How they become durable is `edge.wholefiles`."""
 
+import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -18,12 +19,17 @@ def drop_file(entry: QueueEntry, pending: Sequence[Pending], domain: str, folder
     Its name follows from entry, domain and recipients and from nothing else, so that a repetition finds it; a domain
     is never part of a path.
     """
-    numbers = ",".join(str(one.number) for one in pending)
-    digest = hashlib.blake2b(f"{domain}\n{numbers}".encode(), digest_size=6).hexdigest()
+    digest = _digest(domain, tuple([one.number for one in pending]))
     envelope = entry.envelope
     sender = envelope.sender_text or "<>"
     head = _receiver_lines(sender, [one.recipient for one in pending])
     return NewFile(folder, f"{entry.key}-{digest}.eml", lambda: with_return_path(entry.content, sender, head))
+
+
+@functools.lru_cache(maxsize=256)
+def _digest(domain: str, numbers: tuple[int, ...]) -> str:
+    text = f"{domain}\n{','.join(map(str, numbers))}"
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 def _receiver_lines(sender: str, recipients: Iterable[Recipient]) -> bytes:

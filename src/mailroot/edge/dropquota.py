@@ -15,6 +15,10 @@ class DropQuota:
         self._octets: dict[str, int] = {}
         self._due: dict[str, float] = {}
 
+    def limited(self, folder: str) -> bool:
+        """Whether the folder has a quota at all."""
+        return self._limit(folder) > 0
+
     def exceeded(self, folder: str) -> bool:
         """Whether the folder holds as much as its quota, or more; False until it was counted."""
         limit = self._limit(folder)
@@ -22,7 +26,7 @@ class DropQuota:
 
     def stale(self, folder: str, now: float) -> bool:
         """Whether the folder should be counted again; says so once in every interval. `now` in seconds."""
-        if self._limit(folder) <= 0 or now < self._due.get(folder, 0.0):
+        if not self.limited(folder) or now < self._due.get(folder, 0.0):
             return False
         self._due[folder] = now + _INTERVAL
         return True

@@ -59,6 +59,8 @@ class DropCarrier:
 
     def over_quota(self, folder: str) -> bool:
         """Whether the folder has reached its quota, as far as is known; cheap enough for every RCPT."""
+        if not self._quota.limited(folder):
+            return False
         self._measure(folder)
         return self._quota.exceeded(folder)
 
