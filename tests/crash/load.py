@@ -50,13 +50,26 @@ def name_of(octets: bytes) -> str:
 
 @dataclass
 class Ledger:
-    """What clients know: the messages that were offered, those that got 250, and the other answers to end of data."""
+    """What clients know: the messages that were offered, those that got 250, and the other answers to end of data.
+
+    `late` are those whose 250 came after the power was cut, `power_cut` being the moment, with the seconds since then.
+    With the power, a real machine goes too, and nobody hears such an answer: it promises nothing.
+    """
 
     offered: set[str] = field(default_factory=set)
     acknowledged: set[str] = field(default_factory=set)
     answers: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
     picked: set[str] = field(default_factory=set)
+    late: dict[str, float] = field(default_factory=dict)
+    power_cut: float | None = None
+
+    def acknowledge(self, name: str) -> None:
+        """A message got 250."""
+        if self.power_cut is None:
+            self.acknowledged.add(name)
+        else:
+            self.late[name] = time.monotonic() - self.power_cut
 
 
 class Client:
@@ -89,7 +102,7 @@ class Client:
         self._ledger.offered.add(name)
         answer = self.deliver(connection, replies, message_of(name) + b".\r\n")
         if answer.startswith("250 2.6.0 "):
-            self._ledger.acknowledged.add(name)
+            self._ledger.acknowledge(name)
         else:
             self._ledger.answers.append(answer)
 
@@ -204,7 +217,8 @@ class Load:
             self.ledger.offered.add(name)
             with contextlib.suppress(OSError):
                 (self._put_durably if self.durable_files else self._put)(name)
-                self.ledger.picked.add(name)
+                if self.ledger.power_cut is None:
+                    self.ledger.picked.add(name)
 
     def _put(self, name: str) -> None:
         """A file as programs write it: created in place, written in two steps, closed."""
@@ -236,7 +250,8 @@ class Load:
         ledger = self.ledger
         assert self.drop.faults == []
         assert ledger.stuck == []
-        assert sorted(ledger.acknowledged - set(names)) == [], "acknowledged and lost"
+        lost = sorted(ledger.acknowledged - set(names))
+        assert lost == [], f"acknowledged and lost: {lost}"
         assert sorted(ledger.picked - set(names)) == [], "taken from Pickup and lost"
         assert sorted(name for name in set(names) if names.count(name) > 1) == [], "delivered twice"
         assert set(names) <= ledger.offered
