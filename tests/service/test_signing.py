@@ -135,7 +135,8 @@ async def test_G08_names_that_exist_and_those_that_do_not_are_answered_alike(tal
 async def test_a_failure_is_answered_after_its_delay_and_nothing_before(talk: Talk) -> None:
     talk.guesses.delay = 0.2
     began = asyncio.get_running_loop().time()
-    talk.session.data_received(f"AUTH PLAIN {WRONG}\r\nNOOP\r\n".encode())
+    talk.session.data_received(f"AUTH PLAIN {WRONG}\r\n".encode())
+    talk.session.data_received(b"NOOP\r\n")
     assert talk.session.state == "waiting"
     await until(lambda: talk.transport.written.endswith(b"250 2.0.0 OK\r\n"))
     assert asyncio.get_running_loop().time() - began >= 0.2

@@ -33,6 +33,14 @@ def test_D01_what_came_before_the_handshake_is_not_used_after_it() -> None:
     assert pump(engine, Policy()) == REPLIES.ok().encode()
 
 
+@pytest.mark.parametrize("command", [b"STARTTLS", b"AUTH PLAIN AGEAYg==", b"AUTH PLAIN"])
+def test_C04_a_group_behind_starttls_or_auth_is_refused(command: bytes) -> None:
+    engine = _greeted()
+    engine.feed(command + b"\r\nMAIL FROM:<a@b>\r\n")
+    assert pump(engine, Policy()) == REPLIES.talks_too_early().encode()
+    assert engine.closing
+
+
 def test_nothing_is_read_during_the_handshake_and_what_came_through_tls_is_read_after_it() -> None:
     engine = _greeted()
     engine.feed(b"STARTTLS\r\n")

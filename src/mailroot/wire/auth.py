@@ -130,6 +130,7 @@ AUTH_ROW = Row(
     answered=_answered,
     otherwise=REPLIES.bad_sequence(),
     ends_group=True,
+    alone=True,
     longest=len("AUTH ") + 20 + 1 + RESPONSE_LIMIT,
     too_long=_TOO_LONG,
 )

@@ -18,10 +18,10 @@ How it is driven::
     write(engine.output())                    # then close, if engine.closing
 
 Strict pipelining. RFC 2920 section 3.1 lets EHLO and DATA only end a group, and allows groups only after EHLO. So what
-came together with EHLO, HELO or DATA, or with any command after HELO, is answered 554 5.5.0, and the connection is
-closed: who sends it does not read our replies, or is not the author of what he sends. QUIT alone may always follow.
-NOOP and VRFY, which should end a group as well, only flush: refusing there would protect nobody. What follows the final
-dot is not refused either: many a client sends QUIT with it.
+came together with EHLO, HELO, STARTTLS, AUTH or DATA, or with any command after HELO, is answered 554 5.5.0, and the
+connection is closed: who sends it does not read our replies, or is not the author of what he sends. QUIT alone may
+always follow. NOOP and VRFY, which should end a group as well, only flush: refusing there would protect nobody. What
+follows the final dot is not refused either: many a client sends QUIT with it.
 """
 
 from collections.abc import Mapping
