@@ -29,8 +29,8 @@ _WAL_PAGES = 4096  # the log is carried over into the database when it is this l
 _IDLE_SECONDS = 0.5  # without a request for this long, the log is carried over and free pages are given back
 _PATIENCE = 0.01  # seconds that a patient request waits for others; its caller's client has had its answer before
 _COMPANY = 0.002  # seconds that a group of few waits for others, while several commit at once: a sync less each time
-_FEW = 8
-_SEVERAL = 3
+_FEW = 8  # requests; a group of so many does not wait for more
+_SEVERAL = 3  # commits in the group before: so many clients send at once
 _FREE_PAGES = 2048  # that are kept for the next messages instead of being given back to the file system
 
 
