@@ -7,9 +7,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from bench.servers import name_of, password_of
-from mailroot.edge.accountfile import AccountFile
-from mailroot.edge.embeddedaccounts import new_account
-from mailroot.edge.passwords import PasswordHashes
+from mailroot.edge.accounts.embedded import new_account
+from mailroot.edge.accounts.file import AccountFile
+from mailroot.edge.accounts.passwords import PasswordHashes
 from mailroot.policy.account import Account, AccountBook, KeptKeys
 
 

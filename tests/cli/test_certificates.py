@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mailroot.cli.main import main
-from mailroot.edge.identity import key_pem, names_of, new_key, read_identity, self_signed
+from mailroot.edge.tls.identity import key_pem, names_of, new_key, read_identity, self_signed
 
 
 @pytest.fixture

@@ -195,5 +195,5 @@ def test_a_service_that_does_not_answer_is_given_up(file: Path, monkeypatch: pyt
 
 
 def test_the_supervisor_serves_every_operation() -> None:
-    control = pytest.importorskip("mailroot.service.control")
+    control = pytest.importorskip("mailroot.service.life.control")
     assert set(control._OPERATIONS) == {operation.name for operation in OPERATIONS}

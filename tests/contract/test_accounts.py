@@ -1,4 +1,4 @@
-"""What every backend of accounts owes those that sign in (`service.signin.Accounts`)."""
+"""What every backend of accounts owes those that sign in (`service.receive.accounts.Accounts`)."""
 
 import asyncio
 import contextlib
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from mailroot.edge.accountfile import AccountFile, LiveAccounts
+from mailroot.edge.accounts.embedded import EmbeddedAccounts, PasswordCheck, new_account
+from mailroot.edge.accounts.file import AccountFile, LiveAccounts
+from mailroot.edge.accounts.ntlmauth import SambaAccounts
+from mailroot.edge.accounts.pam import PamAccounts
+from mailroot.edge.accounts.passwords import PasswordHashes, RightPasswords
 from mailroot.edge.boundedpool import BoundedPool
-from mailroot.edge.embeddedaccounts import EmbeddedAccounts, PasswordCheck, new_account
-from mailroot.edge.ntlmauth import SambaAccounts
-from mailroot.edge.pam import PamAccounts
-from mailroot.edge.passwords import PasswordHashes, RightPasswords
 from mailroot.policy.account import KeptKeys
-from mailroot.service.signin import Accounts
+from mailroot.service.receive.accounts import Accounts
 from mailroot.wire.sasl.server import MECHANISMS, Need
 from tests.peers.machine import fake_ntlm_auth, pam_service
 

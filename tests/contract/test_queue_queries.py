@@ -6,8 +6,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from mailroot.edge.queries import queries
-from mailroot.edge.sqlitequeue import SqliteQueue
+from mailroot.edge.sqlite.queries import queries
+from mailroot.edge.sqlite.queue import SqliteQueue
 from tests.queue.drafts import Clock
 
 SQL = queries("queue.sql")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroot.edge.sqlitequeue import SqliteQueue
+from mailroot.edge.sqlite.queue import SqliteQueue
 from mailroot.mail.status import Disposition, Status
 from mailroot.queue.entry import Listed, QueueEntry, Settlement
 from mailroot.queue.memory import MemoryQueue

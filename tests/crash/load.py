@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from io import BufferedIOBase
 from pathlib import Path
 
-from mailroot.edge.durable import sync_folder
+from mailroot.edge.files.durable import sync_folder
 from tests.live.running import SETTINGS
 
 _SUBJECT = re.compile(rb"^Subject: (\S+)\r\n", re.MULTILINE)

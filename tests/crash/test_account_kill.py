@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroot.edge.accountfile import AccountFile
+from mailroot.edge.accounts.file import AccountFile
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
 _CALLS = ("openat", "write", "fsync", "fchmod", "rename", "renameat", "flock")

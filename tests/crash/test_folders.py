@@ -14,9 +14,9 @@ from pathlib import Path
 sys.path[:0] = ["src", "."]
 from tests.service.test_pickup import Site, NOW
 from tests.service.test_drop import delivery
-from mailroot.edge.folder import Permissions
+from mailroot.edge.files.folder import Permissions
 from mailroot.queue.entry import QueueEntry
-from mailroot.service.drop import DropCarrier
+from mailroot.service.deliver.drop import DropCarrier
 
 class FileStore:
     "A log of claims, synced: what stands in it was committed."

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroot.edge.sqlitequeue import SqliteQueue
+from mailroot.edge.sqlite.queue import SqliteQueue
 from mailroot.mail.faults import DiskFull, Misconfigured, StoreFailed, Unavailable
 from mailroot.mail.message import BytesContent
 from mailroot.queue.entry import QueueEntry, SealedDraft, Settlement
@@ -308,7 +308,7 @@ async def test_orphans_of_a_dead_process_are_swept_and_entries_keep_their_files(
 CHILD = """
 import asyncio, sys
 from pathlib import Path
-from mailroot.edge.sqlitequeue import SqliteQueue
+from mailroot.edge.sqlite.queue import SqliteQueue
 from mailroot.mail.message import BytesContent
 from mailroot.queue.entry import Settlement
 from tests.queue.drafts import Clock, draft

@@ -14,7 +14,7 @@ import os
 import sys
 
 from mailroot.cli.main import main
-from mailroot.service.drop import DropCarrier
+from mailroot.service.deliver.drop import DropCarrier
 
 carry, carry_all = DropCarrier.carry, DropCarrier.carry_all
 

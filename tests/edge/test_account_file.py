@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mailroot.edge import accountfile
-from mailroot.edge.accountfile import AccountFile, LiveAccounts
+from mailroot.edge.accounts import file as accountfile
+from mailroot.edge.accounts.file import AccountFile, LiveAccounts
 from mailroot.mail.faults import DiskFull, Misconfigured, Unavailable
 from mailroot.policy.account import Account, AccountBook
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mailroot.edge.binding import end_point_binding
+from mailroot.edge.tls.binding import end_point_binding
 from mailroot.wire.sasl.words import ChannelBinding
 
 

@@ -5,10 +5,10 @@ from threading import Event
 
 import pytest
 
-from mailroot.edge.accountfile import AccountFile, LiveAccounts
+from mailroot.edge.accounts.embedded import EmbeddedAccounts, PasswordCheck, new_account
+from mailroot.edge.accounts.file import AccountFile, LiveAccounts
+from mailroot.edge.accounts.passwords import NOBODYS, REMEMBERED, PasswordHashes, RightPasswords
 from mailroot.edge.boundedpool import BoundedPool
-from mailroot.edge.embeddedaccounts import EmbeddedAccounts, PasswordCheck, new_account
-from mailroot.edge.passwords import NOBODYS, REMEMBERED, PasswordHashes, RightPasswords
 from mailroot.mail.faults import Unavailable
 from mailroot.policy.account import Account, KeptKeys
 from mailroot.wire.sasl.keys import cram_secret, nt_hash, scram_keys

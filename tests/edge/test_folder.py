@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mailroot.edge.wholefiles import NewFile, WholeFiles
+from mailroot.edge.files.whole import NewFile, WholeFiles
 
 
 def test_P07_a_folder_that_is_swapped_for_a_link_leads_nobody_elsewhere(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroot.edge.identity import identity_of, key_pem, new_key, read_identity, self_signed
+from mailroot.edge.tls.identity import identity_of, key_pem, new_key, read_identity, self_signed
 from mailroot.mail.faults import Misconfigured
 
 P256, UNKNOWN = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d030002")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailroot.edge.boundedpool import BoundedPool
-from mailroot.edge.kerberosacceptor import KerberosAcceptor, KerberosContext
+from mailroot.edge.kerberos.acceptor import KerberosAcceptor, KerberosContext
 from mailroot.mail.faults import Unavailable
 from mailroot.wire.sasl.gssapi import accept_by_context, accept_gssapi
 from mailroot.wire.sasl.words import (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroot.edge.kerberosclient import client_context
+from mailroot.edge.kerberos.client import client_context
 from mailroot.mail.reply import Reply
 from mailroot.settings.delivery import Authentication, OutboundSecurity
 from mailroot.wire.client import Say

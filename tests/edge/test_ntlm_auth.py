@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroot.edge.ntlmauth import Programs, SambaAccounts, SambaContext
+from mailroot.edge.accounts.ntlmauth import Programs, SambaAccounts, SambaContext
 from mailroot.mail.faults import Unavailable
 from mailroot.wire.sasl.server import Need
 from mailroot.wire.sasl.words import ContextFailed, ContextToken

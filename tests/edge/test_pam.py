@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mailroot.edge.accounts.eventime import even
+from mailroot.edge.accounts.pam import PamAccounts, authenticate
 from mailroot.edge.boundedpool import BoundedPool
-from mailroot.edge.eventime import even
-from mailroot.edge.pam import PamAccounts, authenticate
 from mailroot.mail.faults import Unavailable
 from tests.peers.machine import pam_service
 

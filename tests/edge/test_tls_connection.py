@@ -5,9 +5,9 @@ import ssl
 from datetime import UTC, datetime
 from typing import Any
 
-from mailroot.edge.identity import identity_of, key_pem, new_key, self_signed
-from mailroot.edge.tls import ServerTls, TlsTerms
-from mailroot.edge.tlsconnection import TlsConnection
+from mailroot.edge.tls.connection import TlsConnection
+from mailroot.edge.tls.contexts import ServerTls, TlsTerms
+from mailroot.edge.tls.identity import identity_of, key_pem, new_key, self_signed
 
 
 class Wire(asyncio.Transport):

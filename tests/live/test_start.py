@@ -21,7 +21,7 @@ as_root = pytest.mark.skipif(not is_root, reason="needs root")
 def run_serve(folder: Path, *words: str, account: str = "") -> "subprocess.CompletedProcess[str]":
     """What `mailroot serve` says; under another account from the first step on that has to do with the settings."""
     code = "import encodings.utf_8_sig, os, pwd, sys\n"  # what another account may not read comes before
-    code += "import mailroot.service.supervisor, mailroot.cli.commands, mailroot.cli.main as cli\n"
+    code += "import mailroot.service.life.supervisor, mailroot.cli.commands, mailroot.cli.main as cli\n"
     code += f"os.setuid(pwd.getpwnam({account!r}).pw_uid)\n" if account else ""
     code += "sys.exit(cli.main(sys.argv[1:]))"
     return subprocess.run(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroot.edge.identity import key_pem, new_key, read_identity, self_signed
+from mailroot.edge.tls.identity import key_pem, new_key, read_identity, self_signed
 from tests.live.running import PATIENCE, SETTINGS, Service, free_port, running, until
 
 

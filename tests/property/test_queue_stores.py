@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from mailroot.edge.sqlitequeue import SqliteQueue
+from mailroot.edge.sqlite.queue import SqliteQueue
 from mailroot.mail.message import BytesContent
 from mailroot.mail.status import Disposition, Status
 from mailroot.queue.entry import Pending, QueueEntry, Settlement

@@ -6,7 +6,7 @@ from typing import Any
 from mailroot.mail.faults import Fault
 from mailroot.mail.reply import REPLIES
 from mailroot.policy.verdict import Refuse
-from mailroot.service.signing import Entrance
+from mailroot.service.receive.signin import Entrance
 from mailroot.wire.sasl.keys import cram_secret, nt_hash, scram_keys
 from mailroot.wire.sasl.server import Need
 from mailroot.wire.sasl.words import ContextFailed, ContextToken, ScramKeys

@@ -12,10 +12,10 @@ from mailroot.mail.message import BytesContent
 from mailroot.queue.entry import Origin, Pending, QueueEntry
 from mailroot.routing.answers import Addresses, Finding, MailExchangers
 from mailroot.routing.route import RelayRoute
-from mailroot.service.connections import CountedLimit
-from mailroot.service.delivery import Delivery
-from mailroot.service.presenting import Wallet
-from mailroot.service.remote import RemoteCarrier, Way
+from mailroot.service.deliver.delivery import Delivery
+from mailroot.service.relay.connections import CountedLimit
+from mailroot.service.relay.remote import RemoteCarrier, Way
+from mailroot.service.relay.signin import Wallet
 from mailroot.settings.delivery import Delivery as DeliverySettings
 from mailroot.settings.domains import SmartHost
 from mailroot.settings.virtualserver import Messages, OutboundSecurity, VirtualServer

@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from mailroot.edge.tls import ServerTls
+from mailroot.edge.tls.contexts import ServerTls
 from mailroot.queue.entry import SealedDraft
 from mailroot.service.intake import Intake
-from mailroot.service.outbox import Outbox
-from mailroot.service.securing import Handshakes, Securing
-from mailroot.service.session import Session
-from mailroot.service.sessions import SessionCount, Sessions
+from mailroot.service.receive.outbox import Outbox
+from mailroot.service.receive.securing import Handshakes, Securing
+from mailroot.service.receive.session import Session
+from mailroot.service.receive.sessions import SessionCount, Sessions
 from mailroot.settings.access import AddressList, ListMode, Relay
 from mailroot.settings.virtualserver import Access
 from mailroot.wire.profile import ServerProfile

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailroot.edge.badmailfolder import Reason
+from mailroot.edge.files.badmail import Reason
 from mailroot.mail.faults import DiskFull, Fault, Unavailable
 from mailroot.mail.message import BytesContent
-from mailroot.service.badmail import Badmail, BadmailLimits
+from mailroot.service.report.badmail import Badmail, BadmailLimits
 from tests.service.test_drop import MESSAGE, delivery
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -76,7 +76,7 @@ async def test_a_failed_sync_is_said_and_leaves_no_message(kept, tmp_path, monke
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as broken:
-        broken.setattr("mailroot.edge.folder.Folder.sync_file_system", fail)
+        broken.setattr("mailroot.edge.files.folder.Folder.sync_file_system", fail)
         with pytest.raises(Fault):
             await kept.keep(BytesContent(MESSAGE), "k", Reason("why", 1), {})
     assert list(tmp_path.iterdir()) == []

@@ -9,8 +9,8 @@ import pytest
 
 from mailroot.policy.client import NameFinding
 from mailroot.routing.answers import Addresses, Finding, Pointers
-from mailroot.service import clientnames
-from mailroot.service.clientnames import ClientNames
+from mailroot.service.receive import clientnames
+from mailroot.service.receive.clientnames import ClientNames
 from tests.service.working import until
 
 CLIENT = ip_address("192.0.2.9")

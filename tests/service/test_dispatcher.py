@@ -10,8 +10,8 @@ from mailroot.mail.faults import DiskFull, Misconfigured, StoreFailed
 from mailroot.mail.status import Status
 from mailroot.queue.recovery import HOPELESS_AFTER, SUSPECT_AFTER
 from mailroot.routing.plan import Plan
-from mailroot.service import leases
-from mailroot.service.delivery import Delivery
+from mailroot.service.deliver import leases
+from mailroot.service.deliver.delivery import Delivery
 from tests.service.working import DELAYED, DELIVERED, FAILED, NOON, Work, everybody, until
 
 FAR = "bob@remote.test"

@@ -11,7 +11,7 @@ import pytest
 
 from mailroot.mail.faults import DiskFull, Misconfigured, Unavailable
 from mailroot.mail.header import Made, Trace
-from mailroot.service.draft import Draft
+from mailroot.service.receive.draft import Draft
 
 LARGE = b"x\r\n" * 70_000
 

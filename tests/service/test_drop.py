@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from mailroot.edge.folder import Permissions
+from mailroot.edge.files.folder import Permissions
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Envelope, Recipient
 from mailroot.mail.message import BytesContent
 from mailroot.mail.status import Disposition
 from mailroot.queue.entry import Origin, Pending, QueueEntry
 from mailroot.routing.route import DropRoute
-from mailroot.service.delivery import Delivery
-from mailroot.service.drop import DropCarrier
+from mailroot.service.deliver.delivery import Delivery
+from mailroot.service.deliver.drop import DropCarrier
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MESSAGE = (
@@ -181,7 +181,7 @@ async def test_M08_a_failing_step_delays_and_leaves_nothing(carrier, tmp_path, m
 
 
 async def test_a_file_system_without_nameless_files_is_served_too(carrier, tmp_path, monkeypatch):
-    monkeypatch.setattr("mailroot.edge.folder._file_system", lambda _device: "nfs4")
+    monkeypatch.setattr("mailroot.edge.files.folder._file_system", lambda _device: "nfs4")
     await asyncio.gather(*(carrier.carry(delivery(tmp_path, key=f"k{n}")) for n in range(20)))
     assert len(mail_in(tmp_path)) == len(list(tmp_path.iterdir())) == 20
 
@@ -191,7 +191,7 @@ async def test_a_failed_sync_of_a_group_delivers_nothing_and_leaves_nothing(carr
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as broken:
-        broken.setattr("mailroot.edge.folder.Folder.sync_file_system", fail)
+        broken.setattr("mailroot.edge.files.folder.Folder.sync_file_system", fail)
         outcomes = await carrier.carry_all([delivery(tmp_path, key=f"k{n}") for n in range(20)])
     assert {outcome[0].code for outcome in outcomes} == {"4.3.0"}
     assert list(tmp_path.iterdir()) == []
@@ -202,7 +202,7 @@ async def test_a_failed_sync_of_the_names_takes_them_back(carrier, tmp_path, mon
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as broken:
-        broken.setattr("mailroot.edge.folder.Folder.sync", fail)
+        broken.setattr("mailroot.edge.files.folder.Folder.sync", fail)
         outcome = await carrier.carry(delivery(tmp_path))
     assert outcome[0].disposition is Disposition.DELAYED
     assert list(tmp_path.iterdir()) == []

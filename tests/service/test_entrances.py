@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from mailroot.edge.embeddedaccounts import EmbeddedAccounts
-from mailroot.edge.kerberosacceptor import KerberosContext
-from mailroot.edge.ntlmauth import SambaAccounts, SambaContext
-from mailroot.edge.pam import PamAccounts
+from mailroot.edge.accounts.embedded import EmbeddedAccounts
+from mailroot.edge.accounts.ntlmauth import SambaAccounts, SambaContext
+from mailroot.edge.accounts.pam import PamAccounts
+from mailroot.edge.kerberos.acceptor import KerberosContext
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.sharedrates import RATE_SLOTS
-from mailroot.service.entrances import Entrances, own_domains
-from mailroot.service.signing import Entrance
+from mailroot.service.receive.entrances import Entrances, own_domains
+from mailroot.service.receive.signin import Entrance
 from mailroot.settings.access import Access, AccountSource
 from mailroot.settings.delivery import Delivery
 from mailroot.settings.virtualserver import VirtualServer

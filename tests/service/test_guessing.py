@@ -8,7 +8,7 @@ from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.sharedrates import RATE_SLOTS, SharedRates
 from mailroot.mail.events import EventRow
 from mailroot.policy.guesses import REMEMBERED, WINDOW, GuessLimits
-from mailroot.service.guessing import Guessing
+from mailroot.service.receive.guessing import Guessing
 
 
 class Door:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from mailroot.edge.identity import key_pem, new_key, self_signed
 from mailroot.edge.sharedcounts import SharedCounts
-from mailroot.edge.tls import ServerTls
+from mailroot.edge.tls.contexts import ServerTls
+from mailroot.edge.tls.identity import key_pem, new_key, self_signed
 from mailroot.mail.faults import Misconfigured
-from mailroot.service.identities import IdentityWatch, present, wanted
-from mailroot.service.state import State
+from mailroot.service.life.identities import IdentityWatch, present, wanted
+from mailroot.service.life.state import State
 from mailroot.settings.service import Settings
 from mailroot.settings.virtualserver import Access, Delivery, NamedCertificate, TlsOffer, TlsVersion, VirtualServer
 from tests.service.working import until

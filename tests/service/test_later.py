@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mailroot.mail.reply import REPLIES
-from mailroot.service import session as session_module
-from mailroot.service.later import Later
+from mailroot.service.receive import session as session_module
+from mailroot.service.receive.later import Later
 from mailroot.wire import events as wire
 from tests.service.conversing import CLIENT, Conversation, FakeTransport
 from tests.service.working import until

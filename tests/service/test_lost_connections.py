@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mailroot.mail.reply import REPLIES, Reply
-from mailroot.service.outbox import Outbox
-from mailroot.service.session import Session
+from mailroot.service.receive.outbox import Outbox
+from mailroot.service.receive.session import Session
 from mailroot.wire import events as wire
 from mailroot.wire.server import ServerEngine, ServerProfile
 
@@ -74,7 +74,7 @@ class Wire(asyncio.Transport):
 @pytest.fixture
 async def began(monkeypatch: pytest.MonkeyPatch) -> tuple[Session, OneCommit]:
     """A session within DATA, and its answers."""
-    monkeypatch.setattr("mailroot.service.session.ANSWERS", defaultdict(lambda: OneCommit.take))
+    monkeypatch.setattr("mailroot.service.receive.session.ANSWERS", defaultdict(lambda: OneCommit.take))
     answers = OneCommit()
     session = Session(OneSession(answers), asyncio.get_running_loop())  # type: ignore[arg-type]
     session.connection_made(Wire())

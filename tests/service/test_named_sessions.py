@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mailroot.policy.access import names_of_interest
-from mailroot.service.clientnames import ClientNames
+from mailroot.service.receive.clientnames import ClientNames
 from mailroot.service.rules import rules_of
 from mailroot.settings.access import AddressList, ListMode, Relay
 from mailroot.settings.delivery import Delivery

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mailroot.service.outbox import Outbox
+from mailroot.service.receive.outbox import Outbox
 from tests.service.conversing import FakeTransport
 
 

@@ -13,8 +13,8 @@ from mailroot.mail.faults import Unavailable
 from mailroot.mail.message import BytesContent
 from mailroot.mail.pickuplines import Dots
 from mailroot.queue.entry import QueueEntry
-from mailroot.service.badmail import Badmail
-from mailroot.service.pickup import PickedUp, PickupPlaces, PickupRole, PickupRules, PickupWorld, Refused, Taken
+from mailroot.service.pickup.pickup import PickedUp, PickupPlaces, PickupRole, PickupRules, PickupWorld, Refused, Taken
+from mailroot.service.report.badmail import Badmail
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MESSAGE = b"x-sender: a@b\r\nx-receiver: c@d\r\nSubject: hi\r\n\r\nbody\r\n"
@@ -296,7 +296,7 @@ async def test_a_large_file_gives_the_same_content_as_a_small_one(site, monkeypa
     (site.pickup / "large").write_bytes(text)
     async with site.running():
         await until(lambda: site.store.forgotten)
-        monkeypatch.setattr("mailroot.edge.pickupfolder.WHOLE_LIMIT", 1 << 30)
+        monkeypatch.setattr("mailroot.edge.files.pickup.WHOLE_LIMIT", 1 << 30)
         (site.pickup / "again").write_bytes(text)
         await until(lambda: len(site.store.forgotten) == 2)
     large, small = (b"".join(draft.content.pieces()) for draft in site.store.drafts)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mailroot.service.probation import Probation
+from mailroot.service.deliver.probation import Probation
 
 
 async def test_G6_a_suspect_waits_for_what_is_in_flight() -> None:

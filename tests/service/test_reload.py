@@ -1,6 +1,6 @@
 """What of new settings a reload puts in force, and what waits for a restart."""
 
-from mailroot.service.reload import in_force
+from mailroot.service.life.reload import in_force
 from mailroot.settings.change import Facts, difference, parse
 from mailroot.settings.service import Settings
 

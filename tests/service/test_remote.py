@@ -10,7 +10,7 @@ import uvloop
 from mailroot.mail.envelope import Body
 from mailroot.mail.faults import Unavailable
 from mailroot.routing.answers import Finding, MailExchangers
-from mailroot.service.connections import CountedLimit
+from mailroot.service.relay.connections import CountedLimit
 from mailroot.settings.virtualserver import Authentication, OutboundSecurity, OutboundTls
 from tests.peers.smtp import EXTENSIONS, Peer
 from tests.service.carrying import CONTENT, KnownNames, carrier, delivery, direct, loopback, smart, until

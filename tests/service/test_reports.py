@@ -16,8 +16,8 @@ from mailroot.mail.report import Kind
 from mailroot.mail.status import Disposition, Status
 from mailroot.queue.entry import Origin, Pending, QueueEntry
 from mailroot.queue.settle import Settled
-from mailroot.service import reports
-from mailroot.service.reports import Identity, Naming, Reported, Reporting, StormCap
+from mailroot.service.report import reports
+from mailroot.service.report.reports import Identity, Naming, Reported, Reporting, StormCap
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 EXPIRES = NOW + timedelta(days=2)

@@ -3,7 +3,7 @@
 import pytest
 
 from mailroot.mail.message import BytesContent
-from mailroot.service.room import MOST_ENTRIES, MOST_OCTETS, Room
+from mailroot.service.deliver.room import MOST_ENTRIES, MOST_OCTETS, Room
 
 SMALL = BytesContent(b"x")
 

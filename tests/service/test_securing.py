@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import uvloop
 
-from mailroot.edge.identity import Identity, identity_of, key_pem, new_key, self_signed
-from mailroot.edge.tls import TlsTerms
-from mailroot.service.securing import Handshakes
+from mailroot.edge.tls.contexts import TlsTerms
+from mailroot.edge.tls.identity import Identity, identity_of, key_pem, new_key, self_signed
+from mailroot.service.receive.securing import Handshakes
 from mailroot.settings.virtualserver import Access, General, TlsOffer
 from tests.service.conversing import EVERYBODY, Conversation
 from tests.service.working import until

@@ -10,7 +10,7 @@ import pytest
 import spnego
 
 from mailroot.mail.faults import Unavailable
-from mailroot.service.signing import Entrance
+from mailroot.service.receive.signin import Entrance
 from mailroot.settings.access import Relay
 from mailroot.settings.virtualserver import Access
 from mailroot.wire.sasl.ntlm import accept_ntlm

@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mailroot.edge.binding import end_point_binding
+from mailroot.edge.tls.binding import end_point_binding
 from mailroot.edge.tokens import Granted, TokenFailed
 from mailroot.routing.answers import Addresses, Finding
 from mailroot.routing.route import RelayRoute

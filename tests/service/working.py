@@ -12,11 +12,11 @@ from mailroot.mail.message import BytesContent
 from mailroot.mail.status import Disposition, Status
 from mailroot.queue.entry import Origin, QueueEntry, SealedDraft
 from mailroot.queue.memory import MemoryQueue
-from mailroot.service.delivery import Delivery
-from mailroot.service.dispatcher import Carriers, Dispatcher
-from mailroot.service.ends import Ends
-from mailroot.service.probation import Probation
-from mailroot.service.reports import Identity, Naming, Reporting, StormCap
+from mailroot.service.deliver.delivery import Delivery
+from mailroot.service.deliver.dispatcher import Carriers, Dispatcher
+from mailroot.service.deliver.probation import Probation
+from mailroot.service.report.ends import Ends
+from mailroot.service.report.reports import Identity, Naming, Reporting, StormCap
 from mailroot.service.rules import Rules, rules_of
 from mailroot.settings.delivery import Delivery as DeliverySettings
 from mailroot.settings.domains import Domain, DomainType

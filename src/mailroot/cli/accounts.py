@@ -6,9 +6,9 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from mailroot.cli import screen
-from mailroot.edge.accountfile import AccountFile
-from mailroot.edge.embeddedaccounts import new_account
-from mailroot.edge.passwords import PasswordHashes
+from mailroot.edge.accounts.embedded import new_account
+from mailroot.edge.accounts.file import AccountFile
+from mailroot.edge.accounts.passwords import PasswordHashes
 from mailroot.edge.settingsfile import SettingsFile
 from mailroot.mail.faults import Misconfigured
 from mailroot.policy.account import (

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mailroot.cli import screen
-from mailroot.edge import certificatefolder
-from mailroot.edge.certificatefolder import FOLDER, Named
-from mailroot.edge.identity import Identity, read_identity
 from mailroot.edge.settingsfile import SettingsFile
+from mailroot.edge.tls import certificates as certificatefolder
+from mailroot.edge.tls.certificates import FOLDER, Named
+from mailroot.edge.tls.identity import Identity, read_identity
 from mailroot.mail.address import domain_key
 from mailroot.mail.faults import Fault
 from mailroot.settings.places import is_name

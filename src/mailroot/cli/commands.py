@@ -20,7 +20,7 @@ def serve(arguments: argparse.Namespace, file: SettingsFile) -> int:
     settings = file.load()
     if isinstance(settings, Problems):
         return refuse(settings, arguments)
-    from mailroot.service.supervisor import run  # noqa: PLC0415 - the service is large, and only this command needs it
+    from mailroot.service.life.supervisor import run  # noqa: PLC0415 - the service is large, and only this command needs it
 
     def ready() -> None:
         if file.quick_start:
@@ -66,7 +66,9 @@ def check_config(arguments: argparse.Namespace, file: SettingsFile) -> int:
 
 def _unusable(settings: Settings) -> tuple[Problem, ...]:
     """What sound settings name that cannot be used. The service goes on without; whoever changes it is told."""
-    from mailroot.edge import accountproblems, certificatefolder, outtls  # noqa: PLC0415 - slow, and seldom needed
+    from mailroot.edge.accounts import problems as accountproblems  # noqa: PLC0415 - slow, and seldom needed
+    from mailroot.edge.tls import certificates as certificatefolder  # noqa: PLC0415 - the same
+    from mailroot.edge.tls import outgoing as outtls  # noqa: PLC0415 - the same
 
     looks = (certificatefolder.problems_in, accountproblems.problems_in, outtls.problems_in)
     return tuple(problem for look in looks for problem in look(settings))

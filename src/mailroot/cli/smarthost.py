@@ -7,7 +7,7 @@ import dataclasses
 from mailroot.cli import screen
 from mailroot.cli.commands import refuse
 from mailroot.edge.settingsfile import SettingsFile
-from mailroot.service.trial import Step, Trial, trial_of, walk
+from mailroot.service.relay.trial import Step, Trial, trial_of, walk
 from mailroot.settings.problem import Problems
 
 _MARGIN = " " * 22

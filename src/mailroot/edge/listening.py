@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from mailroot.edge.durable import translated
+from mailroot.edge.files.durable import translated
 from mailroot.mail.faults import Misconfigured
 
 BACKLOG = 4096  # below the number of clients that come at once, a connection costs a second of SYN retries

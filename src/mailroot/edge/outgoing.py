@@ -9,7 +9,7 @@ import os
 import ssl
 from typing import cast
 
-from mailroot.edge.outtls import Secured, TlsFailed, handshake_failed, secured
+from mailroot.edge.tls.outgoing import Secured, TlsFailed, handshake_failed, secured
 from mailroot.mail.faults import Unavailable
 from mailroot.mail.reply import Reply
 from mailroot.wire.replies import BrokenProtocol, NoReply, ReplyReader, no_reply

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NoReturn
 
-from mailroot.edge.durable import translated
+from mailroot.edge.files.durable import translated
 from mailroot.mail.faults import Misconfigured
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)

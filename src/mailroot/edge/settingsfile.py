@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mailroot.edge.durable import sync_folder, translated
+from mailroot.edge.files.durable import sync_folder, translated
 from mailroot.mail.address import domain_key
 from mailroot.mail.faults import Misconfigured
 from mailroot.settings.change import Facts, parse

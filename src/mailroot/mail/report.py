@@ -1,7 +1,7 @@
 """Reports: delivery status notifications (RFC 3464, 6533) in the predecessor's shape, with a text for people.
 
 Pure: what happened comes in as values, a whole message comes out. Not responsible for who is owed a report
-(`service.reports`) or for reading the message that it is about.
+(`service.report.reports`) or for reading the message that it is about.
 
 Differs from the predecessor: the text is UTF-8 instead of UTF-7, which mail programs no longer read; it says what
 happened, on whose side, and what to do. A delay notice quotes the header only (RFC 3461 section 4.3).

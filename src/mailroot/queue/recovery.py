@@ -2,7 +2,7 @@
 
 When a worker dies, everything that it held is under suspicion, and mostly innocent. So the store counts a failure
 of each entry that was leased, but only up to `SUSPECT_AFTER`; that alone never condemns an entry. A suspect is worked
-on alone, while nothing else is in flight in its worker (within limits: `service.probation`), and its failure is
+on alone, while nothing else is in flight in its worker (within limits: `service.deliver.probation`), and its failure is
 counted durably *before* the try (`QueueStore.failed`): if the worker dies now, the blame is certain. The settlement of
 the try clears the count; a release does not, so what cannot be tried is given back before it is counted. After
 `HOPELESS_AFTER` an entry belongs into Badmail.

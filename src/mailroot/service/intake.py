@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-from mailroot.edge.contentfiles import ContentFile
+from mailroot.edge.files.contents import ContentFile
 from mailroot.mail.address import Mailbox
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import StoreFailed
@@ -14,8 +14,8 @@ from mailroot.mail.message import Content
 from mailroot.queue.entry import QueueEntry, SealedDraft
 from mailroot.queue.store import QueueStore
 from mailroot.routing.route import DropRoute
-from mailroot.service.dispatcher import Dispatcher
-from mailroot.service.draft import Draft
+from mailroot.service.deliver.dispatcher import Dispatcher
+from mailroot.service.receive.draft import Draft
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ from mailroot.queue.schedule import RetryPlan
 from mailroot.routing.domains import DomainTable
 from mailroot.routing.plan import Plan
 from mailroot.routing.route import DropRoute, Route
-from mailroot.service.clientnames import ClientNames
-from mailroot.service.signing import Entrance
+from mailroot.service.receive.clientnames import ClientNames
+from mailroot.service.receive.signin import Entrance
 from mailroot.settings.virtualserver import Delivery, VirtualServer
 
 _MOST_REMEMBERED = 10_000

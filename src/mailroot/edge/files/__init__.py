@@ -1,0 +1,1 @@
+"""Files and folders: what is synced stays, what appears is whole."""

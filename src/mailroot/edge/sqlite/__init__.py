@@ -1,0 +1,1 @@
+"""The embedded queue on SQLite."""

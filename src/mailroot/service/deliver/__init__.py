@@ -1,0 +1,1 @@
+"""Deliver: lease, route, carry, settle; and the carrier into Drop folders."""

@@ -1,0 +1,1 @@
+"""The life of the service: supervisor, workers, virtual servers, reloads, what operators ask."""

@@ -1,0 +1,259 @@
+"""The control socket: what operators ask of the service, one JSON object a line.
+
+A request is {"operation": name, "arguments": {...}}; its answer {"ok": true, "result": ...} or {"ok": false, "error":
+sentence}. Only the account that runs the service can connect (the socket's mode is 0600).
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from mailroot import __version__
+from mailroot.edge.listening import bound_port, open_private, shown
+from mailroot.mail.events import EVENTS, Emit
+from mailroot.mail.faults import Fault, Misconfigured
+from mailroot.service.life.reload import Reloaded
+from mailroot.service.life.state import State
+from mailroot.settings.change import Problems
+
+_LONGEST_REQUEST = 64 * 1024
+_PATIENCE = 60.0
+_MOST_ROWS = 1_000
+
+Arguments = Mapping[str, Any]
+
+
+class Service(Protocol):
+    """What is controlled (`service.life.supervisor`)."""
+
+    @property
+    def state(self) -> State:
+        """What the supervisor knows."""
+
+    @property
+    def emit(self) -> Emit:
+        """Where events go."""
+
+    async def change_state(self, key: str, word: str) -> str:
+        """Start, stop, pause or continue a virtual server; its state then."""
+
+    async def reload(self) -> Reloaded | Problems:
+        """Read the settings again and put them in force."""
+
+
+class Control:
+    """Serves the control socket for as long as it is entered."""
+
+    def __init__(self, service: Service, path: Path) -> None:
+        self._service = service
+        self._state = service.state
+        self._path = path
+        self._server: asyncio.Server | None = None
+        self._clients: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
+
+    async def __aenter__(self) -> "Control":
+        listener = open_private(self._path)
+        self._server = await asyncio.start_unix_server(self._client, sock=listener, limit=_LONGEST_REQUEST)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.close()
+        for writer in self._clients.values():
+            writer.transport.abort()
+        tasks = [task for task in self._clients if task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=1.0)
+        self._path.unlink(missing_ok=True)
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self._clients[task] = writer
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while (line := await reader.readline()).endswith(b"\n"):
+                    answer = await self._answer(line)
+                    writer.write(json.dumps(answer).encode() + b"\n")
+                    await writer.drain()
+        except (TimeoutError, ValueError, OSError):
+            writer.transport.abort()  # a client that is slow, talks too long or has gone is owed nothing
+        finally:
+            writer.close()
+            self._clients.pop(task, None)
+
+    async def _answer(self, line: bytes) -> dict[str, object]:
+        try:
+            request = json.loads(line)
+            operation, arguments = str(request["operation"]), dict(request.get("arguments") or {})
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return {"ok": False, "error": "a request is a JSON object with an operation and its arguments"}
+        perform = _OPERATIONS.get(operation)
+        if perform is None:
+            return {"ok": False, "error": f"there is no operation {operation!r}"}
+        try:
+            return {"ok": True, "result": await perform(self, arguments)}
+        except Fault as fault:
+            return {"ok": False, "error": str(fault)}
+        except Exception as mistake:  # the outermost frame of a request: the service goes on, and who asked is told
+            self._service.emit(EVENTS.task_failed, server="", task=operation, cause=repr(mistake))
+            return {"ok": False, "error": f"{operation} failed by a mistake of the program: {mistake!r}"}
+
+    # -- the service and its virtual servers
+
+    async def _status(self, _arguments: Arguments) -> object:
+        state = self._state
+        counts = await state.ask_all("counts")
+        workers = [
+            {"number": number, "pid": worker.pid, "sessions": sum(one["sessions"] for one in counts[number].values())}
+            for number, worker in sorted(state.running.items())
+        ]
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "started": state.started.isoformat(timespec="seconds"),
+            "revision": state.settings.revision,
+            "workers": workers,
+            "servers": self._server_rows(counts),
+        }
+
+    async def _servers(self, _arguments: Arguments) -> object:
+        return self._server_rows(await self._state.ask_all("counts"))
+
+    def _server_rows(self, counts: list[dict[str, dict[str, int]]]) -> list[dict[str, object]]:
+        return [self._server_row(key, counts) for key in self._state.settings.servers]
+
+    def _server_row(self, key: str, counts: list[dict[str, dict[str, int]]]) -> dict[str, object]:
+        server = self._state.settings.servers[key]
+        listeners = self._state.listeners.get(key)
+        if listeners:
+            bindings = [shown(one.getsockname()[0], bound_port(one)) for one in listeners]
+        else:
+            bindings = [shown(binding.address, binding.port) for binding in server.general.listening]
+        return {
+            "key": key,
+            "name": server.name,
+            "state": self._state.states[key],
+            "bindings": bindings,
+            "sessions": sum(count[key]["sessions"] for count in counts),
+            "waiting": sum(count[key]["waiting"] for count in counts),
+        }
+
+    def _change(self, word: str) -> Callable[[Arguments], Awaitable[object]]:
+        async def change(arguments: Arguments) -> object:
+            key = self._key(arguments)
+            return {"server": key, "state": await self._service.change_state(key, word)}
+
+        return change
+
+    def _key(self, arguments: Arguments) -> str:
+        """The virtual server that is meant: by its short name, or by its display name."""
+        wanted = str(arguments.get("server", ""))
+        for key, server in self._state.settings.servers.items():
+            if wanted in {key, server.name}:
+                return key
+        known = ", ".join(self._state.settings.servers)
+        raise Misconfigured(f"there is no virtual server {wanted!r}; there are: {known}")
+
+    # -- sessions
+
+    async def _sessions(self, arguments: Arguments) -> object:
+        wanted = self._key(arguments) if arguments.get("server") else ""
+        rows = [row for answer in await self._state.ask_all("sessions") for row in answer]
+        return [row for row in rows if not wanted or row["server"] == wanted]
+
+    async def _end_session(self, arguments: Arguments) -> object:
+        ended = sum(await self._state.ask_all("end_session", str(arguments.get("session", ""))))
+        if not ended:
+            raise Misconfigured(f"there is no session {arguments.get('session')!r} (it may have ended)")
+        return {"ended": ended}
+
+    # -- the queue
+
+    async def _queue(self, arguments: Arguments) -> object:
+        """One page: each worker's shards in turn. The cursor is "server|worker|shard|place in the shard"."""
+        only = self._key(arguments) if arguments.get("server") else ""
+        keys = [key for key in self._state.settings.servers if not only or key == only]
+        limit = _limit(arguments.get("limit"))
+        places = [(key, number) for key in keys for number in range(self._state.workers)]
+        place, shard, after = _from_cursor(str(arguments.get("after") or ""), places)
+        while place < len(places):
+            key, number = places[place]
+            answer = await self._state.ask(number, "queue.page", key, shard, after, limit)
+            if answer["next"]:
+                return {"rows": answer["rows"], "next": f"{key}|{number}|{shard}|{answer['next']}"}
+            shard, after = shard + 1, ""
+            if shard >= answer["shards"]:
+                place, shard = place + 1, 0
+            if answer["rows"]:
+                rest = f"{places[place][0]}|{places[place][1]}|{shard}|" if place < len(places) else ""
+                return {"rows": answer["rows"], "next": rest}
+        return {"rows": [], "next": ""}
+
+    async def _show(self, arguments: Arguments) -> object:
+        key = str(arguments.get("key", ""))
+        for answer in await self._state.ask_all("queue.show", key):
+            if answer is not None:
+                return answer
+        raise Misconfigured(f"there is no entry {key!r} in the queue (it may have been delivered)")
+
+    async def _retry(self, arguments: Arguments) -> object:
+        key = "" if arguments.get("all") else str(arguments.get("key") or "-")
+        return self._changed(key, sum(await self._state.ask_all("queue.retry", key)))
+
+    async def _remove(self, arguments: Arguments) -> object:
+        key = str(arguments.get("key") or "-")
+        return self._changed(key, sum(await self._state.ask_all("queue.remove", key)))
+
+    def _changed(self, key: str, recipients: int) -> object:
+        if key and not recipients:
+            raise Misconfigured(f"no recipient of an entry {key!r} waits (it may be in delivery, or be gone)")
+        return {"recipients": recipients}
+
+    # -- settings
+
+    async def _reload(self, _arguments: Arguments) -> object:
+        answer = await self._service.reload()
+        if isinstance(answer, Problems):
+            raise Misconfigured(str(answer))
+        return {
+            "revision": answer.revision,
+            "applied": list(answer.applied),
+            "needs_restart": list(answer.needs_restart),
+        }
+
+
+def _limit(wanted: object) -> int:
+    """How many rows a page has."""
+    number = wanted if isinstance(wanted, int) and wanted > 0 else _MOST_ROWS
+    return min(number, _MOST_ROWS)
+
+
+def _from_cursor(cursor: str, places: list[tuple[str, int]]) -> tuple[int, int, str]:
+    """Where a page begins: the index of its place, the shard, the row after which it begins."""
+    if not cursor:
+        return 0, 0, ""
+    try:
+        key, number, shard, after = cursor.split("|", 3)
+        return places.index((key, int(number))), int(shard), after
+    except ValueError as fault:
+        raise Misconfigured(f"{cursor!r} is no cursor of this queue; begin again") from fault
+
+
+_OPERATIONS: dict[str, Callable[[Control, Arguments], Awaitable[object]]] = {
+    "status": Control._status,
+    "server.list": Control._servers,
+    "server.start": lambda control, arguments: control._change("start")(arguments),
+    "server.stop": lambda control, arguments: control._change("stop")(arguments),
+    "server.pause": lambda control, arguments: control._change("pause")(arguments),
+    "server.continue": lambda control, arguments: control._change("continue")(arguments),
+    "session.list": Control._sessions,
+    "session.end": Control._end_session,
+    "queue.list": Control._queue,
+    "queue.show": Control._show,
+    "queue.retry": Control._retry,
+    "queue.remove": Control._remove,
+    "settings.reload": Control._reload,
+}

@@ -1,0 +1,139 @@
+"""What the supervisor knows: settings, sockets, the state of each virtual server, the workers that run.
+
+The state changes first, and then the workers are told: one that is forked meanwhile is born with what is true by then.
+"""
+
+import asyncio
+import socket
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from mailroot.edge.channel import WorkerLine
+from mailroot.edge.sharedcounts import SharedCounts
+from mailroot.edge.tls.contexts import Presented, ServerTls
+from mailroot.mail.faults import ConnectionLost, Misconfigured, Unavailable
+from mailroot.settings.service import Settings
+
+# A change may wait for transactions under way; `service.shutdown_timeout` comes on top.
+_CHANGE_PATIENCE = 30.0
+# Who asks waits for 10 seconds (`edge.control`).
+_QUESTION_PATIENCE = 8.0
+_LOOK = 0.05
+_READING = {"counts", "sessions", "queue.page", "queue.show"}
+
+# The state of a virtual server after an operation (facts 9: states); what is not here cannot be done.
+_AFTER = {
+    ("stopped", "start"): "started",
+    ("started", "start"): "started",
+    ("paused", "start"): "started",
+    ("started", "pause"): "paused",
+    ("paused", "pause"): "paused",
+    ("started", "continue"): "started",
+    ("paused", "continue"): "started",
+    ("started", "stop"): "stopped",
+    ("paused", "stop"): "stopped",
+    ("stopped", "stop"): "stopped",
+}
+
+
+def state_after(key: str, state: str, word: str) -> str:
+    """The state of the virtual server `key` after an operation. Raises `Misconfigured` where it cannot be done."""
+    after = _AFTER.get((state, word))
+    if after is None:
+        raise Misconfigured(f"the virtual server {key} is {state}; start it: ./mailroot server start {key}")
+    return after
+
+
+@dataclass(slots=True)
+class WorkerAtWork:
+    """A worker process that runs. `gone` is its exit code, once it has ended; `since` is in loop time, seconds."""
+
+    number: int
+    pid: int
+    line: WorkerLine
+    gone: "asyncio.Future[int]"
+    since: float
+    answers: "asyncio.Task[None] | None" = None
+
+
+@dataclass(slots=True)
+class State:
+    """The supervisor's memory. `listeners`: sockets of the servers that are not stopped, in their bindings' order.
+
+    `tls` are the contexts that workers are born with, `presented` what these present.
+    """
+
+    settings: Settings
+    counts: SharedCounts
+    workers: int
+    listeners: dict[str, list[socket.socket]] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+    running: dict[int, WorkerAtWork] = field(default_factory=dict)
+    tls: dict[str, ServerTls] = field(default_factory=dict)
+    presented: dict[str, Presented] = field(default_factory=dict)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    async def tell(self, operation: str, *arguments: object, sockets: tuple[socket.socket, ...] = ()) -> None:
+        """Have all workers make a change.
+
+        One that ends meanwhile is left out: its successor begins with the state that is then. Raises `Unavailable`
+        with the sentence of a worker that could not do it, or where one does not answer in time.
+        """
+        workers = [self.running[number] for number in sorted(self.running)]
+        told = (self.tell_one(worker, operation, *arguments, sockets=sockets) for worker in workers)
+        faults = [fault for fault in await asyncio.gather(*told, return_exceptions=True) if fault is not None]
+        if faults:
+            raise faults[0]
+
+    async def tell_one(
+        self, worker: WorkerAtWork, operation: str, *arguments: object, sockets: tuple[socket.socket, ...] = ()
+    ) -> None:
+        """Have one worker make a change; see `tell`."""
+        patience = _CHANGE_PATIENCE + self.settings.service.shutdown_timeout.total_seconds()
+        try:
+            async with asyncio.timeout(patience):
+                _sound(await worker.line.ask(operation, *arguments, sockets=sockets))
+        except ConnectionLost:
+            return
+        except TimeoutError as fault:
+            raise Unavailable(f"worker {worker.number} (process {worker.pid}) does not answer") from fault
+
+    async def ask_all(self, operation: str, *arguments: object) -> list[Any]:
+        """The answer of every worker, in the order of their numbers; see `ask`."""
+        return await asyncio.gather(*(self.ask(number, operation, *arguments) for number in range(self.workers)))
+
+    async def ask(self, number: int, operation: str, *arguments: object) -> Any:
+        """The answer of one worker; where it is being replaced, that of its successor.
+
+        Raises `Unavailable` with its sentence where it cannot answer, or where it does not in time.
+        """
+        try:
+            async with asyncio.timeout(_QUESTION_PATIENCE):
+                return _sound(await self._answer(number, operation, *arguments))
+        except ConnectionLost as fault:
+            raise Unavailable(f"worker {number} has just ended and is being replaced; try again") from fault
+        except TimeoutError as fault:
+            raise Unavailable(f"worker {number} does not answer (it may be starting); try again") from fault
+
+    async def _answer(self, number: int, operation: str, *arguments: object) -> Any:
+        """A question that changes nothing is asked again where a worker dies meanwhile."""
+        while True:
+            worker = await self._worker(number)
+            try:
+                return await worker.line.ask(operation, *arguments)
+            except ConnectionLost:
+                if operation not in _READING:
+                    raise
+            await asyncio.sleep(_LOOK)
+
+    async def _worker(self, number: int) -> WorkerAtWork:
+        while number not in self.running:
+            await asyncio.sleep(_LOOK)
+        return self.running[number]
+
+
+def _sound(answer: Any) -> Any:
+    if isinstance(answer, dict) and "fault" in answer:
+        raise Unavailable(answer["fault"])
+    return answer

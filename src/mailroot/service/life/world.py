@@ -1,0 +1,321 @@
+"""The world of one worker: builds everything it works with, once. Nothing else builds."""
+
+import asyncio
+import itertools
+import secrets
+import string
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailroot.edge.clock import LocalClock, utc_now
+from mailroot.edge.dns import DnsResolver
+from mailroot.edge.files.folder import Permissions, check_folder, permissions
+from mailroot.edge.kerberos.client import client_context
+from mailroot.edge.logs import Log, open_log
+from mailroot.edge.process import most_descriptors
+from mailroot.edge.sharedcounts import SharedCounts
+from mailroot.edge.sqlite.queue import SqliteQueue
+from mailroot.edge.tls.contexts import ServerTls
+from mailroot.edge.tokenrequest import request_token
+from mailroot.edge.tokens import Tokens
+from mailroot.mail.address import Mailbox
+from mailroot.mail.events import EVENTS
+from mailroot.mail.faults import StoreFailed
+from mailroot.policy.access import names_of_interest
+from mailroot.routing.route import DropRoute
+from mailroot.service.deliver.dispatcher import Carriers, Dispatcher
+from mailroot.service.deliver.drop import DropCarrier
+from mailroot.service.deliver.probation import Probation
+from mailroot.service.intake import Intake
+from mailroot.service.life.atwork import Current, Parts, ServerAtWork, Shard, drop_permissions
+from mailroot.service.life.slots import SharedLimit, guesses_slot, sessions_slot
+from mailroot.service.pickup.pickedup import receipt
+from mailroot.service.pickup.pickup import PickupPlaces, PickupRole, PickupRules, PickupWorld
+from mailroot.service.receive.clientnames import ClientNames
+from mailroot.service.receive.entrances import Entrances
+from mailroot.service.receive.securing import Handshakes, Securing
+from mailroot.service.receive.sessions import SessionCount, Sessions
+from mailroot.service.relay.remote import RemoteCarrier, Way
+from mailroot.service.relay.signin import Wallet
+from mailroot.service.report.badmail import Badmail
+from mailroot.service.report.ends import Ends
+from mailroot.service.report.reports import Identity, Naming, Reporting, StormCap
+from mailroot.service.rules import Rules, rules_of
+from mailroot.settings.domains import DomainType
+from mailroot.settings.service import Settings
+from mailroot.settings.virtualserver import VirtualServer
+
+# Seconds for one question about a client's name; and how long an answer may give a right, whatever its TTL says.
+_NAME_LIFETIME, _LONGEST_NAME = 5.0, 3600.0
+_ALPHABET = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is one for the whole worker. `filler` and `run` make names of this run unique."""
+
+    number: int
+    counts: SharedCounts
+    emit: Log
+    pool: ThreadPoolExecutor
+    filler: str
+    run: str
+    count: Callable[[], int]
+    most_sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """New settings, and the rules that they make, before they are in force."""
+
+    settings: Settings
+    rules: Mapping[str, Rules]
+
+
+class World:
+    """The virtual servers of one worker. `fail` hears why the process must end and be replaced."""
+
+    def __init__(
+        self,
+        number: int,
+        settings: Settings,
+        counts: SharedCounts,
+        tls: Mapping[str, ServerTls],
+        fail: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._handshakes = Handshakes()
+        self.tls = tls
+        self._fail = fail
+        self._prepared: Prepared | None = None
+        self.servers: dict[str, ServerAtWork] = {}
+        self.now = utc_now
+        self._probation = Probation()
+        self._run = Run(
+            number=number,
+            counts=counts,
+            emit=open_log(settings.service.events, utc_now, f"w{number}"),
+            pool=ThreadPoolExecutor(8, "files"),
+            filler="".join(secrets.choice(_ALPHABET) for _ in range(19)),
+            run=secrets.token_hex(8).upper(),
+            count=itertools.count(1).__next__,
+            most_sessions=most_descriptors() * 3 // 4,  # the rest is for files and outgoing connections
+        )
+        self.emit = self._run.emit
+        self._entrances = Entrances(settings.service.run_as, counts, number, guesses_slot(settings), self.emit)
+        self._wallet = Wallet(Tokens(request_token, time.monotonic, self._token_failed), client_context, utc_now)
+
+    async def open(self) -> None:
+        """Open the queue of every virtual server; none of them works yet. Raises `Fault`."""
+        for key in self._settings.servers:
+            self.servers[key] = await self._built(key, self._rules(key, self._settings.servers[key]))
+
+    @property
+    def patience(self) -> float:
+        """How long an end in good order may take, in seconds."""
+        return self._settings.service.shutdown_timeout.total_seconds()
+
+    async def prepare(self, settings: Settings) -> None:
+        """Make what new settings need, without putting them in force. Raises `Fault` where a folder cannot be used."""
+        rules = {key: self._rules(key, settings.servers[key]) for key in self.servers}
+        for one in rules.values():
+            await self._check_folders(one)
+        self._prepared = Prepared(settings, rules)
+
+    def forget(self) -> None:
+        """The prepared settings will not come."""
+        self._prepared = None
+
+    async def swap(self, settings: Settings) -> None:
+        """Put settings in force; a worker that was born after they were prepared prepares them now."""
+        if self._prepared is None or self._prepared.settings.revision != settings.revision:
+            await self.prepare(settings)
+        assert self._prepared is not None
+        rules, self._prepared = self._prepared.rules, None
+        rebound = _bindings(self._settings) != _bindings(settings)
+        self._settings = settings
+        for key, server in self.servers.items():
+            if rebound or rules[key].settings != server.parts.current.rules.settings:
+                server.apply(rules[key], self._remote(rules[key]))
+
+    async def _check_folders(self, rules: Rules) -> None:
+        """Make the folders that settings name, and see whether we may write there."""
+        settings, loop = rules.settings, asyncio.get_running_loop()
+        wanted = [(folder, drop_permissions(settings)) for folder in _drop_folders(rules)]
+        for folder, given in [*wanted, (settings.messages.badmail, Permissions())]:
+            await loop.run_in_executor(self._run.pool, check_folder, folder, given)
+
+    async def close(self, patience: float) -> None:
+        """End all roles within `patience` seconds, then close what they worked with."""
+        await asyncio.gather(*(server.stop(patience) for server in self.servers.values()))
+        await asyncio.gather(*(server.close() for server in self.servers.values()))
+        self._run.pool.shutdown(wait=False, cancel_futures=True)
+        await self._entrances.close()
+        self.emit.close()
+
+    # -- building
+
+    def _rules(self, key: str, settings: VirtualServer) -> Rules:
+        return rules_of(key, settings, _client_names(settings), self._entrances.of(key, settings))
+
+    async def _built(self, key: str, rules: Rules) -> ServerAtWork:
+        settings, current = rules.settings, Current(rules)
+        await self._check_folders(rules)
+        writer = f"{key}-w{self._run.number}"
+        drop = DropCarrier(writer, drop_permissions(settings), lambda folder: current.rules.quotas.get(folder, 0))
+        await drop.prepare(_drop_folders(rules))
+        badmail = Badmail(key, settings.messages.badmail, writer, self.emit)
+        ends = Ends(self._reporting(current), badmail, self.emit, self.now, self._store_failed(key))
+        carriers = Carriers(drop, self._remote(rules))
+        shards = [
+            Shard(name, store, Dispatcher(store, lambda: current.rules, carriers, ends, self._probation))
+            for name in self._shard_names(Path(settings.home))
+            for store in [await self._store(key, name, settings)]
+        ]
+        intake = self._intake(key, shards[0], drop)
+        prefix = f"{secrets.token_hex(3)}{self._run.number}-"
+        securing = Securing(key, self.tls[key], self._handshakes, self.emit)
+        sessions = Sessions(rules, intake, self._session_count(key), prefix, securing)
+        pickups = [self._pickup(current, self._intake(key, one, drop), badmail, one.name) for one in shards]
+        return ServerAtWork(Parts(current, sessions, shards, carriers, badmail, pickups, self.emit))
+
+    async def _store(self, key: str, shard: str, settings: VirtualServer) -> SqliteQueue:
+        def set_aside(entry: str, cause: str) -> None:
+            self.emit(EVENTS.store_failed, server=key, shard=shard, cause=f"entry {entry}: {cause}")
+
+        longest = max(settings.delivery.retry_intervals)
+        store = await SqliteQueue.open(
+            Path(settings.home), shard, now=self.now, longest_wait=longest, set_aside=set_aside
+        )
+        found = store.found
+        self.emit(EVENTS.shard_recovered, server=key, shard=shard, recovered=found.recovered, swept=found.swept)
+        return store
+
+    def _shard_names(self, home: Path) -> list[str]:
+        """Our own shard first, then our share of those whose workers are no more (design: shards)."""
+        number, workers = self._run.number, self._run.counts.workers
+        own = f"w{number}"
+        found = sorted(path.stem for path in (home / "Queue").glob("*.db"))
+        ours = {f"w{each}" for each in range(workers)}
+        orphans = [name for name in found if name not in ours]
+        return [own, *(name for place, name in enumerate(orphans) if place % workers == number)]
+
+    def _intake(self, key: str, shard: Shard, drop: DropCarrier) -> Intake:
+        store = shard.store
+        assert isinstance(store, SqliteQueue)
+        return Intake(
+            key=key,
+            store=store,
+            create_content=store.create_content,
+            dispatcher=shard.dispatcher,
+            emit=self.emit,
+            now=self.now,
+            local_now=LocalClock(),
+            over_quota=lambda route: drop.over_quota(route.folder),
+            store_failed=self._store_failed(key),
+            filler=self._run.filler,
+            pool=self._run.pool,
+            count=self._run.count,
+        )
+
+    def _pickup(self, current: Current, intake: Intake, badmail: Badmail, shard: str) -> Callable[[], PickupRole]:
+        home = current.rules.settings.home
+
+        def places() -> PickupPlaces:
+            folder = current.rules.settings.pickup
+            return PickupPlaces(
+                pickup=f"{home}/Pickup",
+                claims=f"{home}/SortTemp/pickup-{shard}",
+                lock=f"{home}/.pickup.lock",
+                permissions=permissions(folder.owner, folder.group, folder.mode),
+            )
+
+        def rules() -> PickupRules:
+            settings = current.rules.settings
+            return PickupRules(settings.pickup.dots, settings.pickup.rescan, settings.messages.size_limit)
+
+        world = PickupWorld(
+            server=intake.key,
+            store=intake.store,
+            badmail=badmail,
+            receive=lambda picked: receipt(current.rules, intake, picked),
+            room=intake.room,
+            committed=lambda entry, leased: intake.accepted(entry, len(entry.envelope.recipients), leased),
+            new_content=intake.create_content,
+            emit=self.emit,
+            now=self.now,
+            store_failed=intake.store_failed,
+        )
+        return lambda: PickupRole(places(), rules, world)
+
+    def _remote(self, rules: Rules) -> RemoteCarrier:
+        settings = rules.settings
+        resolver = DnsResolver(_dns_servers(settings), time.monotonic)
+        limit = SharedLimit(self._run.counts, self._run.number, self._settings, rules.key)
+        bindings = _bindings(self._settings)
+        return RemoteCarrier(Way(rules.key, settings, resolver, self.emit, bindings, limit, self._wallet))
+
+    def _token_failed(self, source: str, cause: str) -> None:
+        self.emit(EVENTS.token_failed, source=source, cause=cause)
+
+    def _reporting(self, current: Current) -> Callable[[], Reporting]:
+        naming = Naming(self._run.run, self._run.filler, self._run.count)
+        cap = StormCap()
+
+        def reporting() -> Reporting:
+            rules = current.rules
+            copy_to = rules.settings.messages.ndr_copy_to
+            identity = Identity(rules.fqdn, rules.domains.default, _mailbox(copy_to))
+            return Reporting(identity, naming, cap)
+
+        return reporting
+
+    def _session_count(self, key: str) -> SessionCount:
+        counts, number, slot = self._run.counts, self._run.number, sessions_slot(self._settings, key)
+        return SessionCount(lambda change: counts.add(number, slot, change), lambda: counts.total(slot), self._room)
+
+    def _room(self) -> bool:
+        """Whether there may be one more session in this worker."""
+        return sum(len(server.parts.sessions) for server in self.servers.values()) < self._run.most_sessions
+
+    def _store_failed(self, key: str) -> Callable[[StoreFailed], None]:
+        def failed(fault: StoreFailed) -> None:
+            self.emit(EVENTS.store_failed, server=key, shard=f"w{self._run.number}", cause=str(fault))
+            self._fail(str(fault))
+
+        return failed
+
+
+def _client_names(settings: VirtualServer) -> ClientNames | None:
+    """What searches for clients' names. It has a resolver of its own, which what clients ask cannot crowd."""
+    of_interest = names_of_interest(settings.access.connection, settings.access.relay)
+    if of_interest is None and not settings.delivery.reverse_dns:
+        return None
+    resolver = DnsResolver(_dns_servers(settings), time.monotonic, lifetime=_NAME_LIFETIME, longest=_LONGEST_NAME)
+    return ClientNames(resolver, of_interest)
+
+
+def _dns_servers(settings: VirtualServer) -> list[tuple[str, int]]:
+    return [(server.address, server.port) for server in settings.delivery.dns]
+
+
+def _bindings(settings: Settings) -> list[tuple[str, int]]:
+    """Every address and port on which this service listens."""
+    return [
+        (binding.address, binding.port) for server in settings.servers.values() for binding in server.general.listening
+    ]
+
+
+def _drop_folders(rules: Rules) -> list[str]:
+    """Every Drop folder of a virtual server."""
+    local = (name for name, domain in rules.settings.domains.items() if domain.type is not DomainType.REMOTE)
+    routes = (rules.plan.route(name) for name in local)
+    return sorted({route.folder for route in routes if isinstance(route, DropRoute)})
+
+
+def _mailbox(text: str) -> Mailbox | None:
+    local, at, domain = text.rpartition("@")
+    return Mailbox(local, domain) if at else None

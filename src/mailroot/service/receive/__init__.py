@@ -1,0 +1,1 @@
+"""Receive: sessions with clients, from the connection to the commit."""

@@ -1,0 +1,168 @@
+"""The way out: carries deliveries to other SMTP servers."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mailroot.edge.ownaddresses import is_bound_by, is_local
+from mailroot.edge.tls.outgoing import ClientTls
+from mailroot.mail.events import EVENTS, Emit
+from mailroot.mail.status import Disposition, Status
+from mailroot.queue.entry import Pending
+from mailroot.routing.exchangers import Host, Surroundings
+from mailroot.routing.route import RelayRoute
+from mailroot.service.deliver.delivery import Delivery
+from mailroot.service.relay.callout import Guide, Line, Resolver
+from mailroot.service.relay.connections import Allotment, ConnectionLimit
+from mailroot.service.relay.destination import Destination, Means
+from mailroot.service.relay.failures import FailedHosts
+from mailroot.service.relay.parcel import prepare
+from mailroot.service.relay.signin import Wallet
+from mailroot.settings.virtualserver import OutboundSecurity, VirtualServer
+from mailroot.wire.client import Outcome
+from mailroot.wire.offer import Mail
+
+# A line that went stale is replaced; each idle one may have, but not for ever.
+_STALE_LINES = 5
+# Seconds between looks at whether a retired carrier has nothing left to do.
+_RETIRING = 0.5
+# Beyond so many, destinations without work are forgotten.
+_DESTINATIONS = 10_000
+_UNFIT = Status(Disposition.FAILED, "5.6.7", "The address needs SMTPUTF8, which the server does not offer.")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What a carrier is made of. `bindings` are all listeners of the service, as (address, port)."""
+
+    server: str
+    settings: VirtualServer
+    resolver: Resolver
+    emit: Emit
+    bindings: Sequence[tuple[str, int]]
+    limit: ConnectionLimit
+    wallet: Wallet
+
+
+class RemoteCarrier:
+    """Carries relay deliveries (`service.deliver.delivery.Carrier`). Any number of tasks may carry at once."""
+
+    def __init__(self, way: Way) -> None:
+        delivery = way.settings.delivery
+        ours = Surroundings(delivery.fqdn, is_local, is_bound_by(way.bindings), delivery.private_exchangers)
+        guide = Guide(way.resolver, ours)
+        failures = FailedHosts(_longest_rest(way))
+        self._means = Means(
+            way.server, way.settings, guide, Allotment(way.limit), failures, way.emit, ClientTls(), way.wallet
+        )
+        self._destinations: dict[tuple[str, int, bool, OutboundSecurity], Destination] = {}
+
+    async def carry(self, delivery: Delivery) -> Mapping[int, Status]:
+        """The outcome for each recipient; see `Carrier`. Waits while the destination's connections are all in use."""
+        route = delivery.route
+        if not isinstance(route, RelayRoute):
+            raise TypeError(f"only relay routes lead to other servers, not {route!r}")
+        return await self._serve(delivery, self._destination(route))
+
+    def try_again(self) -> None:
+        """Forget which hosts and token endpoints failed: an operator knows better."""
+        self._means.failures.forget()
+        self._means.wallet.tokens.forget_failures()
+
+    async def retire(self) -> None:
+        """Let what is under way end, however long it takes, then close. Nothing new may be given to this carrier."""
+        for destination in self._destinations.values():
+            destination.give_up_idle()
+        while not all(destination.quiet for destination in self._destinations.values()):
+            await asyncio.sleep(_RETIRING)
+        await self.close()
+
+    async def close(self) -> None:
+        """End all idle connections in good order. Deliveries under way are their callers' to end before."""
+        await asyncio.gather(*(destination.close() for destination in self._destinations.values()))
+
+    def _destination(self, route: RelayRoute) -> Destination:
+        name = route.destination
+        # A line is shared by those alone who demand the same of it: it never carries mail that asks for more.
+        key = (name, route.port, route.use_helo, route.security)
+        destination = self._destinations.get(key)
+        if destination is None:
+            self._sweep()
+            destination = self._destinations[key] = Destination(name, route, self._means)
+        return destination
+
+    def _sweep(self) -> None:
+        """Forget destinations that have nothing to do, so that their number does not only grow."""
+        if len(self._destinations) >= _DESTINATIONS:
+            self._destinations = {key: each for key, each in self._destinations.items() if not each.quiet}
+
+    async def _serve(self, delivery: Delivery, destination: Destination) -> dict[int, Status]:
+        """Try host after host until every recipient has the best status that can be had now."""
+        statuses: dict[int, Status] = {}
+        waiting: Sequence[Pending] = delivery.pending
+        tried: list[Host] = []
+        stale = 0
+        line: Line | Status | None = await destination.line()
+        while isinstance(line, Line):
+            tried.append(line.host)
+            outcome = await self._hand_over(line, destination, delivery, waiting)
+            statuses.update(outcome.statuses)
+            if outcome.stale and stale < _STALE_LINES:
+                stale += 1
+                line = await destination.line()
+                continue
+            waiting = [each for each in waiting if not statuses[each.number].final]
+            if not waiting or not outcome.elsewhere:
+                return statuses
+            line = await destination.another(tried)
+        if line is not None:
+            for each in waiting:
+                # What a server said tells more than that another could not be reached.
+                statuses.setdefault(each.number, line)
+        return statuses
+
+    async def _hand_over(
+        self, line: Line, destination: Destination, delivery: Delivery, waiting: Sequence[Pending]
+    ) -> Outcome:
+        try:
+            return await self._transact(line, destination.name, delivery, waiting)
+        except BaseException:
+            line.connection.stop("4.4.2", "the transaction was given up")
+            raise
+        finally:
+            destination.release(line)
+
+    async def _transact(self, line: Line, destination: str, delivery: Delivery, waiting: Sequence[Pending]) -> Outcome:
+        entry = delivery.entry
+        envelope, offer = entry.envelope, line.peer.offer
+        parcel = await prepare(envelope, entry.content, offer, self._means.settings.messages.size_limit)
+        if isinstance(parcel, Status):
+            return Outcome(dict.fromkeys((each.number for each in waiting), parcel))
+        recipients = [(each.number, each.recipient) for each in waiting if offer.smtputf8 or _plain(each)]
+        unfit = {each.number: _UNFIT for each in waiting if not (offer.smtputf8 or _plain(each))}
+        if not recipients:
+            return Outcome(unfit)
+        mail = Mail(envelope, recipients, parcel.body, parcel.content.size)
+        outcome = await line.transact(mail, parcel.content)
+        self._means.emit(
+            EVENTS.attempt,
+            server=self._means.server,
+            entry=entry.key,
+            message_id=entry.message_id,
+            destination=destination,
+            remote=line.host.name,
+            recipients=len(recipients),
+            **line.marks,
+        )
+        outcome.statuses.update(unfit)
+        return outcome
+
+
+def _longest_rest(way: Way) -> float:
+    """Seconds: half the shortest wait between attempts, so that every attempt on a failed host is one."""
+    return min(wait.total_seconds() for wait in way.settings.delivery.retry_intervals) / 2
+
+
+def _plain(pending: Pending) -> bool:
+    """Whether a server without SMTPUTF8 can be told of the recipient; a domain always has its A-labels."""
+    return pending.recipient.address.local.isascii()

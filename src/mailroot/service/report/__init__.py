@@ -1,0 +1,1 @@
+"""Report: what senders are told, and where messages end that nobody can be told of."""
