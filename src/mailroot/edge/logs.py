@@ -9,15 +9,15 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from enum import Enum
 from json.encoder import encode_basestring_ascii
 from math import floor
 from pathlib import Path
-from typing import Protocol
 
 from mailroot.mail.events import EVENTS, EventRow
+from mailroot.mail.fanout import Listener
 
 # Events that wait to be written; beyond it they are lost and counted. About 1 KB each.
 WAITING_LIMIT = 50_000
@@ -27,27 +27,7 @@ TEXT_LIMIT = 2_000
 INTERVAL = 0.4
 
 _MODE = 0o640
-_Waiting = tuple[datetime, EventRow, dict[str, object]]
-
-
-class Log(Protocol):
-    """Takes events (`mail.events.Emit`), and can be ended."""
-
-    def __call__(self, row: EventRow, **fields: object) -> None:
-        """Record the event."""
-
-    def close(self) -> None:
-        """Write what waits, and end."""
-
-
-class NoLog:
-    """Forgets events: for `service.events = ""`."""
-
-    def __call__(self, row: EventRow, **fields: object) -> None:
-        """Forget the event."""
-
-    def close(self) -> None:
-        """Nothing waits."""
+_Waiting = tuple[datetime, EventRow, Mapping[str, object]]
 
 
 class EventLog:
@@ -76,11 +56,15 @@ class EventLog:
         """Events that could not be written and have not been told of yet."""
         return self._refused + self._unwritten - self._told
 
-    def __call__(self, row: EventRow, **fields: object) -> None:
+    def listener(self, _row: EventRow) -> Listener:
+        """Every event is recorded (`mail.fanout.Sink`)."""
+        return self.record
+
+    def record(self, at: datetime, row: EventRow, fields: Mapping[str, object]) -> None:
         """Record the event. Never blocks, never fails."""
         waiting = self._waiting
         if len(waiting) < WAITING_LIMIT:
-            waiting.append((self._now(), row, fields))
+            waiting.append((at, row, fields))
         else:
             self._refused += 1
 
@@ -136,10 +120,10 @@ class EventLog:
         return 0
 
 
-def open_log(folder: str, now: Callable[[], datetime], worker: str = "") -> Log:
-    """The event log in a folder, which is made where it is missing; "" : none."""
+def open_log(folder: str, now: Callable[[], datetime], worker: str = "") -> EventLog | None:
+    """The event log in a folder, which is made where it is missing; None where it is ""."""
     if not folder:
-        return NoLog()
+        return None
     with contextlib.suppress(OSError):
         Path(folder).mkdir(mode=0o750, parents=True, exist_ok=True)
     return EventLog(Path(folder), now, worker)
@@ -152,7 +136,7 @@ def _by_day(waiting: list[_Waiting]) -> dict[date, list[_Waiting]]:
     return days
 
 
-def _line(origin: str, at: datetime, row: EventRow, fields: dict[str, object]) -> str:
+def _line(origin: str, at: datetime, row: EventRow, fields: Mapping[str, object]) -> str:
     if "pid" in fields or "worker" in fields:
         origin = ""  # the event is about a process, and names it
     # Most values are short texts and numbers; the rest takes the longer way.

@@ -1,4 +1,4 @@
-"""The one table of events. Logs, counters and traces hang on it; `edge.logs` writes them."""
+"""The one table of events. Logs, counters and traces hang on it, by `mail.fanout`."""
 
 import enum
 from dataclasses import dataclass

@@ -14,9 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mailroot import __version__
-from mailroot.edge.clock import utc_now
 from mailroot.edge.listening import bound_port, listen, lock_home, shown
-from mailroot.edge.logs import open_log
 from mailroot.edge.process import give_folder, may_become
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.tls.contexts import ServerTls
@@ -27,6 +25,7 @@ from mailroot.service.life.identities import IdentityWatch, present, tell_presen
 from mailroot.service.life.reload import Reloaded, put_in_force
 from mailroot.service.life.slots import slots_for
 from mailroot.service.life.state import State, state_after
+from mailroot.service.life.telling import telling
 from mailroot.service.life.workforce import Workforce
 from mailroot.settings.change import Problems
 from mailroot.settings.service import Settings
@@ -75,7 +74,7 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         with contextlib.ExitStack() as held:
             self._take_homes(held)
-            self.emit = open_log(self.state.settings.service.events, utc_now, "supervisor")
+            self.emit = telling(self.state.settings, "supervisor")
             held.callback(self.emit.close)
             self._workforce = Workforce(self.state, self.emit)
             await present(self.state, wanted(self.state.settings))

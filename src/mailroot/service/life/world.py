@@ -14,7 +14,6 @@ from mailroot.edge.clock import LocalClock, utc_now
 from mailroot.edge.dns import DnsResolver
 from mailroot.edge.files.folder import Permissions, check_folder, permissions
 from mailroot.edge.kerberos.client import client_context
-from mailroot.edge.logs import Log, open_log
 from mailroot.edge.process import most_descriptors
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.sqlite.queue import SqliteQueue
@@ -23,6 +22,7 @@ from mailroot.edge.tokenrequest import request_token
 from mailroot.edge.tokens import Tokens
 from mailroot.mail.address import Mailbox
 from mailroot.mail.events import EVENTS
+from mailroot.mail.fanout import Fanout
 from mailroot.mail.faults import StoreFailed
 from mailroot.policy.access import names_of_interest
 from mailroot.routing.route import DropRoute
@@ -32,6 +32,7 @@ from mailroot.service.deliver.probation import Probation
 from mailroot.service.intake import Intake
 from mailroot.service.life.atwork import Current, Parts, ServerAtWork, Shard, drop_permissions
 from mailroot.service.life.slots import SharedLimit, guesses_slot, sessions_slot
+from mailroot.service.life.telling import telling
 from mailroot.service.pickup.pickedup import receipt
 from mailroot.service.pickup.pickup import PickupPlaces, PickupRole, PickupRules, PickupWorld
 from mailroot.service.receive.clientnames import ClientNames
@@ -59,7 +60,7 @@ class Run:
 
     number: int
     counts: SharedCounts
-    emit: Log
+    emit: Fanout
     pool: ThreadPoolExecutor
     filler: str
     run: str
@@ -97,7 +98,7 @@ class World:
         self._run = Run(
             number=number,
             counts=counts,
-            emit=open_log(settings.service.events, utc_now, f"w{number}"),
+            emit=telling(settings, f"w{number}"),
             pool=ThreadPoolExecutor(8, "files"),
             filler="".join(secrets.choice(_ALPHABET) for _ in range(19)),
             run=secrets.token_hex(8).upper(),
