@@ -106,14 +106,26 @@ def test_helo_is_a_property_of_the_domain() -> None:
 
 def test_recipients_with_one_route_travel_together() -> None:
     recipients = [Mailbox("a", "local.test"), Mailbox("b", "nowhere.test"), Mailbox("c", "alias.test")]
-    assert sorted(plan().group(recipients).values()) == [[0, 2], [1]]
+    assert sorted(places for _, places in plan().group(recipients)) == [[0, 2], [1]]
 
 
 def test_recipients_of_one_smart_host_travel_together_whatever_their_domains() -> None:
     hub = plan(smart_host=(SmartHost("relay.test", 587),))
     groups = hub.group([Mailbox("a", "one.test"), Mailbox("b", "two.test")])
-    assert sorted(groups.values()) == [[0, 1]]
+    assert [places for _, places in groups] == [[0, 1]]
 
 
 def test_an_address_without_a_domain_has_no_route() -> None:
     assert isinstance(plan().route(""), NoRoute)
+
+
+def test_surplus_recipients_of_another_server_travel_in_further_transactions() -> None:
+    limited = plan(recipients_per_transaction=2)
+    away = [Mailbox(name, "nowhere.test") for name in "abcde"]
+    assert [places for _, places in limited.group(away)] == [[0, 1], [2, 3], [4]]
+    assert [places for _, places in plan(recipients_per_transaction=0).group(away)] == [[0, 1, 2, 3, 4]]
+
+
+def test_one_file_holds_all_local_recipients() -> None:
+    here = [Mailbox(name, "local.test") for name in "abcde"]
+    assert [places for _, places in plan(recipients_per_transaction=2).group(here)] == [[0, 1, 2, 3, 4]]

@@ -59,9 +59,13 @@ def loopback(**numbers):
 
 
 @contextlib.asynccontextmanager
-async def carrier(resolver=None, bindings=(), limit=None, events=None, per_connection=20, wallet=None, **delivery):
+async def carrier(
+    resolver=None, bindings=(), limit=None, events=None, per_connection=20, wallet=None, domains=None, **delivery
+):
     delivery = {"fqdn": "here.example", "private_exchangers": True} | delivery
-    settings = VirtualServer(delivery=DeliverySettings(**delivery), messages=Messages(per_connection=per_connection))
+    settings = VirtualServer(
+        delivery=DeliverySettings(**delivery), messages=Messages(per_connection=per_connection), domains=domains or {}
+    )
     counted = limit or CountedLimit(settings.delivery.connection_limit, settings.delivery.connection_limit_per_domain)
 
     def emit(row, **fields):

@@ -101,6 +101,30 @@ def test_several_smart_hosts_are_a_list_and_none_is_empty() -> None:
     assert SMART_HOSTS.text(both[:1]) == "a.example"
 
 
+@pytest.mark.parametrize(
+    ("text", "order", "weight"),
+    [("a.example;weight=3", 0, 3), ("[192.0.2.1]:25;order=2;weight=1000", 2, 1000), ("a.example:587;order=1", 1, 0)],
+)
+def test_a_smart_host_may_name_its_order_and_weight(text: str, order: int, weight: int) -> None:
+    host = parse_smart_host(text)
+    assert (host.order, host.weight, host.spelled) == (order, weight, text)
+    assert SMART_HOSTS.text(SMART_HOSTS.parse([text, "b.example"])) == [text, "b.example"]
+    assert ";" not in str(host)
+
+
+def test_order_and_weight_may_stand_in_any_turn_with_blanks() -> None:
+    assert parse_smart_host("a.example; weight = 2; order = 1").spelled == "a.example;order=1;weight=2"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["weight", "weight=0", "weight=1001", "order=-1", "weight=1;weight=2", "port=25", "", "weight=1;", "weight=²"],
+)
+def test_what_is_no_order_or_weight_is_refused(words: str) -> None:
+    with pytest.raises(ValueError, match="order"):
+        parse_smart_host(f"a.example;{words}")
+
+
 def test_entries_of_address_lists_are_networks_or_names() -> None:
     assert parse_address_entry("192.0.2.1") == ipaddress.ip_network("192.0.2.1/32")
     assert parse_address_entry("2001:db8::/32") == ipaddress.ip_network("2001:db8::/32")

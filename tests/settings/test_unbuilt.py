@@ -13,7 +13,6 @@ FACTS = Facts(folder="/etc/mailroot", host="box.example")
     "line",
     [
         "service.queue = 'postgresql://db'",
-        "servers.default.delivery.masquerade_domain = 'x.example'",
         "servers.default.general.log.format = 'ncsa'",
         "servers.default.ldap_routing.enabled = true",
         "servers.default.domains.'a.example'.hold = true",

@@ -12,6 +12,12 @@ from mailroot.settings.virtualserver import VirtualServer
 _MOST_REMEMBERED = 10_000
 
 
+def _parts(route: Route, places: list[int], most: int) -> list[list[int]]:
+    if not isinstance(route, RelayRoute):
+        return [places]
+    return [places[first : first + most] for first in range(0, len(places), most)]
+
+
 class Plan:
     """Routes of one revision of a virtual server's settings.
 
@@ -23,12 +29,18 @@ class Plan:
         self._domains = domains
         self._routes: dict[str, Route] = {}
 
-    def group(self, recipients: Sequence[Mailbox]) -> dict[Route, list[int]]:
-        """Places in `recipients` by route; recipients that share one travel in one transaction."""
+    def group(self, recipients: Sequence[Mailbox]) -> list[tuple[Route, list[int]]]:
+        """Places in `recipients` with their route: those that travel together, in one transaction or one file.
+
+        To another server there go no more at once than `delivery.recipients_per_transaction`.
+        """
         groups: dict[Route, list[int]] = {}
         for place, recipient in enumerate(recipients):
             groups.setdefault(self.route(recipient.domain), []).append(place)
-        return groups
+        most = self._server.delivery.recipients_per_transaction
+        if not most or len(recipients) <= most:
+            return list(groups.items())
+        return [(route, part) for route, places in groups.items() for part in _parts(route, places, most)]
 
     def route(self, domain: str) -> Route:
         """The way to a domain."""

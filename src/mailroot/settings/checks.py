@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePath
 
+from mailroot.mail.address import domain_key
 from mailroot.settings.declared import Parts, key_text
 from mailroot.settings.domains import Domain, DomainType, SmartHost
 from mailroot.settings.places import Binding, is_name
@@ -129,6 +130,10 @@ def _texts(key: str, server: VirtualServer) -> Iterator[Problem]:
     if not is_name(fqdn.lower()):
         path = key_text(("servers", key, "delivery", "fqdn"))
         yield Problem(path, toml_text(fqdn), "not the name of a host", 'write one such as "mail.example.com"')
+    masquerade = server.delivery.masquerade_domain
+    if masquerade and not is_name(domain_key(masquerade)):
+        path = key_text(("servers", key, "delivery", "masquerade_domain"))
+        yield Problem(path, toml_text(masquerade), "not the name of a domain", 'write one such as "example.com"')
     local, _, domain = copy.rpartition("@")
     if copy and not (local and is_name(domain.lower()) and not re.search(r"[\s<>]", copy)):
         path = key_text(("servers", key, "messages", "ndr_copy_to"))

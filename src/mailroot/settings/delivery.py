@@ -166,6 +166,11 @@ class Delivery:
         tab=_CONNECTIONS,
         metabase="MaxOutConnectionsPerDomain",
     )
+    recipients_per_transaction: Count = option(
+        100,
+        "How many recipients of a message go to a server in one transaction, the others in further ones at once; "
+        "0: no limit.",
+    )
     connection_timeout: Duration = option(
         timedelta(minutes=10),
         "How long an outgoing connection may stand still before it is closed.",
@@ -190,7 +195,7 @@ class Delivery:
     )
     masquerade_domain: Text = option(
         "",
-        "The domain that replaces local ones in the sender's address; empty: none.",
+        "The domain that replaces local ones in the sender of mail that goes out, and names our reports; empty: none.",
         label="Masquerade domain",
         tab=_ADVANCED,
         metabase="MasqueradeDomain",
@@ -205,7 +210,8 @@ class Delivery:
     )
     smart_host: Annotated[tuple[SmartHost, ...], SMART_HOSTS] = option(
         (),
-        "The server that all mail for other domains goes to; of a list, the next one where one fails; empty: none.",
+        "The server that all mail for other domains goes to; of a list, the next one where one fails, or as "
+        '";order=1;weight=3" behind their names says; empty: none.',
         label="Smart host",
         tab=_ADVANCED,
         metabase="SmartHost",

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 
 from mailroot.mail.address import domain_key
@@ -13,6 +13,8 @@ from mailroot.settings.spelling import Spelling
 AddressEntry = IPv4Network | IPv6Network | str
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
+MOST_WEIGHT = 1000
+_TURN_WORD = re.compile(r" *(order|weight) *= *(\d{1,4}) *", re.ASCII)
 _HOST_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>\d{1,5}))?", re.ASCII)
 
 
@@ -29,18 +31,27 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class SmartHost:
-    """A host that takes mail for others. `port` is None where none was given.
+    """A host that takes mail for others. `port` is None where none was given, `order` and `weight` are 0.
 
-    `host` is a name, or with `literal` an address without brackets, for which no name is looked up.
+    `host` is a name, or with `literal` an address without brackets, for which no name is looked up. What `order` and
+    `weight` mean is said by `routing.smarthosts`. `str` gives host and port alone, `spelled` all that a file may say.
     """
 
     host: str
     port: int | None = None
     literal: bool = False
+    order: int = 0
+    weight: int = 0
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if self.literal else self.host
         return host if self.port is None else f"{host}:{self.port}"
+
+    @property
+    def spelled(self) -> str:
+        """The host as the settings file writes it."""
+        order = f";order={self.order}" if self.order else ""
+        return f"{self}{order}{f';weight={self.weight}' if self.weight else ''}"
 
 
 def is_name(name: str) -> bool:
@@ -92,7 +103,25 @@ def _parse_resolver(value: object) -> Binding:
 
 
 def parse_smart_host(value: object) -> SmartHost:
-    """A smart host from "name", "name:port", "[address]" or "[address]:port"; raises `ValueError`."""
+    """A smart host from "name", "name:port", "[address]" or "[address]:port"; raises `ValueError`.
+
+    ";order=2" and ";weight=3" may follow, in any turn.
+    """
+    place, *words = value.split(";") if isinstance(value, str) else (value,)
+    numbers = dict(_turn_word(word) for word in words)
+    if len(numbers) < len(words):
+        raise ValueError("order and weight stand once each")
+    return replace(_smart_host_at(place), order=numbers.get("order", 0), weight=numbers.get("weight", 0))
+
+
+def _turn_word(text: str) -> tuple[str, int]:
+    found = _TURN_WORD.fullmatch(text)
+    if found is None or not 1 <= int(found[2]) <= MOST_WEIGHT:
+        raise ValueError(f'what follows ";" is order=N or weight=N, each from 1 to {MOST_WEIGHT}')
+    return found[1], int(found[2])
+
+
+def _smart_host_at(value: object) -> SmartHost:
     wanted = 'a host such as "relay.example", "relay.example:587" or "[192.0.2.1]:587" is wanted'
     host, port = _split(value, wanted)
     if host.startswith("["):
@@ -114,7 +143,7 @@ def _parse_smart_hosts(value: object) -> tuple[SmartHost, ...]:
 
 
 def _smart_hosts_text(value: tuple[SmartHost, ...]) -> str | list[str]:
-    return [str(host) for host in value] if len(value) > 1 else "".join(str(host) for host in value)
+    return [host.spelled for host in value] if len(value) > 1 else "".join(host.spelled for host in value)
 
 
 def parse_address_entry(value: object) -> AddressEntry:

@@ -43,7 +43,6 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("service.queue", lambda value: value != "embedded", "A queue on PostgreSQL", 'write "embedded"'),
     Unbuilt("service.start", _never, "Installation as a service of the system", _NONE),
     Unbuilt("admin.listen", _never, "Administration by browser and REST; nothing listens there", _NONE),
-    Unbuilt(_SERVER + "delivery.masquerade_domain", _is_set, "Masquerading", _NONE),
     Unbuilt(_SERVER + "general.log.enabled", _never, "The protocol log; the event log is kept", _NONE),
     Unbuilt(_SERVER + "general.log.format", lambda value: value is not LogFormat.W3C, "A choice of log formats", _NONE),
     Unbuilt(_SERVER + "ldap_routing.enabled", _is_set, "LDAP routing", _OFF),

@@ -52,12 +52,16 @@ Script: TypeAlias = Generator[Step, list[Reply], T]
 
 @dataclass(slots=True)
 class Peer:
-    """The server at the other side. Scripts keep it: `used` once a transaction began; `usable` until it is poisoned."""
+    """The server at the other side. Scripts keep it: `used` once a transaction began; `usable` until it is poisoned.
+
+    `greeting` is the first line that it said; "" inside TLS, where it says none.
+    """
 
     name: str
     offer: Offer
     used: bool = False
     usable: bool = True
+    greeting: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,12 @@ class Outcome:
 def greet(name: str, hello: str, use_helo: bool) -> Script[Peer | Reply]:
     """Wait for the greeting and introduce ourselves. Returns the peer, or the reply that refused us."""
     (greeting,) = yield Say(b"", 1, GREETING_WAIT)
-    return greeting if greeting.code != 220 else (yield from introduce(name, hello, use_helo))
+    if greeting.code != 220:
+        return greeting
+    answer = yield from introduce(name, hello, use_helo)
+    if isinstance(answer, Peer):
+        answer.greeting = greeting.lines[0]
+    return answer
 
 
 def introduce(name: str, hello: str, use_helo: bool) -> Script[Peer | Reply]:

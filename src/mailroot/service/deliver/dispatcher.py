@@ -159,7 +159,7 @@ class Dispatcher:
         if len(pending) == 1:
             return [Delivery(entry, pending, plan.route(pending[0].recipient.address.domain))]
         routes = plan.group([one.recipient.address for one in pending])
-        return [Delivery(entry, tuple([pending[place] for place in places]), route) for route, places in routes.items()]
+        return [Delivery(entry, tuple([pending[place] for place in places]), route) for route, places in routes]
 
     async def _drop_all(self) -> None:
         """Entries that only go into Drop are delivered and settled in groups, which share their syncs."""

@@ -269,7 +269,8 @@ class World:
         def reporting() -> Reporting:
             rules = current.rules
             copy_to = rules.settings.messages.ndr_copy_to
-            identity = Identity(rules.fqdn, rules.domains.default, _mailbox(copy_to))
+            domain = rules.settings.delivery.masquerade_domain or rules.domains.default
+            identity = Identity(rules.fqdn, domain, _mailbox(copy_to))
             return Reporting(identity, naming, cap)
 
         return reporting

@@ -12,12 +12,14 @@ from typing import Protocol
 from mailroot.edge.outgoing import Connection, connect
 from mailroot.edge.tls.outgoing import ClientTls, Secured, TlsFailed, distrusted
 from mailroot.mail.faults import Misconfigured, Unavailable
-from mailroot.mail.reply import Reply
+from mailroot.mail.reply import REPLIES, Reply
 from mailroot.mail.status import Disposition, Status
 from mailroot.routing.exchangers import Host
+from mailroot.routing.route import RelayRoute
 from mailroot.service.relay.callout import Line, perform
 from mailroot.service.relay.signin import Meeting, Wallet, sign_in
 from mailroot.settings.delivery import Authentication, OutboundSecurity, OutboundTls
+from mailroot.settings.virtualserver import VirtualServer
 from mailroot.wire.client import Peer, ask_for_tls, greet, introduce
 from mailroot.wire.outcome import status_of
 from mailroot.wire.replies import NoReply
@@ -27,6 +29,10 @@ _CONNECT_WAIT = 30.0
 _HANDSHAKE_WAIT = 60.0
 # RFC 8314 section 7.3: submissions over implicit TLS.
 _IMPLICIT_PORT = 465
+_OURSELVES = (
+    "greets us with our own greeting: the route leads back to this server, or another one has the same name, "
+    "and needs one of its own in delivery.fqdn"
+)
 _DEMANDING = {OutboundTls.REQUIRE, OutboundTls.VERIFY}
 
 
@@ -61,19 +67,31 @@ class Unwatched:
 
 @dataclass(frozen=True, slots=True)
 class Approach:
-    """Which host is approached, and how. No step waits longer than `longest` seconds."""
+    """Which host is approached, and how. No step waits longer than `longest` seconds.
+
+    A host whose greeting begins with `own_greeting` is ourselves.
+    """
 
     host: Host
     hello: str
     use_helo: bool
     security: OutboundSecurity
     longest: float
+    own_greeting: str = ""
 
     @property
     def implicit(self) -> bool:
         """Whether TLS begins with the connection."""
         security = self.security
         return security.tls is not OutboundTls.OFF and (security.implicit_tls or self.host.port == _IMPLICIT_PORT)
+
+
+def approach_of(host: Host, route: RelayRoute, settings: VirtualServer) -> Approach:
+    """The way to a host on which a route leads."""
+    delivery = settings.delivery
+    greeting = REPLIES.greeting(fqdn=delivery.fqdn, banner=settings.general.banner, date="").lines[0].rstrip()
+    longest = delivery.connection_timeout.total_seconds()
+    return Approach(host, delivery.fqdn, route.use_helo, route.security_for(host.name), longest, greeting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +159,8 @@ class _Call:
         peer = await perform(script, connection, approach.longest)
         if isinstance(peer, Reply):
             return status_of(peer, self._host.name)
+        if approach.own_greeting and peer.greeting.startswith(approach.own_greeting):
+            return self._delayed("4.4.6", f"{self._place} {_OURSELVES}")
         self._watcher.holds(Link.GREETING, _offered(peer))
         if secured is None and approach.security.tls is not OutboundTls.OFF:
             upgraded = await self._upgraded(connection, peer)

@@ -25,6 +25,7 @@ from mailroot.routing.exchangers import (
     smart_host_of,
 )
 from mailroot.routing.route import RelayRoute
+from mailroot.routing.smarthosts import in_turn
 from mailroot.service.relay.parcel import send_content
 from mailroot.settings.domains import SmartHost
 from mailroot.wire.client import Outcome, Peer, Say, Script, leave, transact
@@ -131,8 +132,8 @@ class Guide:
         return dict(zip(names, await asyncio.gather(*(self._resolver.addresses(name) for name in names)), strict=True))
 
     async def _smart_hosts(self, route: RelayRoute) -> tuple[Host, ...] | Status:
-        """The hosts of all smart hosts, in their order; the first one's status where there are none at all."""
-        found = [await self._smart_host(host, route.port) for host in route.smart_hosts]
+        """The hosts of all smart hosts, in their turn; the first one's status where there are none at all."""
+        found = [await self._smart_host(host, route.port) for host in in_turn(route.smart_hosts, random.random)]
         hosts = tuple(host for each in found if not isinstance(each, Status) for host in each)
         return hosts or next(each for each in found if isinstance(each, Status))
 

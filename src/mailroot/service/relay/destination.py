@@ -14,7 +14,7 @@ from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.status import Disposition, Status
 from mailroot.routing.exchangers import Host
 from mailroot.routing.route import RelayRoute
-from mailroot.service.relay.approach import Approach, Tools, call
+from mailroot.service.relay.approach import Tools, approach_of, call
 from mailroot.service.relay.callout import Guide, Line
 from mailroot.service.relay.connections import Allotment
 from mailroot.service.relay.failures import FailedHosts
@@ -180,10 +180,9 @@ class Destination:
         return worst
 
     async def _call(self, host: Host) -> Line | Status:
-        delivery = self._means.settings.delivery
-        longest = delivery.connection_timeout.total_seconds()
-        security = self._route.security_for(host.name)
-        answer = await call(Approach(host, delivery.fqdn, self._route.use_helo, security, longest), self._tools)
+        approach = approach_of(host, self._route, self._means.settings)
+        security = approach.security
+        answer = await call(approach, self._tools)
         if isinstance(answer, Line):
             self._means.failures.answered((host, security))
         else:

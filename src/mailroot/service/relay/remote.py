@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailroot.edge.ownaddresses import is_bound_by, is_local
 from mailroot.edge.tls.outgoing import ClientTls
@@ -16,6 +16,7 @@ from mailroot.service.relay.callout import Guide, Line, Resolver
 from mailroot.service.relay.connections import Allotment, ConnectionLimit
 from mailroot.service.relay.destination import Destination, Means
 from mailroot.service.relay.failures import FailedHosts
+from mailroot.service.relay.masque import masque_of
 from mailroot.service.relay.parcel import prepare
 from mailroot.service.relay.signin import Wallet
 from mailroot.settings.virtualserver import OutboundSecurity, VirtualServer
@@ -55,6 +56,7 @@ class RemoteCarrier:
         self._means = Means(
             way.server, way.settings, guide, Allotment(way.limit), failures, way.emit, ClientTls(), way.wallet
         )
+        self._masque = masque_of(way.settings)
         self._destinations: dict[tuple[str, int, bool, OutboundSecurity], Destination] = {}
 
     async def carry(self, delivery: Delivery) -> Mapping[int, Status]:
@@ -62,6 +64,9 @@ class RemoteCarrier:
         route = delivery.route
         if not isinstance(route, RelayRoute):
             raise TypeError(f"only relay routes lead to other servers, not {route!r}")
+        if self._masque is not None:
+            entry = replace(delivery.entry, envelope=await self._masque.over(delivery.entry))
+            delivery = replace(delivery, entry=entry)
         return await self._serve(delivery, self._destination(route))
 
     def try_again(self) -> None:

@@ -22,9 +22,10 @@ from mailroot.mail.reply import Reply
 from mailroot.mail.status import Status
 from mailroot.routing.domains import DomainTable
 from mailroot.routing.exchangers import Host, Surroundings
+from mailroot.routing.masquerade import Masquerade
 from mailroot.routing.plan import Plan
 from mailroot.routing.route import RelayRoute
-from mailroot.service.relay.approach import Approach, Link, Tools, call
+from mailroot.service.relay.approach import Link, Tools, approach_of, call
 from mailroot.service.relay.callout import Guide, Line, perform
 from mailroot.service.relay.signin import Wallet
 from mailroot.settings.delivery import Authentication
@@ -103,9 +104,15 @@ def trial_of(settings: Settings, name: str, server: str, sender: str, recipient:
         if not route.smart_hosts:
             raise Misconfigured(f"the server {key} has no smart host; name a domain instead, such as example.com")
         route = replace(route, domain="", direct_first=False)
-    origin = _mailbox(sender) or _origin(found, route)
+    origin = _mailbox(sender) or _seen(_origin(found, route), found)
     target = _mailbox(recipient) or (Mailbox("postmaster", domain) if domain else origin)
     return Trial(key, domain, found, route, origin, target)
+
+
+def _seen(sender: Mailbox, server: VirtualServer) -> Mailbox:
+    """The sender as other servers see it."""
+    masquerade = Masquerade(server.delivery.masquerade_domain, DomainTable(server.domains))
+    return masquerade.sender(sender) if server.delivery.masquerade_domain and masquerade.hides(sender) else sender
 
 
 def _server_with(settings: Settings, domain: str) -> str:
@@ -159,11 +166,8 @@ class _Walk:
         return False
 
     async def _called(self, host: Host) -> Line | None:
-        trial, delivery = self._trial, self._trial.settings.delivery
-        security = trial.route.security_for(host.name)
-        longest = min(_LONGEST, delivery.connection_timeout.total_seconds())
-        approach = Approach(host, delivery.fqdn, trial.route.use_helo, security, longest)
-        line = await call(approach, self._tools, self)
+        approach = approach_of(host, self._trial.route, self._trial.settings)
+        line = await call(replace(approach, longest=min(_LONGEST, approach.longest)), self._tools, self)
         if isinstance(line, Line):
             return line
         self._broke(self._link.value, line, _MENDS.get(line.code, ""))
