@@ -16,7 +16,7 @@ from mailroot.settings.virtualserver import VirtualServer
 DOMAINS = {
     "local.test": Domain(type=DomainType.DEFAULT),
     "alias.test": Domain(type=DomainType.ALIAS),
-    "own.test": Domain(type=DomainType.ALIAS, drop="/elsewhere"),
+    "own.test": Domain(type=DomainType.CUSTOM, drop="/elsewhere", former=("once.test", "far.test")),
     "*.example.com": Domain(relay=True),
     "*.b.example.com": Domain(use_helo=True),
     "far.test": Domain(route=(SmartHost("hub.test", 2525),)),
@@ -70,7 +70,16 @@ def test_local_mail_goes_into_the_default_domains_drop_folder() -> None:
 
 
 def test_a_domain_may_have_a_drop_folder_of_its_own() -> None:
-    assert plan().route("own.test") == DropRoute("local.test", "/elsewhere")
+    assert plan().route("own.test") == DropRoute("own.test", "/elsewhere")
+
+
+def test_what_waits_under_a_former_name_goes_where_the_domain_goes_now() -> None:
+    assert plan().route("ONCE.test") == DropRoute("own.test", "/elsewhere")
+    assert DomainTable(DOMAINS).find("once.test") is None
+
+
+def test_a_domain_that_is_there_is_nobodys_former_name() -> None:
+    assert isinstance(plan().route("far.test"), RelayRoute)
 
 
 def test_other_mail_goes_by_mx() -> None:

@@ -186,6 +186,25 @@ def test_options_of_remote_domains_do_not_count_for_an_alias(line: str) -> None:
     assert "local domain" in only(f'[servers.default.domains."a.example"]\ntype = "alias"\n{line}').wrong
 
 
+def test_an_alias_has_no_drop_folder_of_its_own() -> None:
+    problem = only('[servers.default.domains."a.example"]\ntype = "alias"\ndrop = "x"')
+    assert "shares the Drop folder" in problem.wrong
+    assert "custom" in problem.mend
+
+
+def test_a_custom_domain_has_a_drop_folder_of_its_own() -> None:
+    text = '[servers.default.domains."a.example"]\ntype = "custom"'
+    assert only(text).path == 'servers.default.domains."a.example".drop'
+    server = sound(f'{text}\ndrop = "x"').servers["default"]
+    assert server.domains["a.example"].drop == "/etc/mailroot/x"
+    assert server.domains["box.example"].drop == "/etc/mailroot/Mailroot/Drop"
+
+
+@pytest.mark.parametrize("folder", ["Mailroot/Pickup", "Mailroot/Queue/x", "Mailroot/Badmail"])
+def test_P04_the_drop_folder_of_a_custom_domain_is_none_that_is_read(folder: str) -> None:
+    assert problems(f'[servers.default.domains."a.example"]\ntype = "custom"\ndrop = "{folder}"')
+
+
 def test_a_remote_domain_has_no_drop() -> None:
     assert "no Drop folder" in only('[servers.default.domains."a.example"]\ndrop = "x"').wrong
 

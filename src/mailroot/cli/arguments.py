@@ -14,6 +14,14 @@ ACCOUNT_WORDS = {
     "remove": "Remove an account.",
     "list": "List the accounts, and how each can sign in.",
 }
+DOMAIN_WORDS = {
+    "add": "Add a domain; a remote one unless its type says otherwise.",
+    "remove": "Remove a domain.",
+    "rename": "Give a domain another name; what waits for a local one goes on.",
+    "default": "Make an alias the default domain; the old one becomes an alias.",
+    "set": "Change options of a domain.",
+    "list": "List the domains, and where mail for each goes.",
+}
 _GROUPS = {
     "server": "Start, stop and pause virtual servers.",
     "session": "See and end sessions.",
@@ -54,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     shell = _add(commands, common, "completion", "Print what a shell needs to complete commands.")
     shell.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
     _add_accounts(commands, common)
+    _add_domains(commands, common)
     _add_smart_host(commands, common)
     _add_operations(commands, common)
     return top
@@ -69,6 +78,24 @@ def _add_accounts(
         if word != "list":
             command.add_argument("name", metavar="NAME", help="the name of the account")
         command.add_argument("--server", metavar="KEY", help="a virtual server, where not all have the same accounts")
+
+
+def _add_domains(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> None:
+    group = _add(commands, common, "domain", "See and change the domains of virtual servers.")
+    words = group.add_subparsers(dest="word", metavar="WHAT", required=True)
+    for word, sentence in DOMAIN_WORDS.items():
+        command = _add(words, common, word, sentence)
+        if word != "list":
+            command.add_argument("name", metavar="NAME", help='a domain, such as example.com, or "*.example.com"')
+        if word == "rename":
+            command.add_argument("new", metavar="NEW", help="its new name")
+        if word in ("add", "set"):
+            nargs = "+" if word == "set" else "*"
+            known = "an option of domains with its value, such as type=alias, relay=true, route=relay.example:587"
+            command.add_argument("options", metavar="OPTION=VALUE", nargs=nargs, help=known)
+        command.add_argument("--server", metavar="SERVER", default="", help="a virtual server, where there are several")
 
 
 def _add_smart_host(

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from mailroot.cli import screen
-from mailroot.edge.control import NoService, Refused, ask, control_path
+from mailroot.cli.change import change
+from mailroot.edge.control import control_path
 from mailroot.edge.settingsfile import SettingsFile
 from mailroot.settings.keys import get, set_value, written
 from mailroot.settings.problem import Problem, Problems
@@ -114,27 +115,21 @@ def _show_table(table: dict[str, object], above: str) -> None:
 
 def set_option(arguments: argparse.Namespace, file: SettingsFile) -> int:
     """Change an option in the file, if the result is sound, and let the service apply it."""
-    text = set_value(file.text(), arguments.key, _value(arguments))
-    checked = file.check(text)
-    if isinstance(checked, Problems):
-        screen.complain(f"{file.path} was not changed:")
-        return refuse(checked, arguments)
-    undo = file.keep()
-    file.replace(text)
-    result: dict[str, object] = {"file": str(file.path), "key": arguments.key, "value": get(checked, arguments.key)}
-    try:
-        result.update(running=True, **ask(file.path, "settings.reload", {}))
-    except NoService:
-        result.update(running=False, applied=[], needs_restart=[])
-    except Refused:
-        undo()
-        screen.complain(f"{file.path} was not changed, because the service cannot apply it:")
-        raise
+    value = _value(arguments)
+    changed = change(file, lambda text: set_value(text, arguments.key, value))
+    if isinstance(changed, Problems):
+        return refuse(changed, arguments)
+    result = {
+        "file": str(file.path),
+        "key": arguments.key,
+        "value": get(changed.settings, arguments.key),
+        **changed.facts,
+    }
     if arguments.json:
         print(screen.as_json(result))
     else:
-        screen.show(_outcome(result))
-        _warn_beside(arguments.key, checked)
+        screen.show(changed.told(file))
+        _warn_beside(arguments.key, changed.settings)
     return 0
 
 
@@ -155,17 +150,6 @@ def _value(arguments: argparse.Namespace) -> str:
     if sys.stdin.isatty():
         return getpass.getpass(f"{arguments.key}: ")
     return sys.stdin.readline().rstrip("\r\n")
-
-
-def _outcome(result: dict[str, object]) -> str:
-    said = [f"{result['file']} is written."]
-    if not result["running"]:
-        said.append("No service runs for it; the change counts from the next start on.")
-    if result["applied"]:
-        said.append(f"Applied: {screen.cell(result['applied'])}.")
-    if result["needs_restart"]:
-        said.append(f"Counts after a restart of the service: {screen.cell(result['needs_restart'])}.")
-    return "\n".join(said)
 
 
 def completion(arguments: argparse.Namespace) -> int:

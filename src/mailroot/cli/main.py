@@ -5,6 +5,7 @@ called, so that `mailroot --help` is there at once.
 """
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,14 @@ from pathlib import Path
 from mailroot.cli import screen
 from mailroot.cli.arguments import DEFAULT_FILE, parsed
 from mailroot.mail.faults import Fault, Misconfigured
+
+# Each has a `run`.
+_MODULES = {
+    "account": "mailroot.cli.accounts",
+    "certificate": "mailroot.cli.certificates",
+    "domain": "mailroot.cli.domains",
+    "smarthost": "mailroot.cli.smarthost",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,18 +65,8 @@ def _command(arguments: argparse.Namespace) -> int:
     from mailroot.edge.settingsfile import SettingsFile  # noqa: PLC0415
 
     file = SettingsFile(path, quick_start=named is None and not path.exists() and arguments.command != "check-config")
-    if arguments.command == "account":
-        from mailroot.cli import accounts  # noqa: PLC0415
-
-        return accounts.run(arguments, file)
-    if arguments.command == "smarthost":
-        from mailroot.cli import smarthost  # noqa: PLC0415
-
-        return smarthost.test(arguments, file)
-    if arguments.command == "certificate":
-        from mailroot.cli import certificates  # noqa: PLC0415
-
-        return certificates.run(arguments, file)
+    if arguments.command in _MODULES:
+        return int(importlib.import_module(_MODULES[arguments.command]).run(arguments, file))
     settings_commands = {
         "serve": commands.serve,
         "check-config": commands.check_config,

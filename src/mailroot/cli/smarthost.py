@@ -13,7 +13,7 @@ from mailroot.settings.problem import Problems
 _MARGIN = " " * 22
 
 
-def test(arguments: argparse.Namespace, file: SettingsFile) -> int:
+def run(arguments: argparse.Namespace, file: SettingsFile) -> int:
     """Walk the links and show each; 1 where no transaction would be taken."""
     settings = file.load()
     if isinstance(settings, Problems):

@@ -5,10 +5,12 @@ import os
 import socket
 import stat
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailroot.edge.files.durable import sync_folder, translated
+from mailroot.edge.files.folderlock import alone
 from mailroot.mail.address import domain_key
 from mailroot.mail.faults import Misconfigured
 from mailroot.settings.change import Facts, parse
@@ -20,6 +22,8 @@ from mailroot.settings.service import Settings
 # A settings file of a thousand domains has less than a tenth of this.
 _LARGEST = 4 * 1024 * 1024
 _LARGEST_SECRET = 64 * 1024
+# Whoever changes the file has the service apply it meanwhile, which takes seconds at most.
+_LOCK_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -77,6 +81,10 @@ class SettingsFile:
             return _is_private(self.path.stat().st_mode)
         except OSError:
             return True
+
+    def changing(self) -> AbstractContextManager[object]:
+        """Nobody else changes the file while this is entered: what is read is what is replaced. Raises `Fault`."""
+        return alone(Path(os.path.realpath(self.path)), "the settings", _LOCK_SECONDS)
 
     def keep(self) -> Callable[[], None]:
         """A step that puts back what the file holds now, or takes it away where there is none."""

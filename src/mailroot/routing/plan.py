@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mailroot.mail.address import Mailbox, domain_key
 from mailroot.mail.status import Disposition, Status
-from mailroot.routing.domains import DomainTable
+from mailroot.routing.domains import DomainTable, Match
 from mailroot.routing.route import DropRoute, NoRoute, RelayRoute, Route
 from mailroot.settings.domains import Domain, DomainType
 from mailroot.settings.virtualserver import VirtualServer
@@ -54,19 +54,20 @@ class Plan:
     def _found(self, name: str) -> Route:
         if not name:
             return NoRoute(Status(Disposition.FAILED, "5.1.3", "The address has no domain."))
-        match = self._domains.find(name)
+        match = self._domains.find_waiting(name)
         if match is None:
             return self._relay(name, None)
         if match.domain.type is DomainType.REMOTE:
             return self._relay(name, match.domain)
-        return self._drop(match.domain)
+        return self._drop(match)
 
-    def _drop(self, domain: Domain) -> DropRoute:
-        """Aliases share the default domain's Drop folder unless they name one of their own (facts 1.7)."""
+    def _drop(self, match: Match) -> DropRoute:
+        """Aliases share the default domain's Drop folder (facts 1.7); a custom domain has its own."""
+        if match.domain.type is DomainType.CUSTOM:
+            return DropRoute(match.name, match.domain.drop)
         default = self._domains.find(self._domains.default)
         shared = default.domain.drop if default else ""
-        folder = domain.drop or shared or f"{self._server.home}/Drop"
-        return DropRoute(self._domains.default, folder)
+        return DropRoute(self._domains.default, match.domain.drop or shared or f"{self._server.home}/Drop")
 
     def _relay(self, name: str, domain: Domain | None) -> RelayRoute:
         delivery = self._server.delivery

@@ -103,15 +103,16 @@ def _folders(settings: Settings) -> Iterator[Problem]:
         outer += [
             (key_text(("servers", key, "domains", name, "drop")), "Drop", domain.drop)
             for name, domain in server.domains.items()
-            if domain.type is DomainType.DEFAULT
+            if domain.type in (DomainType.DEFAULT, DomainType.CUSTOM)
         ]
         for (path, what, folder), (whose, place, home_path) in itertools.product(outer, inner):
             if _inside(folder, place):
                 wrong = f"{what} lies in {whose}, where its files would be taken as mail"
                 yield Problem(path, toml_text(folder), wrong, "choose another folder", related=(home_path,))
-        if len(outer) > 1 and outer[0][2] == outer[1][2]:
-            wrong = "Drop and Badmail are one folder"
-            yield Problem(outer[0][0], toml_text(outer[0][2]), wrong, "choose another folder", related=(outer[1][0],))
+        for path, what, folder in outer[1:]:
+            if folder == outer[0][2]:
+                wrong = f"{what} and Badmail are one folder"
+                yield Problem(outer[0][0], toml_text(folder), wrong, "choose another folder", related=(path,))
 
 
 def _limits(key: str, server: VirtualServer) -> Iterator[Problem]:
@@ -200,19 +201,32 @@ def _domains(key: str, server: VirtualServer) -> Iterator[Problem]:
                 yield Problem(f"{path}.type", '"default"', wrong, 'write "alias"', related=(f"{default}.type",))
             default = path
         yield from _misplaced(path, domain)
+        if domain.type is DomainType.ALIAS and domain.drop != server.domains[_default_of(server)].drop:
+            wrong, mend = "an alias shares the Drop folder of the default domain", 'write type = "custom"'
+            yield Problem(f"{path}.drop", toml_text(domain.drop), wrong, f"{mend}, or remove the line")
+
+
+def _default_of(server: VirtualServer) -> str:
+    return next(name for name, domain in server.domains.items() if domain.type is DomainType.DEFAULT)
+
+
+_WHY = {
+    DomainType.REMOTE: "a remote domain has no Drop folder and no mail that waits for it here",
+    DomainType.DEFAULT: "mail for a local domain is not sent on",
+    DomainType.ALIAS: "mail for a local domain is not sent on",
+    DomainType.CUSTOM: "mail for a local domain is not sent on",
+}
+_OF_LOCAL = ("drop", "drop_quota", "former")
+_OF_REMOTE = ("relay", "use_helo", "route", "hold", "atrn_accounts", "security")
 
 
 def _misplaced(path: str, domain: Domain) -> Iterator[Problem]:
     """Options that do not count for a domain of this type (facts 1.7)."""
-    if domain.type is DomainType.REMOTE:
-        meant = {"drop": domain.drop, "drop_quota": domain.drop_quota}
-        why = "a remote domain has no Drop folder"
-    else:
-        meant = {"relay": domain.relay, "use_helo": domain.use_helo, "route": domain.route, "security": domain.security}
-        why = "mail for a local domain is not sent on"
-    for name, value in meant.items():
-        if value:
-            yield Problem(f"{path}.{name}", "", why, "remove the line, or write another type")
+    for name in _OF_LOCAL if domain.type is DomainType.REMOTE else _OF_REMOTE:
+        if getattr(domain, name):
+            yield Problem(f"{path}.{name}", "", _WHY[domain.type], "remove the line, or write another type")
+    if domain.type is DomainType.CUSTOM and not domain.drop:
+        yield Problem(f"{path}.drop", '""', "a custom local domain has a Drop folder of its own", "name one")
 
 
 def _loops(key: str, server: VirtualServer, settings: Settings, facts: Facts) -> Iterator[Problem]:

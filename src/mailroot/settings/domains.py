@@ -6,7 +6,7 @@ from typing import Annotated
 
 from mailroot.settings.delivery import OutboundSecurity
 from mailroot.settings.option import Applies, option, strict
-from mailroot.settings.places import SMART_HOSTS, SmartHost
+from mailroot.settings.places import DOMAIN, SMART_HOSTS, SmartHost
 from mailroot.settings.spelling import TEXT, Flag, Folder, choice, several
 
 __all__ = ["Domain", "DomainType", "SmartHost"]
@@ -17,10 +17,15 @@ _ADVANCED = "Remote domain > Advanced"
 
 
 class DomainType(enum.Enum):
-    """What a domain is to this server. An alias is stamped with the default domain and shares its Drop folder."""
+    """What a domain is to this server.
+
+    An alias is stamped with the default domain and shares its Drop folder. A custom one is local, too, with its own
+    name and its own Drop folder (IIS: Local (Custom)).
+    """
 
     DEFAULT = "default"
     ALIAS = "alias"
+    CUSTOM = "custom"
     REMOTE = "remote"
 
 
@@ -34,14 +39,14 @@ class Domain:
 
     type: Annotated[DomainType, choice(DomainType)] = option(
         DomainType.REMOTE,
-        "Whether the domain is the local default one, another local name, or elsewhere.",
+        "Whether the domain is the default one, another name of it, local with a Drop folder of its own, or elsewhere.",
         label="Type",
         tab="Domains",
         metabase="RouteAction",
     )
     drop: Folder = option(
         "",
-        "The folder for the domain's mail; empty: Drop under the server's home.",
+        "The folder for the domain's mail; empty for the default domain: Drop under the server's home.",
         label="Drop directory",
         tab=_LOCAL,
         metabase="DropDirectory",
@@ -51,6 +56,10 @@ class Domain:
         "Whether the Drop folder may hold no more than ten times the message size limit.",
         label="Enable drop directory quota",
         tab=_LOCAL,
+    )
+    former: Annotated[tuple[str, ...], several(DOMAIN)] = option(
+        (),
+        "Names that the local domain had: what still waits for them is delivered as its mail; nothing new is taken.",
     )
     relay: Flag = option(
         False,

@@ -1,13 +1,8 @@
 """Single options by their dotted keys: read from settings, read and written in a file's text with its comments kept."""
 
-import contextlib
 import tomllib
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
-
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Table
 
 from mailroot.mail.address import domain_key
 from mailroot.settings.declared import (
@@ -21,6 +16,7 @@ from mailroot.settings.declared import (
     pattern,
     values,
 )
+from mailroot.settings.edited import NewTable, edited
 from mailroot.settings.service import Settings
 
 
@@ -82,52 +78,26 @@ def set_value(text: str, key: str, value: str) -> str:
     Raises `ValueError` with a sentence that names the key, where there is no such option or the value is none for it.
     The result is still to be checked as a whole.
     """
-    parts, found = _option(key)
-    fitting = _fitting(found, key, value)
-    try:
-        wanted = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
-        raise ValueError(f"the file is not TOML: {fault}") from fault
-    _place(wanted, parts, fitting, lambda _: {})
-    # The file's form is kept by a library; that it holds what it should, and nothing else, is not left to that.
-    for new in (_header, lambda _: tomlkit.inline_table()):
-        with contextlib.suppress(TOMLKitError, ValueError):
-            document = tomlkit.parse(text)
-            _place(document, parts, fitting, new)
-            changed = tomlkit.dumps(document)
-            if tomllib.loads(changed) == wanted:
-                spaced = _spaced(text, changed)
-                return spaced if tomllib.loads(spaced) == wanted else changed
-    raise ValueError(f"{key}: the file is written in a form that cannot be changed safely; change it by hand")
+    parts, fitting = fitting_value(key, value)
+    return edited(text, lambda table, new: place(table, parts, fitting, new), key)
 
 
-def _spaced(before: str, after: str) -> str:
-    """The changed text with an empty line above each header that has new lines around it, as people write them."""
-    known = set(before.splitlines())
-    lines: list[str] = []
-    for line in after.splitlines(keepends=True):
-        above = lines[-1].rstrip("\r\n") if lines else ""
-        if line.startswith("[") and above.strip() and not {above, line.rstrip("\r\n")} <= known:
-            lines.append("\n")
-        lines.append(line)
-    return "".join(lines)
-
-
-def _header(last: bool) -> Table:
-    """A table with a header of its own if a value is to stand in it."""
-    return tomlkit.table(is_super_table=not last)
-
-
-def _place(table: MutableMapping[str, Any], parts: Parts, value: object, new: Callable[[bool], Any]) -> None:
+def place(table: MutableMapping[str, Any], parts: Parts, value: object, new: NewTable) -> None:
+    """Put a value where the key's parts lead, with the tables that are missing on the way."""
     for depth, part in enumerate(parts[:-1]):
-        table = table.setdefault(part, new(depth == len(parts) - 2))
-        if not isinstance(table, MutableMapping):
+        inner: Any = table.setdefault(part, new(depth == len(parts) - 2))
+        if not isinstance(inner, MutableMapping):
             raise ValueError(f"{key_text(parts)}: {part} is no table in the file")
+        table = inner
     table[parts[-1]] = value
 
 
-def _fitting(found: Declared, key: str, value: str) -> Any:
-    """The value as TOML data: what the text says as TOML where that fits the option, else the text itself."""
+def fitting_value(key: str, value: str) -> tuple[Parts, Any]:
+    """The key's parts and the value as TOML data: what the text says as TOML where that fits the option, else the text.
+
+    Raises `ValueError` with a sentence that names the key, where there is no such option or the value is none for it.
+    """
+    parts, found = _option(key)
     candidates: list[Any] = []
     try:
         candidates.append(tomllib.loads(f"value = {value}")["value"])
@@ -140,6 +110,6 @@ def _fitting(found: Declared, key: str, value: str) -> Any:
         except ValueError as fault:
             wrong = wrong or str(fault)
         else:
-            return candidate
+            return parts, candidate
     shown = SHOWN_SECRET if found.option.secret else value
     raise ValueError(f"{key} = {shown}: {wrong}; for example {found.spelling.example}")

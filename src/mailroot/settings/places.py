@@ -166,6 +166,14 @@ def parse_address_entry(value: object) -> AddressEntry:
     raise ValueError(f'the address lies inside the network: "{network}" or "{value.split("/")[0]}" is wanted')
 
 
+def parse_domain(value: object) -> str:
+    """A domain's name in the form in which names are compared; raises `ValueError`."""
+    name = domain_key(value) if isinstance(value, str) else ""
+    if not is_name(name):
+        raise ValueError('the name of a domain, such as "example.com", is wanted')
+    return name
+
+
 def address_entry_text(entry: AddressEntry) -> str:
     """The entry as the file has it; a network of one is an address."""
     if isinstance(entry, str) or entry.num_addresses > 1:
@@ -178,3 +186,4 @@ LISTEN = Spelling("binding", _parse_listen, lambda value: "" if value is None el
 RESOLVER = Spelling("resolver", _parse_resolver, str, '"192.0.2.53"')
 SMART_HOSTS = Spelling("smart host", _parse_smart_hosts, _smart_hosts_text, '"relay.example:587"')
 ADDRESS_ENTRY = Spelling("address", parse_address_entry, address_entry_text, '"192.0.2.0/24"')
+DOMAIN = Spelling("domain", parse_domain, str, '"example.com"')

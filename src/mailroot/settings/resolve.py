@@ -104,7 +104,8 @@ def _domains(server: VirtualServer, home: str, facts: Facts) -> dict[str, Domain
 
 def _domain(domain: Domain, drop: str, facts: Facts) -> Domain:
     if domain.type is not DomainType.REMOTE:
-        return dataclasses.replace(domain, drop=drop)
+        shared = "" if domain.type is DomainType.CUSTOM else drop
+        return dataclasses.replace(domain, drop=_under(facts.folder, domain.drop) if domain.drop else shared)
     return dataclasses.replace(domain, security=domain.security and _with_files(domain.security, facts))
 
 

@@ -4,16 +4,14 @@ Several programs may change it at the same time: each holds a lock of the folder
 """
 
 import contextlib
-import errno
-import fcntl
 import os
 import secrets
 import stat
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from mailroot.edge.files.durable import translated
+from mailroot.edge.files.folderlock import alone
 from mailroot.edge.process import account_of
 from mailroot.mail.faults import Fault, Misconfigured, Unavailable
 from mailroot.policy.account import SECRET_OCTETS, AccountBook, book_text, read_book
@@ -21,7 +19,6 @@ from mailroot.policy.account import SECRET_OCTETS, AccountBook, book_text, read_
 # A hundred thousand accounts with all their keys have less.
 _LARGEST = 64 * 1024 * 1024
 _LOCK_SECONDS = 10.0
-_LOCK_PAUSE = 0.02
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -68,7 +65,7 @@ class AccountFile:
 
         What it raises leaves the file as it is. Raises `Fault`.
         """
-        with self._locked() as folder:
+        with alone(self.path, "the accounts", _LOCK_SECONDS) as folder:
             book, _ = self.read()
             self._replace(folder, book_text(change(book)).encode())
 
@@ -84,21 +81,6 @@ class AccountFile:
     def _owners(self) -> set[int]:
         own = {0, os.geteuid()}
         return own | {account_of(self._owner)[0]} if self._owner else own
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[int]:
-        """The open folder of the file, which nobody else changes meanwhile."""
-        with translated("the accounts cannot be changed"):
-            descriptor = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            deadline = time.monotonic() + _LOCK_SECONDS
-            while not _lock(descriptor):
-                if time.monotonic() > deadline:
-                    raise Unavailable(f"{self.path}: another program is changing it; try again")
-                time.sleep(_LOCK_PAUSE)
-            yield descriptor
-        finally:
-            os.close(descriptor)
 
     def _replace(self, folder: int, octets: bytes) -> None:
         draft = f".{self.path.name}.new"
@@ -151,16 +133,6 @@ class LiveAccounts:
 
 def _stamp(status: os.stat_result) -> Stamp:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode, status.st_uid
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as fault:
-        if fault.errno in (errno.EWOULDBLOCK, errno.EAGAIN):
-            return False
-        raise Unavailable(f"the folder of the accounts cannot be locked: {fault.strerror}") from fault
-    return True
 
 
 def _unlink(folder: int, name: str) -> None:
