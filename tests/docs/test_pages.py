@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mailroot.admin.operations import OPERATIONS, Kind
-from mailroot.cli.arguments import ACCOUNT_WORDS, parser
+from mailroot.cli.arguments import ACCOUNT_WORDS, DOMAIN_WORDS, parser
 from mailroot.mail.events import EVENT_ROWS
 from mailroot.settings.declared import declared
 
@@ -59,6 +59,11 @@ def test_every_command_is_in_the_operators_page() -> None:
 def test_every_word_about_accounts_is_in_the_operators_page() -> None:
     page = (ROOT / "docs" / "operating.md").read_text()
     assert [word for word in ACCOUNT_WORDS if f"`mailroot account {word}" not in page] == []
+
+
+def test_every_word_about_domains_is_in_the_operators_page() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text()
+    assert [word for word in DOMAIN_WORDS if f"`mailroot domain {word}" not in page] == []
 
 
 def test_every_argument_of_a_command_is_in_the_operators_page() -> None:
