@@ -10,8 +10,10 @@ import pytest
 
 from mailroot.edge.sqlite.queue import SqliteQueue
 from mailroot.mail.status import Disposition, Status
-from mailroot.queue.entry import Listed, QueueEntry, Settlement
+from mailroot.queue import selection
+from mailroot.queue.entry import AWAITED, FROZEN, Listed, Pending, QueueEntry, Settlement
 from mailroot.queue.memory import MemoryQueue
+from mailroot.queue.selection import Change, Selection
 from mailroot.queue.store import QueueStore
 from tests.queue.drafts import HOUR, NOON, Clock, draft, elaborate_draft
 
@@ -35,6 +37,20 @@ async def committed(store: QueueStore, *recipients: str, **options: object) -> Q
     entry = await store.commit(draft(*recipients, **options))  # type: ignore[arg-type]
     assert entry is not None
     return entry
+
+
+async def changed(store: QueueStore, key: str, change: Change, limit: int = 2) -> int:
+    """How many recipients of an entry, or of all, a change came to, page after page."""
+    count, after = 0, ""
+    while True:
+        page = await store.change(Selection(key=key), change, after, limit)
+        count, after = count + page.recipients, page.next
+        if not after:
+            return count
+
+
+async def waiting(store: QueueStore) -> list[Listed]:
+    return list(await store.page("", 1_000))
 
 
 async def test_commit_returns_the_entry_with_the_drafts_own_objects(store: QueueStore) -> None:
@@ -193,7 +209,7 @@ async def test_pages_follow_each_other_and_show_every_recipient(store: QueueStor
 async def test_retry_makes_the_unleased_due_now(store: QueueStore) -> None:
     entry = await committed(store, "ann", "bob")
     await store.release(entry.key, [0], NOON + HOUR)
-    assert await store.retry(entry.key, NOON) == 1
+    assert await changed(store, entry.key, selection.retry(NOON)) == 1
     assert await store.next_due() == NOON
 
 
@@ -201,27 +217,27 @@ async def test_retry_without_a_key_makes_everything_due_that_is_not_leased(store
     entries = [await committed(store, "ann", "bob") for _ in range(3)]
     for entry in entries[:2]:
         await store.release(entry.key, [0, 1], NOON + HOUR)
-    assert await store.retry("", NOON) == 4
+    assert await changed(store, "", selection.retry(NOON)) == 4
     assert len(await store.claim(NOON, 10)) == 2
 
 
 async def test_remove_takes_the_unleased_only(store: QueueStore) -> None:
     entry = await committed(store, "ann", "bob")
     await store.release(entry.key, [0], NOON)
-    assert await store.remove(entry.key) == 1
+    assert await changed(store, entry.key, selection.remove) == 1
     assert await store.depth() == 1
     await store.release(entry.key, [1], NOON)
-    assert await store.remove(entry.key) == 1
+    assert await changed(store, entry.key, selection.remove) == 1
     assert await store.entry(entry.key) is None
-    assert await store.remove(entry.key) == 0
+    assert await changed(store, entry.key, selection.remove) == 0
 
 
 @pytest.mark.parametrize("key", ["", "nothing", "zzzzzzzzzzzzzzzzzz", "../../etc/passwd", "ffffffff0000000001"])
 async def test_unknown_keys_are_of_no_entry(store: QueueStore, key: str) -> None:
     await committed(store, lease=False)
     assert await store.entry(key) is None
-    assert not key or await store.retry(key, NOON) == 0
-    assert await store.remove(key) == 0
+    assert not key or await changed(store, key, selection.retry(NOON)) == 0
+    assert not key or await changed(store, key, selection.remove) == 0
     await store.release(key, [0], NOON)
     assert await store.depth() == 1
 
@@ -256,3 +272,207 @@ async def test_M11_a_wait_that_was_asked_for_is_no_jump_of_the_clock(store: Queu
     entry = await committed(store)
     await store.release(entry.key, [0], NOON + timedelta(days=30))
     assert list(await store.claim(NOON, 10)) == []
+
+
+# -- who is held
+
+
+async def frozen(store: QueueStore, key: str = "", until: timedelta = HOUR) -> int:
+    return await changed(store, key, selection.freeze(FROZEN, lambda row: row.arrived + until))
+
+
+async def awaited(store: QueueStore, *recipients: str) -> QueueEntry:
+    """An entry whose recipients wait for their domain's server, for an hour."""
+    entry = await committed(store, *recipients)
+    held = tuple(replace(one, held=AWAITED, due=NOON + HOUR, last=LATER) for one in entry.pending)
+    await store.settle(Settlement(entry.key, deferred=held))
+    return entry
+
+
+async def test_who_is_frozen_is_claimed_only_when_something_is_due_to_the_sender(store: QueueStore) -> None:
+    entry = await committed(store, "ann", "bob", lease=False)
+    assert await frozen(store, entry.key) == 2
+    assert list(await store.claim(NOON + HOUR / 2, 10)) == []
+    assert await store.next_due() == NOON + HOUR
+    (lease,) = await store.claim(NOON + HOUR, 10)
+    assert [one.held for one in lease.entry.pending] == [FROZEN, FROZEN]
+
+
+async def test_who_is_frozen_while_leased_keeps_the_lease_and_is_held_afterwards(store: QueueStore) -> None:
+    entry = await committed(store)
+    assert await frozen(store) == 1
+    (row,) = await waiting(store)
+    assert (row.leased, row.due, row.held) == (True, None, FROZEN)
+    await store.settle(Settlement(entry.key, deferred=(replace(entry.pending[0], due=NOON + 2 * HOUR),)))
+    (row,) = await waiting(store)
+    assert (row.leased, row.due, row.held) == (False, NOON + 2 * HOUR, FROZEN)
+
+
+async def test_to_freeze_twice_changes_nothing_more(store: QueueStore) -> None:
+    entry = await committed(store, lease=False)
+    assert [await frozen(store, entry.key), await frozen(store, entry.key, 2 * HOUR)] == [1, 0]
+    assert await store.next_due() == NOON + HOUR
+
+
+async def test_retry_leaves_the_frozen_alone_and_thaw_makes_them_due(store: QueueStore) -> None:
+    entry = await committed(store, "ann", "bob", lease=False)
+    await frozen(store, entry.key)
+    assert await changed(store, "", selection.retry(NOON)) == 0
+    assert await changed(store, "", selection.thaw(NOON)) == 2
+    (lease,) = await store.claim(NOON, 10)
+    assert [(one.held, one.due) for one in lease.entry.pending] == [("", NOON), ("", NOON)]
+
+
+async def test_a_far_end_of_holding_is_no_jump_of_the_clock(store: QueueStore) -> None:
+    entry = await committed(store, lease=False)
+    await frozen(store, entry.key, timedelta(days=30))
+    assert list(await store.claim(NOON, 10)) == []
+    assert await store.next_due() == NOON + timedelta(days=30)
+
+
+async def test_held_mail_is_claimed_by_domain_and_stays_held(store: QueueStore) -> None:
+    entry = await awaited(store, "ann", "bob")
+    assert list(await store.claim(NOON, 10)) == []
+    assert list(await store.claim_held("example.org", 10)) == []
+    assert list(await store.claim_held("ample.net", 10)) == []
+    (lease,) = await store.claim_held("EXAMPLE.net", 10)
+    assert lease.entry.key == entry.key
+    assert [(one.held, one.last) for one in lease.entry.pending] == [(AWAITED, LATER)] * 2
+    assert list(await store.claim_held("example.net", 10)) == [], "G4"
+    await store.release(entry.key, [0], NOON + HOUR)
+    await store.settle(Settlement(entry.key, deferred=(replace(lease.entry.pending[1], held="", due=NOON + HOUR),)))
+    assert [row.held for row in await waiting(store)] == [AWAITED, AWAITED]
+    assert list(await store.claim(NOON, 10)) == []
+
+
+async def test_held_mail_is_claimed_in_parts_the_oldest_first(store: QueueStore) -> None:
+    keys = [(await awaited(store)).key for _ in range(4)]
+    taken = [lease.entry.key for _ in range(3) for lease in await store.claim_held("example.net", 2)]
+    assert taken == keys
+
+
+@pytest.mark.parametrize(
+    ("wanted", "count"),
+    [("*.net", 1), ("*.example.net", 0), ("example.net", 1), ("net", 0), ("*.et", 0), ("", 0), ("*.", 0)],
+)
+async def test_held_mail_is_thawed_by_domain_or_by_those_below_one(store: QueueStore, wanted: str, count: int) -> None:
+    await awaited(store)
+    assert await store.thaw(wanted, NOON) == count
+    assert len(await store.claim(NOON, 10)) == count
+
+
+async def test_what_an_operator_froze_is_not_thawed_for_its_domain(store: QueueStore) -> None:
+    entry = await awaited(store)
+    assert await frozen(store, entry.key) == 1
+    assert await store.thaw("example.net", NOON) == 0
+    assert list(await store.claim_held("example.net", 10)) == []
+
+
+# -- routes that an operator chose
+
+
+async def test_a_route_that_an_operator_chose_is_kept_until_it_is_taken_back(store: QueueStore) -> None:
+    entry = await committed(store)
+    await store.release(entry.key, [0], NOON + HOUR)
+    assert await changed(store, "", selection.reroute("[192.0.2.1]:26", NOON)) == 1
+    (lease,) = await store.claim(NOON, 10)
+    assert lease.entry.pending[0].via == "[192.0.2.1]:26"
+    waiting_again = replace(lease.entry.pending[0], via="", due=NOON + HOUR)
+    await store.settle(Settlement(entry.key, deferred=(waiting_again,)))
+    assert [row.via for row in await waiting(store)] == ["[192.0.2.1]:26"]
+    assert await changed(store, "", selection.reroute("", NOON)) == 1
+    assert [(row.via, row.due) for row in await waiting(store)] == [("", NOON)]
+
+
+# -- selections
+
+
+async def test_a_selection_is_changed_page_after_page_and_nothing_else_is(store: QueueStore) -> None:
+    entries = [await committed(store, "ann", "bob", lease=False) for _ in range(5)]
+    count, after, pages = 0, "", 0
+    while True:
+        page = await store.change(Selection(recipient="ANN@*"), selection.remove, after, 3)
+        count, after, pages = count + page.recipients, page.next, pages + 1
+        if not after:
+            break
+    assert (count, pages) == (5, 4)
+    assert [(row.key, row.recipient) for row in await waiting(store)] == [
+        (entry.key, "bob@example.net") for entry in entries
+    ]
+
+
+async def test_who_is_in_delivery_is_counted_and_not_removed(store: QueueStore) -> None:
+    await committed(store)
+    await committed(store, lease=False)
+    assert await store.change(Selection(), selection.remove, "", 10) == (1, 1, "")
+    assert await store.change(Selection(), selection.retry(NOON), "", 10) == (0, 1, "")
+    assert await store.depth() == 1
+
+
+async def test_who_is_selected_is_taken_once(store: QueueStore) -> None:
+    entries = [await committed(store, "ann", "bob", lease=False) for _ in range(3)]
+    await committed(store, "ann")
+    selected = Selection(recipient="ann@*")
+    taken: list[QueueEntry] = []
+    in_delivery, after = 0, ""
+    while True:
+        page = await store.take(selected, after, 3)
+        taken += [lease.entry for lease in page.leases]
+        in_delivery, after = in_delivery + page.in_delivery, page.next
+        if not after:
+            break
+    assert [(one.key, [each.number for each in one.pending]) for one in taken] == [(e.key, [0]) for e in entries]
+    assert in_delivery == 1
+    assert (await store.take(selected, "", 100)).leases == []
+    assert await store.depth() == 7
+
+
+# -- recipients that join an entry
+
+
+def joining(*names: str, due: timedelta = timedelta()) -> tuple[Pending, ...]:
+    recipients = draft(*names).envelope.recipients
+    return tuple(Pending(0, one, NOON + due) for one in recipients)
+
+
+async def test_recipients_join_an_entry_when_its_last_one_leaves(store: QueueStore) -> None:
+    entry = await committed(store, "group")
+    await store.settle(Settlement(entry.key, served=(0,), added=joining("ann", "bob")))
+    assert await store.depth() == 2
+    (lease,) = await store.claim(NOON, 10)
+    assert lease.entry.key == entry.key
+    assert [str(one.address) for one in lease.entry.envelope.recipients] == [
+        f"{name}@example.net" for name in ("group", "ann", "bob")
+    ]
+    assert [(one.number, str(one.recipient.address)) for one in lease.entry.pending] == [
+        (1, "ann@example.net"),
+        (2, "bob@example.net"),
+    ]
+    assert lease.entry.content.size == entry.content.size
+
+
+async def test_recipients_that_join_later_get_numbers_of_their_own(store: QueueStore) -> None:
+    entry = await committed(store, "one", "two")
+    await store.settle(Settlement(entry.key, served=(0,), added=joining("ann")))
+    await store.settle(Settlement(entry.key, served=(1,), added=joining("bob", due=HOUR)))
+    assert [(row.recipient_number, row.recipient, row.due) for row in await waiting(store)] == [
+        (2, "ann@example.net", NOON),
+        (3, "bob@example.net", NOON + HOUR),
+    ]
+    await store.settle(Settlement(entry.key, served=(2, 3)))
+    assert await store.entry(entry.key) is None
+    assert await store.depth() == 0
+
+
+async def test_what_joins_reads_back_as_it_was_given(store: QueueStore) -> None:
+    entry = await committed(store)
+    odd = elaborate_draft().envelope.recipients
+    await store.settle(Settlement(entry.key, served=(0,), added=tuple(Pending(0, one, NOON) for one in odd)))
+    read = await store.entry(entry.key)
+    assert read is not None
+    assert tuple(one.recipient for one in read.pending) == odd
+
+
+async def test_nobody_joins_an_entry_that_is_gone(store: QueueStore) -> None:
+    await store.settle(Settlement("ffffffff0000000001", served=(0,), added=joining("ann")))
+    assert await store.depth() == 0

@@ -16,8 +16,10 @@ import pytest
 from mailroot.edge.sqlite.queue import SqliteQueue
 from mailroot.mail.faults import DiskFull, Misconfigured, StoreFailed, Unavailable
 from mailroot.mail.message import BytesContent
+from mailroot.queue import selection
 from mailroot.queue.entry import QueueEntry, SealedDraft, Settlement
 from mailroot.queue.recovery import SUSPECT_AFTER, hopeless, suspect
+from mailroot.queue.selection import Selection
 from tests.crash.faultyfiles import Faults, faulty_files, full, sync_error
 from tests.queue.drafts import NOON, Clock, draft
 
@@ -439,7 +441,8 @@ async def test_S06_a_damaged_content_is_set_aside_and_the_rest_is_delivered(tmp_
     assert heard == [f"{bad.key} its checksum does not fit"]
     assert await again.next_due() is None
     assert [row.last for row in await again.page("", 10) if row.key == bad.key] == ["set aside: the entry is damaged"]
-    assert await again.remove(bad.key) == 1
+    assert await again.change(Selection(key=bad.key), selection.remove, "", 10) == (1, 0, "")
+    assert await again.depth() == 1
     await again.close()
 
 

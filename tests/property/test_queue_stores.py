@@ -15,8 +15,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from mailroot.edge.sqlite.queue import SqliteQueue
 from mailroot.mail.message import BytesContent
 from mailroot.mail.status import Disposition, Status
-from mailroot.queue.entry import Pending, QueueEntry, Settlement
+from mailroot.queue import selection
+from mailroot.queue.entry import AWAITED, FROZEN, Pending, QueueEntry, Settlement
 from mailroot.queue.memory import MemoryQueue
+from mailroot.queue.selection import Selection
 from tests.queue.drafts import Clock, draft
 
 LATER = Status(Disposition.DELAYED, "4.2.1", "busy")
@@ -77,7 +79,9 @@ class Stores(RuleBasedStateMachine):
 
     @rule()
     def claim_all_that_is_due(self) -> None:
-        one, other = self.both("claim", self.clock.moment, 1000)
+        self.taken(*self.both("claim", self.clock.moment, 1000))
+
+    def taken(self, one: Any, other: Any) -> None:
         places = {key: place for place, pair in enumerate(self.keys) for key in pair}
         found = [{places[lease.entry.key]: replace(lease.entry, key="") for lease in leases} for leases in (one, other)]
         assert found[0] == found[1]
@@ -86,7 +90,11 @@ class Stores(RuleBasedStateMachine):
         self.leased |= taken
 
     @precondition(lambda self: self.leased)
-    @rule(data=st.data(), later=minutes, how=st.sampled_from(["serve", "defer", "release", "report", "fail"]))
+    @rule(
+        data=st.data(),
+        later=minutes,
+        how=st.sampled_from(["serve", "defer", "hold", "add", "release", "report", "fail"]),
+    )
     def work(self, data: st.DataObject, later: int, how: str) -> None:
         place, number = data.draw(st.sampled_from(sorted(self.leased)))
         due = self.clock.moment + timedelta(minutes=later)
@@ -108,6 +116,11 @@ class Stores(RuleBasedStateMachine):
         if how == "defer":
             waiting = replace(pending, due=due, attempts=pending.attempts + 1, last=LATER)
             return store.settle(Settlement(key, deferred=(waiting,)))
+        if how == "hold":
+            return store.settle(Settlement(key, deferred=(replace(pending, due=due, held=AWAITED),)))
+        if how == "add":
+            joining = (replace(pending, held="", via="", due=due, attempts=0, last=None, delay_reported=False),)
+            return store.settle(Settlement(key, served=(number,), added=joining))
         if how == "release":
             return store.release(key, [number], due)
         if how == "fail":
@@ -116,13 +129,39 @@ class Stores(RuleBasedStateMachine):
         return store.settle(Settlement(key, served=(number,), reports=report))
 
     @precondition(lambda self: self.keys)
-    @rule(data=st.data(), method=st.sampled_from(["retry", "remove"]))
-    def operate(self, data: st.DataObject, method: str) -> None:
-        one, other = data.draw(st.sampled_from(self.keys))
-        arguments = (self.clock.moment,) if method == "retry" else ()
-        assert self.wait(getattr(self.model, method)(one, *arguments)) == self.wait(
-            getattr(self.store, method)(other, *arguments)
-        )
+    @rule(data=st.data(), how=st.sampled_from(["retry", "remove", "freeze", "await", "thaw", "reroute"]), later=minutes)
+    def operate(self, data: st.DataObject, how: str, later: int) -> None:
+        now, until = self.clock.moment, self.clock.moment + timedelta(minutes=later)
+        change = {
+            "retry": selection.retry(now),
+            "remove": selection.remove,
+            "freeze": selection.freeze(FROZEN, lambda _: until),
+            "await": selection.freeze(AWAITED, lambda _: until),
+            "thaw": selection.thaw(now),
+            "reroute": selection.reroute(f"[192.0.2.{later}]", now),
+        }[how]
+        name = data.draw(st.sampled_from(["", "ann@*", "bob@example.net"]))
+        one, other = data.draw(st.sampled_from([("", ""), *self.keys]))
+        found = [
+            self.wait(store.change(Selection(key=key, recipient=name), change, "", 1000))
+            for store, key in ((self.model, one), (self.store, other))
+        ]
+        assert found[0] == found[1]
+
+    @rule(domain=st.sampled_from(["example.net", "*.net", "example.org"]))
+    def thaw_a_domain(self, domain: str) -> None:
+        one, other = self.both("thaw", domain, self.clock.moment)
+        assert one == other
+
+    @rule(domain=st.sampled_from(["example.net", "*.net", "example.org"]))
+    def claim_what_is_held(self, domain: str) -> None:
+        self.taken(*self.both("claim_held", domain, 1000))
+
+    @rule(name=st.sampled_from(["", "ann@*", "bob@example.net"]))
+    def take_a_selection(self, name: str) -> None:
+        one, other = self.both("take", Selection(recipient=name), "", 1000)
+        assert one[1:] == other[1:]
+        self.taken(one.leases, other.leases)
 
     @rule(claims=st.lists(st.sampled_from("xyz")))
     def forget(self, claims: list[str]) -> None:

@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
 from mailroot.mail.message import BytesContent
 from mailroot.mail.status import Disposition, Status
-from mailroot.queue.entry import Pending, QueueEntry
-from mailroot.queue.schedule import RetryPlan, next_attempt
-from mailroot.queue.settle import settle
+from mailroot.queue.entry import FROZEN, Pending, QueueEntry
+from mailroot.queue.schedule import RetryPlan, coming_attempts, held_until, next_attempt
+from mailroot.queue.settle import settle, settle_held
 from tests.queue.drafts import HOUR, NOON, draft
 
 MINUTE = timedelta(minutes=1)
@@ -114,3 +115,73 @@ def test_M11_a_clock_that_jumped_back_waits_no_longer_than_the_interval() -> Non
 def test_a_missing_outcome_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(KeyError):
         settle(entry(), entry().pending, {}, NOON, PLAN)
+
+
+# -- who is held
+
+KEPT = Status(Disposition.DELAYED, "4.3.2", "An operator keeps the message.")
+
+
+def held(moment: timedelta, **changed: object):  # type: ignore[no-untyped-def]
+    one = entry()
+    pending = replace(one.pending[0], held=FROZEN, attempts=2, **changed)  # type: ignore[arg-type]
+    return settle_held(one, [pending], {FROZEN: KEPT}, NOON + moment, PLAN)
+
+
+def test_who_is_held_waits_for_the_notice_and_counts_no_attempt() -> None:
+    (waiting,) = held(HOUR).deferred
+    assert (waiting.held, waiting.due, waiting.attempts, waiting.last) == (FROZEN, NOON + 12 * HOUR, 2, KEPT)
+    assert held(HOUR).delayed == ()
+
+
+def test_the_sender_of_one_who_is_held_is_told_once() -> None:
+    settled = held(12 * HOUR)
+    (waiting,) = settled.deferred
+    assert settled.delayed == settled.deferred
+    assert (waiting.due, waiting.delay_reported) == (NOON + 48 * HOUR, True)
+    assert held(13 * HOUR, delay_reported=True).delayed == ()
+
+
+def test_who_is_held_is_given_up_at_the_expiration() -> None:
+    settled = held(48 * HOUR, delay_reported=True)
+    ((pending, status),) = settled.final
+    assert settled.deferred == ()
+    assert (status.disposition, status.code, status.reason) == (Disposition.FAILED, "4.4.7", KEPT.reason)
+    assert pending.attempts == 2
+
+
+def test_a_plan_without_a_notice_holds_until_the_expiration() -> None:
+    assert held_until(False, NOON, replace(PLAN, delay_notification=48 * HOUR)) == NOON + 48 * HOUR
+
+
+# -- the coming attempts
+
+
+def coming(plan: RetryPlan = PLAN, **changed: object) -> list[timedelta]:
+    pending = replace(entry().pending[0], due=NOON + 15 * MINUTE, attempts=1, **changed)  # type: ignore[arg-type]
+    return [moment - NOON for moment in coming_attempts(pending, NOON, plan, 100)]
+
+
+def test_the_coming_attempts_end_with_the_expiration() -> None:
+    found = coming()
+    assert found[:4] == [15 * MINUTE, 45 * MINUTE, 105 * MINUTE, 345 * MINUTE]
+    assert found[-1] == 48 * HOUR
+    assert all(later - former <= 240 * MINUTE for former, later in pairwise(found))
+
+
+def test_the_coming_attempts_are_no_more_than_are_made() -> None:
+    assert len(coming(replace(PLAN, attempts=3))) == 2
+    assert coming(held=FROZEN) == []
+
+
+def test_the_coming_attempts_are_those_that_settlements_would_set() -> None:
+    one, moments = entry(), []
+    pending = replace(one.pending[0], due=NOON + 15 * MINUTE, attempts=1)
+    expected = coming_attempts(pending, NOON, PLAN, 100)
+    while True:
+        moments.append(pending.due)
+        settled = settle(one, [pending], {0: BUSY}, pending.due, PLAN)
+        if settled.final:
+            break
+        (pending,) = settled.deferred
+    assert moments == expected

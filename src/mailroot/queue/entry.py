@@ -7,6 +7,10 @@ from mailroot.mail.envelope import Envelope, Recipient
 from mailroot.mail.message import Content
 from mailroot.mail.status import Status
 
+# Why a recipient is held: an operator froze it, or its domain's server is to ask for its mail (ETRN, ATRN, TURN).
+FROZEN = "operator"
+AWAITED = "domain"
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -47,7 +51,9 @@ class Pending:
 
     `number` is its place in the envelope, from 0, and never changes. `attempts` counts those that were made. `due` is
     when the next one may begin. `delay_reported` tells whether its sender had a delay notice. `last` is the outcome
-    of the latest attempt; None before the first.
+    of the latest attempt; None before the first. `held` is "", `FROZEN` or `AWAITED`: who is held is not tried; its
+    `due` is when its sender is owed a notice, or the end. `via` is a route that an operator chose, as settings write
+    smart hosts; "" for the usual one.
     """
 
     number: int
@@ -56,6 +62,8 @@ class Pending:
     attempts: int = 0
     delay_reported: bool = False
     last: Status | None = None
+    held: str = ""
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +71,8 @@ class QueueEntry:
     """A committed message with its unserved recipients.
 
     `key` is unique over time in all shards of one virtual server, and names the entry to people and in Drop files.
-    `envelope.recipients` is complete as it was accepted; `pending` is what is left of it. `failures` counts how often
-    working on the entry made a worker fail (guarantee G6).
+    `envelope.recipients` is complete as it was accepted, followed by those that settlements added; `pending` is what is
+    left of it. `failures` counts how often working on the entry made a worker fail (guarantee G6).
     """
 
     key: str
@@ -92,19 +100,26 @@ class Lease:
 class Settlement:
     """Everything that one attempt changes, applied atomically: all of it or nothing.
 
-    `served` are the numbers of the recipients that leave the entry; `deferred` those that stay. `reports` are
-    committed in the same transaction (guarantee G5). An entry without recipients leaves the queue, its content too.
+    `served` are the numbers of the recipients that leave the entry; `deferred` those that stay: one whose `held` is ""
+    stays as held as it was, and `via` is not changed. `added` join the entry, unleased (members of a group, a new
+    address of somebody); the store gives them their numbers. `reports` are committed in the same transaction
+    (guarantee G5). An entry without recipients leaves the queue, its content too.
     """
 
     key: str
     served: tuple[int, ...] = ()
     deferred: tuple[Pending, ...] = ()
     reports: tuple[SealedDraft, ...] = ()
+    added: tuple[Pending, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One waiting recipient as an operator sees it (`mailroot queue list`). `due` is None while it is leased."""
+    """One waiting recipient as an operator sees it, and as a `Selection` looks at it.
+
+    `due` is None while it is leased, and where its entry is damaged. `status` is the code of `last`, "" where it was
+    not tried. The rest is as in `Pending` and `QueueEntry`.
+    """
 
     key: str
     sender: str
@@ -113,6 +128,11 @@ class Listed:
     arrived: datetime
     due: datetime | None = None
     attempts: int = 0
+    status: str = ""
     last: str = ""
     message_id: str = ""
     recipient_number: int = 0
+    held: str = ""
+    via: str = ""
+    delay_reported: bool = False
+    leased: bool = False

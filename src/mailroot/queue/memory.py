@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from mailroot.queue.entry import Lease, Listed, Pending, QueueEntry, SealedDraft, Settlement
+from mailroot.queue.entry import AWAITED, Lease, Listed, Pending, QueueEntry, SealedDraft, Settlement
 from mailroot.queue.schedule import CLOCK_SLACK
+from mailroot.queue.selection import Change, Selection, effect, of_domain
+from mailroot.queue.store import Changed, Taken
 
 _UNTIL = datetime.max.replace(tzinfo=UTC)
 
@@ -57,14 +59,35 @@ class MemoryQueue:
         horizon = now + self._longest_wait + CLOCK_SLACK
         free = list(self._free())
         due = [(key, pending) for key, pending in free if pending.due <= now]
-        misdated = [(key, pending) for key, pending in free if pending.due > horizon]
-        chosen: dict[str, list[Pending]] = {}
-        for key, pending in (sorted(due, key=_due) + sorted(misdated, key=_due))[:limit]:
+        misdated = [(key, pending) for key, pending in free if pending.due > horizon and not pending.held]
+        return self._lease((sorted(due, key=_due) + sorted(misdated, key=_due))[:limit])
+
+    def _lease(self, chosen: list[tuple[str, Pending]]) -> list[Lease]:
+        grouped: dict[str, list[Pending]] = {}
+        for key, pending in chosen:
             self._kept[key].leased.add(pending.number)
-            chosen.setdefault(key, []).append(pending)
+            grouped.setdefault(key, []).append(pending)
         return [
             Lease(replace(self._kept[key].entry, pending=tuple(sorted(pending, key=_number))), _UNTIL)
-            for key, pending in chosen.items()
+            for key, pending in grouped.items()
+        ]
+
+    async def claim_held(self, domain: str, limit: int) -> Sequence[Lease]:
+        """See `QueueStore.claim_held`."""
+        return self._lease(self._held(domain)[:limit])
+
+    async def thaw(self, domain: str, now: datetime) -> int:
+        """See `QueueStore.thaw`."""
+        held = self._held(domain)
+        for key, pending in held:
+            self._kept[key].waiting[pending.number] = replace(pending, held="", due=now)
+        return len(held)
+
+    def _held(self, domain: str) -> list[tuple[str, Pending]]:
+        return [
+            (key, pending)
+            for key, pending in self._free()
+            if pending.held == AWAITED and of_domain(domain, pending.recipient.address.domain)
         ]
 
     def _free(self) -> Iterator[tuple[str, Pending]]:
@@ -88,12 +111,23 @@ class MemoryQueue:
             kept.leased.discard(number)
         for pending in settlement.deferred:
             if pending.number in kept.waiting:
-                kept.waiting[pending.number] = pending
+                former = kept.waiting[pending.number]
+                kept.waiting[pending.number] = replace(pending, held=pending.held or former.held, via=former.via)
                 kept.leased.discard(pending.number)
-                self._longest_wait = max(self._longest_wait, pending.due - self._now())
+                self._expect(pending)
+        for pending in settlement.added:
+            recipients = kept.entry.envelope.recipients
+            kept.waiting[len(recipients)] = replace(pending, number=len(recipients))
+            envelope = replace(kept.entry.envelope, recipients=(*recipients, pending.recipient))
+            kept.entry = replace(kept.entry, envelope=envelope)
+            self._expect(pending)
         if not kept.leased:
             kept.entry = replace(kept.entry, failures=0)
         self._drop_empty(settlement.key)
+
+    def _expect(self, pending: Pending) -> None:
+        if not pending.held:
+            self._longest_wait = max(self._longest_wait, pending.due - self._now())
 
     def _drop_empty(self, key: str) -> None:
         if not self._kept[key].waiting:
@@ -115,7 +149,8 @@ class MemoryQueue:
         if not dues:
             return None
         now = self._now()
-        return now if max(dues) > now + self._longest_wait + CLOCK_SLACK else min(dues)
+        misdated = [one for _, one in self._free() if not one.held and one.due > now + self._longest_wait + CLOCK_SLACK]
+        return now if misdated else min(dues)
 
     async def failed(self, key: str) -> int:
         """See `QueueStore.failed`; 0 where there is no such entry."""
@@ -127,59 +162,45 @@ class MemoryQueue:
 
     async def page(self, after: str, limit: int) -> Sequence[Listed]:
         """See `QueueStore.page`."""
-        key, _, number = after.partition("/")
-        cursor = (key, int(number) if number.isdecimal() else -1)
+        return [_listed(kept, pending) for kept, pending in self._from(after, limit)]
+
+    def _from(self, after: str, limit: int, key: str = "") -> list[tuple[_Kept, Pending]]:
+        """Waiting recipients from the one after a cursor, all or of one entry."""
+        last, _, number = after.partition("/")
+        cursor = (last, int(number) if number.isdecimal() else -1)
         rows = [
-            self._listed(kept, pending)
+            (kept, pending)
             for kept in self._kept.values()
             for pending in kept.waiting.values()
-            if (kept.entry.key, pending.number) > cursor
+            if (kept.entry.key, pending.number) > cursor and key in ("", kept.entry.key)
         ]
-        return sorted(rows, key=lambda row: (row.key, row.recipient_number))[:limit]
-
-    def _listed(self, kept: _Kept, pending: Pending) -> Listed:
-        entry, last = kept.entry, pending.last
-        return Listed(
-            key=entry.key,
-            sender=entry.envelope.sender_text,
-            recipient=str(pending.recipient.address),
-            size=entry.content.size,
-            arrived=entry.arrived,
-            due=None if pending.number in kept.leased else pending.due,
-            attempts=pending.attempts,
-            last="" if last is None else last.words,
-            message_id=entry.message_id,
-            recipient_number=pending.number,
-        )
+        return sorted(rows, key=_place)[:limit]
 
     async def entry(self, key: str) -> QueueEntry | None:
         """See `QueueStore.entry`."""
         kept = self._kept.get(key)
         return None if kept is None else replace(kept.entry, pending=tuple(sorted(kept.waiting.values(), key=_number)))
 
-    async def retry(self, key: str, now: datetime) -> int:
-        """See `QueueStore.retry`."""
-        return sum([self._retry(each, now) for each in ([key] if key else list(self._kept))])
+    async def change(self, selection: Selection, change: Change, after: str, limit: int) -> Changed:
+        """See `QueueStore.change`."""
+        rows = self._from(after, limit, selection.key)
+        effects = effect([_listed(kept, pending) for kept, pending in rows], selection, change)
+        for row in effects.changed:
+            waiting = self._kept[row.key].waiting
+            pending = waiting[row.recipient_number]
+            due = pending.due if row.leased or row.due is None else row.due
+            waiting[row.recipient_number] = replace(pending, due=due, held=row.held, via=row.via)
+        for row in effects.removed:
+            del self._kept[row.key].waiting[row.recipient_number]
+            self._drop_empty(row.key)
+        return Changed(len(effects.changed) + len(effects.removed), effects.in_delivery, _cursor(rows, limit))
 
-    def _retry(self, key: str, now: datetime) -> int:
-        free = self._unleased(key)
-        for number in free:
-            waiting = self._kept[key].waiting
-            waiting[number] = replace(waiting[number], due=now)
-        return len(free)
-
-    def _unleased(self, key: str) -> list[int]:
-        kept = self._kept.get(key)
-        return [] if kept is None else [number for number in kept.waiting if number not in kept.leased]
-
-    async def remove(self, key: str) -> int:
-        """See `QueueStore.remove`."""
-        free = self._unleased(key)
-        for number in free:
-            del self._kept[key].waiting[number]
-        if free:
-            self._drop_empty(key)
-        return len(free)
+    async def take(self, selection: Selection, after: str, limit: int) -> Taken:
+        """See `QueueStore.take`."""
+        rows = self._from(after, limit, selection.key)
+        meant = [(kept, pending) for kept, pending in rows if selection.means(_listed(kept, pending))]
+        free = [(kept.entry.key, pending) for kept, pending in meant if pending.number not in kept.leased]
+        return Taken(self._lease(free), len(meant) - len(free), _cursor(rows, limit))
 
     async def depth(self) -> int:
         """See `QueueStore.depth`."""
@@ -195,6 +216,40 @@ class MemoryQueue:
             for number in kept.leased:
                 kept.waiting[number] = replace(kept.waiting[number], due=self._now())
             kept.leased.clear()
+
+
+def _listed(kept: _Kept, pending: Pending) -> Listed:
+    entry, last, leased = kept.entry, pending.last, pending.number in kept.leased
+    return Listed(
+        key=entry.key,
+        sender=entry.envelope.sender_text,
+        recipient=str(pending.recipient.address),
+        size=entry.content.size,
+        arrived=entry.arrived,
+        due=None if leased else pending.due,
+        attempts=pending.attempts,
+        status="" if last is None else last.code,
+        last="" if last is None else last.words,
+        message_id=entry.message_id,
+        recipient_number=pending.number,
+        held=pending.held,
+        via=pending.via,
+        delay_reported=pending.delay_reported,
+        leased=leased,
+    )
+
+
+def _place(row: tuple[_Kept, Pending]) -> tuple[str, int]:
+    kept, pending = row
+    return kept.entry.key, pending.number
+
+
+def _cursor(rows: Sequence[tuple[_Kept, Pending]], limit: int) -> str:
+    """The cursor after a full page; "" where nothing can follow."""
+    if len(rows) < limit:
+        return ""
+    key, number = _place(rows[-1])
+    return f"{key}/{number}"
 
 
 def _number(pending: Pending) -> int:

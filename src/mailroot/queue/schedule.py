@@ -55,3 +55,26 @@ def notice_due(pending: Pending, arrived: datetime, now: datetime, plan: RetryPl
     if pending.delay_reported or plan.delay_notification >= plan.expiration:
         return False
     return now >= arrived + plan.delay_notification
+
+
+def held_until(delay_reported: bool, arrived: datetime, plan: RetryPlan) -> datetime:
+    """When something happens next to a recipient that is held: its sender is told, or it is given up."""
+    if delay_reported or plan.delay_notification >= plan.expiration:
+        return arrived + plan.expiration
+    return arrived + plan.delay_notification
+
+
+def coming_attempts(pending: Pending, arrived: datetime, plan: RetryPlan, most: int) -> list[datetime]:
+    """When a recipient that waits would be tried, if every attempt failed at once: up to `most`, the last one included.
+
+    Who is held is not tried, so nothing comes.
+    """
+    coming: list[datetime] = []
+    moment, attempts = pending.due, pending.attempts
+    while not pending.held and len(coming) < most:
+        coming.append(moment)
+        attempts += 1
+        if exhausted(attempts, plan) or expired(arrived, moment, plan):
+            break
+        moment = next_attempt(attempts, arrived, moment, plan)
+    return coming

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from mailroot.mail.status import Disposition, Status
 from mailroot.queue.entry import Pending, QueueEntry
-from mailroot.queue.schedule import RetryPlan, exhausted, expired, next_attempt, notice_due
+from mailroot.queue.schedule import RetryPlan, exhausted, expired, held_until, next_attempt, notice_due
 
 # RFC 3463 section 3.5: delivery time expired.
 EXPIRED = "4.4.7"
@@ -42,7 +42,14 @@ def settle(
         status = outcome[recipient.number]
         attempts = recipient.attempts + 1
         tried = Pending(
-            recipient.number, recipient.recipient, recipient.due, attempts, recipient.delay_reported, status
+            recipient.number,
+            recipient.recipient,
+            recipient.due,
+            attempts,
+            recipient.delay_reported,
+            status,
+            "",
+            recipient.via,
         )
         if status.final:
             final.append((tried, status))
@@ -55,6 +62,31 @@ def settle(
             deferred.append(waiting)
             if notice:
                 delayed.append(waiting)
+    return Settled(entry.key, tuple(final), tuple(deferred), tuple(delayed))
+
+
+def settle_held(
+    entry: QueueEntry, pending: Iterable[Pending], held: Mapping[str, Status], now: datetime, plan: RetryPlan
+) -> Settled:
+    """What becomes of recipients that are held, at a moment when something is due; none of them was tried.
+
+    `held` has by `Pending.held` what their senders are told, in the end too: here the clock alone gives a message up.
+    """
+    final: list[tuple[Pending, Status]] = []
+    deferred: list[Pending] = []
+    delayed: list[Pending] = []
+    for recipient in pending:
+        status = held[recipient.held]
+        if expired(entry.arrived, now, plan):
+            final.append((replace(recipient, last=status), _given_up(status)))
+            continue
+        notice = notice_due(recipient, entry.arrived, now, plan)
+        reported = recipient.delay_reported or notice
+        due = held_until(reported, entry.arrived, plan)
+        waiting = replace(recipient, due=due, delay_reported=reported, last=status)
+        deferred.append(waiting)
+        if notice:
+            delayed.append(waiting)
     return Settled(entry.key, tuple(final), tuple(deferred), tuple(delayed))
 
 

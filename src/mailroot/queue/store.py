@@ -1,15 +1,36 @@
 """What every queue store is, and what it guarantees; `tests/contract` holds each one to it.
 
 G1 an entry never exists without its complete content. G2 what `commit` returned survives a power cut. G3 a recipient
-leaves an entry only by `settle` or `remove`. G4 there is at most one valid lease on a recipient. G5 a settlement and
-its reports are one transaction. G6 is kept by `recovery` with the failures that the store counts.
+leaves an entry only by `settle`, or by `change` because an operator removed it. G4 there is at most one valid lease on
+a recipient. G5 a settlement and its reports are one transaction. G6 is kept by `recovery` with the failures that the
+store counts.
 """
 
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mailroot.queue.entry import Lease, Listed, QueueEntry, SealedDraft, Settlement
+from mailroot.queue.selection import Change, Selection
+
+
+class Changed(NamedTuple):
+    """What a page of a change came to: how many recipients were changed, and how many were meant, but are in delivery.
+
+    `next` is the cursor of the page to come, "" where this was the last one.
+    """
+
+    recipients: int
+    in_delivery: int
+    next: str
+
+
+class Taken(NamedTuple):
+    """Leases on recipients that were selected; the rest as in `Changed`."""
+
+    leases: Sequence[Lease]
+    in_delivery: int
+    next: str
 
 
 class QueueStore(Protocol):
@@ -25,7 +46,19 @@ class QueueStore(Protocol):
         """
 
     def claim(self, now: datetime, limit: int) -> Awaitable[Sequence[Lease]]:
-        """Lease up to `limit` recipients that are due and not leased, the longest due first, grouped by entry."""
+        """Lease up to `limit` recipients that are due and not leased, the longest due first, grouped by entry.
+
+        Who is held is due only when its sender is owed a notice, or the end.
+        """
+
+    def claim_held(self, domain: str, limit: int) -> Awaitable[Sequence[Lease]]:
+        """Lease up to `limit` recipients that are held for a domain's server (`AWAITED`), the oldest entries first.
+
+        `domain` is one, or "*.example.com" for all below it. They stay held where they are released or deferred.
+        """
+
+    def thaw(self, domain: str, now: datetime) -> Awaitable[int]:
+        """Hold the mail for a domain (as in `claim_held`) no longer: it is due now; how many recipients that were."""
 
     def settle(self, *settlements: Settlement, patient: bool = False) -> Awaitable[Sequence[QueueEntry]]:
         """Apply settlements, durably and together; the leases of the recipients that they name end with it.
@@ -53,11 +86,14 @@ class QueueStore(Protocol):
     def entry(self, key: str) -> Awaitable[QueueEntry | None]:
         """The entry with all its waiting recipients; None where there is none."""
 
-    def retry(self, key: str, now: datetime) -> Awaitable[int]:
-        """Make the entry's unleased recipients due now, or those of every entry where `key` is ""; how many."""
+    def change(self, selection: Selection, change: Change, after: str, limit: int) -> Awaitable[Changed]:
+        """Look at up to `limit` waiting recipients from the one after the cursor; change those that are meant.
 
-    def remove(self, key: str) -> Awaitable[int]:
-        """Remove the entry's unleased recipients, and the entry once it has none; how many were removed."""
+        Each page is one transaction. Who is leased is not removed, and keeps its lease.
+        """
+
+    def take(self, selection: Selection, after: str, limit: int) -> Awaitable[Taken]:
+        """Look at up to `limit` waiting recipients from the one after the cursor; lease those that are meant."""
 
     def depth(self) -> Awaitable[int]:
         """How many recipients wait, leased ones included."""

@@ -24,7 +24,8 @@ from mailroot.mail.faults import DiskFull, Misconfigured, Unavailable
 from mailroot.queue.recovery import SUSPECT_AFTER
 
 _SQL = queries("queue.sql")
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
+_UPGRADES = {1: "upgrade_from_1"}  # by the version that they begin with; each ends with the next one
 _LITTLE = 256 * 1024  # octets: less than a log and its index need
 
 
@@ -130,12 +131,23 @@ def _prepare(connection: apsw.Connection, shard: Shard, folder: ContentFolder) -
         _run(connection, "schema")
         connection.execute(_SQL["create_store"], (int.from_bytes(os.urandom(4)),))
         connection.execute("COMMIT")
+    elif version in _UPGRADES:
+        _upgrade(connection, version)
     elif version != _SCHEMA_VERSION:
         raise Misconfigured(f"{shard.database}: written by another version of Mailroot (format {version})")
     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     tables = Tables(connection, folder, shard.aside)
     tables.expect_waits_of(shard.longest_wait)
     return tables
+
+
+def _upgrade(connection: apsw.Connection, version: int) -> None:
+    """Bring an older database to the present schema: all of it or nothing, so that a crash leaves it as it was."""
+    connection.execute("BEGIN IMMEDIATE")
+    while version != _SCHEMA_VERSION:
+        _run(connection, _UPGRADES[version])
+        version += 1
+    connection.execute("COMMIT")
 
 
 def _run(connection: apsw.Connection, name: str) -> None:

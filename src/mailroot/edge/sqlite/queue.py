@@ -14,15 +14,23 @@ from pathlib import Path
 from typing import Any
 
 from mailroot.edge.files.contents import ContentFile, ContentFolder
+from mailroot.edge.sqlite import operating
 from mailroot.edge.sqlite.listing import page
 from mailroot.edge.sqlite.opening import Opened, Recovered, Shard, open_shard
 from mailroot.edge.sqlite.rows import draft_row
 from mailroot.edge.sqlite.tables import Tables
 from mailroot.edge.sqlite.writer import Request, Writer
 from mailroot.queue.entry import Lease, Listed, QueueEntry, SealedDraft, Settlement
+from mailroot.queue.selection import Change, Selection
+from mailroot.queue.store import Changed, Taken
 
 # A lease in the embedded queue ends with its owner's process, not at a time.
 _UNTIL = datetime.max.replace(tzinfo=UTC)
+_THAWED_AT_ONCE = 1_000
+
+
+def _leases(entries: Sequence[QueueEntry]) -> list[Lease]:
+    return [Lease(entry, _UNTIL) for entry in entries]
 
 
 def _unheard(_key: str, _cause: str) -> None:
@@ -91,7 +99,20 @@ class SqliteQueue:
 
     def claim(self, now: datetime, limit: int) -> Awaitable[Sequence[Lease]]:
         """See `QueueStore.claim`; it also stops at 8 MB of contents."""
-        return self._call(lambda tables: [Lease(entry, _UNTIL) for entry in tables.claim(now, limit)])
+        return self._call(lambda tables: _leases(tables.claim(now, limit)))
+
+    def claim_held(self, domain: str, limit: int) -> Awaitable[Sequence[Lease]]:
+        """See `QueueStore.claim_held`; it also stops at 8 MB of contents."""
+        return self._call(lambda tables: _leases(operating.claim_held(tables, domain, limit)))
+
+    async def thaw(self, domain: str, now: datetime) -> int:
+        """See `QueueStore.thaw`."""
+        thawed = 0
+        while True:
+            count: int = await self._call(lambda tables: operating.thaw(tables, domain, now, _THAWED_AT_ONCE))
+            thawed += count
+            if count < _THAWED_AT_ONCE:
+                return thawed
 
     def release(self, key: str, numbers: Sequence[int], due: datetime) -> Awaitable[None]:
         """See `QueueStore.release`."""
@@ -107,19 +128,24 @@ class SqliteQueue:
 
     def page(self, after: str, limit: int) -> Awaitable[Sequence[Listed]]:
         """See `QueueStore.page`."""
-        return self._call(lambda tables: page(tables.connection, tables.tag, after, limit))
+        return self._call(lambda tables: page(tables, after, limit))
 
     def entry(self, key: str) -> Awaitable[QueueEntry | None]:
         """See `QueueStore.entry`."""
         return self._call(lambda tables: tables.entry(key))
 
-    def retry(self, key: str, now: datetime) -> Awaitable[int]:
-        """See `QueueStore.retry`."""
-        return self._call(lambda tables: tables.retry(key, now))
+    def change(self, selection: Selection, change: Change, after: str, limit: int) -> Awaitable[Changed]:
+        """See `QueueStore.change`."""
+        return self._call(lambda tables: operating.change(tables, selection, change, after, limit))
 
-    def remove(self, key: str) -> Awaitable[int]:
-        """See `QueueStore.remove`."""
-        return self._call(lambda tables: tables.remove(key))
+    def take(self, selection: Selection, after: str, limit: int) -> Awaitable[Taken]:
+        """See `QueueStore.take`; a page also ends at 8 MB of contents."""
+
+        def call(tables: Tables) -> Taken:
+            entries, in_delivery, following = operating.take(tables, selection, after, limit)
+            return Taken(_leases(entries), in_delivery, following)
+
+        return self._call(call)
 
     def depth(self) -> Awaitable[int]:
         """See `QueueStore.depth`."""

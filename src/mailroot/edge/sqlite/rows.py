@@ -5,17 +5,18 @@ Not responsible for statements or transactions (`edge.sqlite.tables`).
 
 import json
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mailroot.edge.files.contents import FileContent
-from mailroot.mail.address import Mailbox
+from mailroot.mail.address import Mailbox, domain_key
 from mailroot.mail.envelope import Body, Envelope, Notify, Recipient, Return
 from mailroot.mail.message import BytesContent, Content
 from mailroot.mail.status import Disposition, Status
-from mailroot.queue.entry import Origin, Pending, QueueEntry, SealedDraft
+from mailroot.queue.entry import AWAITED, FROZEN, Origin, Pending, QueueEntry, SealedDraft
 
 LEASED = 1 << 62  # the due of a leased recipient: beyond all times
 SET_ASIDE = LEASED + 1  # the due of a recipient whose entry is damaged
@@ -26,6 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _ID_DIGITS = 10
 _TAG_DIGITS = 8
+_FROZEN, _AWAITED = "operator", "domain "
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
@@ -71,6 +73,11 @@ def number_of(tag: str, key: str) -> int:
         return int(key[_TAG_DIGITS:], 16)
     except ValueError:
         return 0
+
+
+def place_range(number: int) -> dict[str, int]:
+    """The first and the last place that recipients of an entry can have."""
+    return {"first": number << NUMBER_BITS, "end": (number << NUMBER_BITS) + NUMBERS - 1}
 
 
 def draft_row(draft: SealedDraft) -> DraftRow:
@@ -178,14 +185,19 @@ def fresh_entry(key: str, draft: SealedDraft, content: Content) -> QueueEntry:
     return QueueEntry(key, draft.envelope, content, draft.origin, due, draft.message_id, pending)
 
 
-# place, due, attempts, delay_reported, last
-RecipientRow = tuple[int, int, int, int, str | None]
+# place, due, attempts, delay_reported, last, held, via
+RecipientRow = tuple[int, int, int, int, str | None, str | None, str | None]
 # id, checksum, size, words, content, failures
 EntryRow = tuple[int, int, int, bytes, bytes | None, int]
 
 
-def read_entry(key: str, row: EntryRow | None, recipients: list[RecipientRow], file: Path) -> QueueEntry:
-    """The entry of these rows, checked against its checksum; `file` is where a large content is. Raises `Damaged`."""
+def read_entry(
+    key: str, row: EntryRow | None, recipients: list[RecipientRow], file: Path, added: Sequence[Recipient] = ()
+) -> QueueEntry:
+    """The entry of these rows, checked against its checksum; `file` is where a large content is. Raises `Damaged`.
+
+    `added` are the recipients that joined it after its commit.
+    """
     if row is None:
         raise Damaged("its message is missing")
     _, checksum, size, words, content, failures = row
@@ -199,16 +211,66 @@ def read_entry(key: str, row: EntryRow | None, recipients: list[RecipientRow], f
         held = FileContent(file, size, decoded.file_checksum)
     else:
         held = BytesContent(content)
-    pending = tuple(_pending(decoded.envelope, recipient) for recipient in recipients)
-    return QueueEntry(
-        key, decoded.envelope, held, decoded.origin, decoded.arrived, decoded.message_id, pending, failures
-    )
+    envelope = decoded.envelope
+    if added:
+        envelope = replace(envelope, recipients=(*envelope.recipients, *added))
+    pending = tuple(_pending(envelope, recipient) for recipient in recipients)
+    return QueueEntry(key, envelope, held, decoded.origin, decoded.arrived, decoded.message_id, pending, failures)
 
 
 def _pending(envelope: Envelope, row: RecipientRow) -> Pending:
-    place, due, attempts, delay_reported, last = row
+    place, due, attempts, delay_reported, last, held, via = row
     number = place % NUMBERS
     if number >= len(envelope.recipients):
         raise Damaged(f"it has no recipient {number}")
     when = moment(due) if due < LEASED else moment(0)
-    return Pending(number, envelope.recipients[number], when, attempts, bool(delay_reported), read_status(last))
+    recipient, status = envelope.recipients[number], read_status(last)
+    return Pending(number, recipient, when, attempts, bool(delay_reported), status, read_held(held), via or "")
+
+
+# --- who is held
+
+
+def held_words(held: str, domain: str) -> str | None:
+    """A cause (`Pending.held`) as it is kept: with the domain that is waited for, so that its mail is one range."""
+    if held == AWAITED:
+        return _AWAITED + _reversed(domain)
+    return _FROZEN if held else None
+
+
+def held_range(domain: str) -> dict[str, str]:
+    """The texts that `held_words` gives for a domain, or for those below "*.example.com", from `first` to `end`."""
+    if domain.startswith("*."):
+        below = _AWAITED + _reversed(domain[2:])
+        return {"first": below + "\x01", "end": below[:-1] + chr(ord(".") + 1)}
+    words = _AWAITED + _reversed(domain)
+    return {"first": words, "end": words + "\0"}
+
+
+def read_held(words: str | None) -> str:
+    """The cause that is kept in these words."""
+    if words is None:
+        return ""
+    return AWAITED if words.startswith(_AWAITED) else FROZEN
+
+
+def _reversed(domain: str) -> str:
+    """A domain from the top, each label with a dot behind it: those below it begin alike."""
+    return "".join(f"{label}." for label in reversed(domain_key(domain).split(".")))
+
+
+# --- recipients that joined an entry
+
+
+def added_words(recipient: Recipient) -> bytes:
+    """A recipient as it is kept."""
+    address, notify = recipient.address, recipient.notify
+    words = (address.local, address.domain, None if notify is None else notify.value, recipient.orcpt)
+    return _encode(words).encode("utf-8", "surrogatepass")
+
+
+def read_added(checksum: int, words: bytes) -> Recipient:
+    """The recipient that is kept in these words. Raises `Damaged`."""
+    if zlib.crc32(words) != checksum:
+        raise Damaged("the checksum of a recipient that was added does not fit")
+    return _recipient(*json.loads(words.decode("utf-8", "surrogatepass")))

@@ -4,11 +4,13 @@ Every change is one statement for all the rows of a group: a statement per row w
 for each of them.
 """
 
+import zlib
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from json import dumps
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -17,27 +19,31 @@ from mailroot.edge.sqlite.queries import queries
 from mailroot.edge.sqlite.rows import (
     LEASED,
     NUMBER_BITS,
-    NUMBERS,
     SET_ASIDE,
     Damaged,
     DraftRow,
     EntryRow,
     RecipientRow,
+    added_words,
     fresh_entry,
+    held_words,
     key_of,
     microseconds,
     moment,
     number_of,
+    place_range,
+    read_added,
     read_entry,
+    read_words,
     status_words,
     tag_text,
 )
+from mailroot.mail.envelope import Recipient
 from mailroot.mail.message import Content
 from mailroot.queue.entry import Pending, QueueEntry, Settlement
 from mailroot.queue.schedule import CLOCK_SLACK
 
 _SQL = queries("queue.sql")
-_LAST_PLACE = (1 << 63) - 1
 _RESERVED_AT_ONCE = 4096
 _MOST_VALUES = 64  # rows of one insert: 64 * 5 values are far below what SQLite allows
 _CLAIM_BYTES = 8 * 1024 * 1024  # contents that one claim brings into memory
@@ -59,7 +65,7 @@ class Tables:
         self._run = connection.execute
         self._folder = folder
         self._aside = aside
-        self._longest_wait = 0
+        self._longest_wait = self._reserved = 0
         self._file_numbers: set[int] = set()
         self._gone_files: list[int] = []
         self._adopted: list[tuple[Path, Path]] = []
@@ -76,8 +82,10 @@ class Tables:
         (self.depth,) = self._row("count_recipients")
         self._troubled = {number for (number,) in self._run(_SQL["troubled"])}
         self._gone_files.clear()
+        self._extended = {number for (number,) in self._run(_SQL["extended"])}
+        self.any_held = bool(list(self._run(_SQL["any_held"])))
 
-    def _row(self, query: str) -> tuple[int, ...]:
+    def _row(self, query: str) -> tuple[Any, ...]:
         return next(iter(self._run(_SQL[query])))
 
     def expect_waits_of(self, longest: timedelta) -> None:
@@ -173,14 +181,16 @@ class Tables:
                 served.append((number << NUMBER_BITS) + recipient)
             if settlement.deferred:
                 deferred += self._deferred(number, settlement.deferred, now)
+            if settlement.added:
+                self._add(number, settlement.added, now)
         if deferred:
             self._run(_SQL["defer_recipients"], {"rows": dumps(deferred)})
         if served:
-            self._delete(served, numbers)
-        self._clear_failures(numbers)
+            self.delete(served, numbers)
+        self.clear_failures(numbers)
 
     def _deferred(self, number: int, pending: Sequence[Pending], now: datetime) -> Iterable[tuple[object, ...]]:
-        self.expect_waits_of(max(recipient.due for recipient in pending) - now)
+        self._expect(pending, now)
         return [
             (
                 (number << NUMBER_BITS) + recipient.number,
@@ -188,22 +198,55 @@ class Tables:
                 recipient.attempts,
                 int(recipient.delay_reported),
                 status_words(recipient.last),
+                held_words(recipient.held, recipient.recipient.address.domain),
             )
             for recipient in pending
         ]
 
-    def _delete(self, places: "array[int]", numbers: "array[int]") -> None:
+    def _expect(self, pending: Sequence[Pending], now: datetime) -> None:
+        """What these recipients wait is no jump of the clock; who is held is waited for otherwise."""
+        waits = [one.due for one in pending if not one.held]
+        if waits:
+            self.expect_waits_of(max(waits) - now)
+        self.any_held = self.any_held or len(waits) < len(pending)
+
+    def _add(self, number: int, added: Sequence[Pending], now: datetime) -> None:
+        """Recipients join an entry; an entry that is gone has none."""
+        words = list(self._run(_SQL["read_words"], {"entries": _numbers([number])}))
+        if not words:
+            return
+        places = place_range(number)
+        (more,) = next(iter(self._run(_SQL["count_added"], places)))
+        first = places["first"] + len(read_words(words[0][2]).envelope.recipients) + more
+        for place, pending in enumerate(added, first):
+            kept = added_words(pending.recipient)
+            self._run(_SQL["insert_added"], (place, zlib.crc32(kept), kept))
+            self._insert_recipients(microseconds(pending.due), array("q", [place]))
+        self._extended.add(number)
+        self._expect(added, now)
+
+    def added_to(self, number: int) -> list[Recipient]:
+        """The recipients that joined an entry after its commit. Raises `Damaged`."""
+        if number not in self._extended:
+            return []
+        return [read_added(*row) for row in self._run(_SQL["read_added"], place_range(number))]
+
+    def delete(self, places: "array[int]", numbers: "array[int]") -> None:
+        """Recipients leave, and those of these entries that have none left."""
         self._run(_SQL["delete_recipients"], {"places": apsw.carray(places)})
         self.depth -= self.connection.changes()
         self._delete_entries(numbers)
 
     def _delete_entries(self, numbers: "array[int]") -> None:
         self._run(_SQL["delete_entries"], {"entries": apsw.carray(numbers)})
+        for number in self._extended.intersection(numbers) if self._extended else ():
+            self._run(_SQL["delete_added"], {"entry": number, **place_range(number)})
         if self._file_numbers:
             files = self._file_numbers.intersection(numbers)
             self._gone_files += files.difference(self._entries_with_files(files))
 
-    def _clear_failures(self, numbers: "array[int]") -> None:
+    def clear_failures(self, numbers: "array[int]") -> None:
+        """Work on these entries has ended well, as far as nothing of them is leased."""
         if self._troubled and not self._troubled.isdisjoint(numbers):
             self._run(_SQL["delete_failures"], {"entries": apsw.carray(numbers)})
             self._troubled = {number for (number,) in self._run(_SQL["troubled"])}
@@ -235,10 +278,16 @@ class Tables:
         if len(rows) < limit:
             horizon = moment_now + self._longest_wait
             rows += self._rows("misdated_recipients", {"horizon": horizon, "limit": limit - len(rows)})
+        if self.any_held and len(rows) < limit:
+            rows += self._rows("due_held_recipients", {"now": moment_now, "limit": limit - len(rows)})
+        return self.lease(rows)
+
+    def lease(self, rows: Iterable[RecipientRow]) -> list[QueueEntry]:
+        """Lease these recipients, as far as their contents have room in memory; the entries that hold them."""
         grouped: dict[int, list[RecipientRow]] = {}
         for row in rows:
             grouped.setdefault(row[0] >> NUMBER_BITS, []).append(row)
-        chosen = self._within_memory(grouped)
+        chosen = self.within_memory(grouped)
         places = [row[0] for number in chosen for row in grouped[number]]
         if places:
             self._set_due(LEASED, places)
@@ -247,7 +296,8 @@ class Tables:
     def _rows(self, query: str, bindings: dict[str, int]) -> list[RecipientRow]:
         return list(self._run(_SQL[query], bindings))
 
-    def _within_memory(self, numbers: Iterable[int]) -> list[int]:
+    def within_memory(self, numbers: Iterable[int]) -> list[int]:
+        """Of these entries, the first ones: those whose contents one claim may bring into memory."""
         numbers = list(numbers)
         if not numbers:
             return []
@@ -274,8 +324,8 @@ class Tables:
         for number in numbers:
             key = self.key(number)
             try:
-                waiting = sorted(recipients[number])
-                entries.append(read_entry(key, rows.get(number), waiting, self._folder.entry_file(key)))
+                waiting, file = sorted(recipients[number]), self._folder.entry_file(key)
+                entries.append(read_entry(key, rows.get(number), waiting, file, self.added_to(number)))
             except Damaged as fault:
                 self._set_due(SET_ASIDE, [row[0] for row in recipients[number]])
                 self._aside(key, str(fault))
@@ -302,38 +352,19 @@ class Tables:
 
     def next_due(self, now: datetime) -> datetime | None:
         """When the earliest recipient that is not leased is due."""
-        (first,) = self._row("first_due")
+        dues = [self._row("first_due")[0], self._row("first_held_due")[0] if self.any_held else None]
+        first = min([due for due in dues if due is not None], default=None)
         if first is None:
             return None
-        (last,) = self._row("last_due")
+        last = self._row("last_due")[0] or 0
         return now if last > microseconds(now) + self._longest_wait else moment(first)
 
     def entry(self, key: str) -> QueueEntry | None:
         """The entry with all its waiting recipients."""
         number = number_of(self.tag, key)
-        rows = self._rows("recipients_of", self._places(number))
+        rows = self._rows("recipients_of", place_range(number))
         found = self._read([number], {number: rows}) if rows else []
         return found[0] if found else None
-
-    @staticmethod
-    def _places(number: int) -> dict[str, int]:
-        return {"first": number << NUMBER_BITS, "end": (number << NUMBER_BITS) + NUMBERS - 1}
-
-    def retry(self, key: str, now: datetime) -> int:
-        """Make an entry's unleased recipients due now; those of every entry where `key` is ""."""
-        places = self._places(number_of(self.tag, key)) if key else {"first": 0, "end": _LAST_PLACE}
-        self._run(_SQL["retry"], {"now": microseconds(now), **places})
-        return self.connection.changes()
-
-    def remove(self, key: str) -> int:
-        """Remove an entry's unleased recipients."""
-        number = number_of(self.tag, key)
-        self._run(_SQL["remove"], self._places(number))
-        removed = self.connection.changes()
-        self.depth -= removed
-        self._delete_entries(array("q", [number]))
-        self._clear_failures(array("q", [number]))
-        return removed
 
     def forget(self, claims: Sequence[str]) -> None:
         """Drop the memory of claims."""

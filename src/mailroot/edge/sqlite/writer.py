@@ -22,6 +22,7 @@ from mailroot.edge.sqlite.rows import DraftRow
 from mailroot.edge.sqlite.tables import Tables
 from mailroot.mail.faults import DiskFull, Fault, StoreFailed, Unavailable
 from mailroot.queue.entry import Lease, QueueEntry, Settlement
+from mailroot.queue.store import Taken
 
 _GROUP = 512  # requests of one transaction
 _GROUP_BYTES = 16 * 1024 * 1024  # contents of one transaction
@@ -297,7 +298,8 @@ class Writer:
 
     def _disown(self, result: object) -> None:
         """Give back the leases of a caller that was cancelled and will never see them."""
-        for one in result if isinstance(result, list) else [result]:
+        leases = result.leases if isinstance(result, Taken) else result
+        for one in leases if isinstance(leases, list) else [leases]:
             entry = one.entry if isinstance(one, Lease) else one
             if isinstance(entry, QueueEntry):
                 self.submit(Request(self._loop.create_future(), call=_release(entry, self._now)))

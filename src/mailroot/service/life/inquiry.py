@@ -4,12 +4,15 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from mailroot.mail.events import EVENTS
+from mailroot.queue import selection
 from mailroot.queue.entry import Listed, QueueEntry
+from mailroot.queue.selection import Change, Selection
 from mailroot.service.life.atwork import Shard
 from mailroot.service.life.world import World
 
 # What a store gives as the due of a recipient that is in delivery at this moment.
 _LEASED = datetime.fromtimestamp(0, UTC)
+_AT_ONCE = 500  # recipients that one transaction looks at
 
 
 def session_rows(world: World, worker: int) -> list[dict[str, object]]:
@@ -54,27 +57,31 @@ async def show(world: World, key: str) -> dict[str, object] | None:
 
 async def retry(world: World, key: str) -> int:
     """Make an entry due now, or every one where `key` is ""; how many recipients that are."""
-    changed = 0
     for each in world.servers.values():
         each.parts.carriers.remote.try_again()
-    for server, shard in _shards(world):
-        count = await shard.store.retry(key, world.now())
-        if count:
-            shard.dispatcher.wake()
-            world.emit(EVENTS.queue_changed, server=server, entry=key or "all", operation="retry", recipients=count)
-        changed += count
-    return changed
+    return await _change(world, Selection(key=key), selection.retry(world.now()), "retry")
 
 
 async def remove(world: World, key: str) -> int:
     """Remove an entry's recipients that are not being served at this moment; how many."""
-    removed = 0
+    return await _change(world, Selection(key=key), selection.remove, "remove")
+
+
+async def _change(world: World, selected: Selection, change: Change, word: str) -> int:
+    changed = 0
     for server, shard in _shards(world):
-        count = await shard.store.remove(key)
+        count, after = 0, ""
+        while True:
+            page = await shard.store.change(selected, change, after, _AT_ONCE)
+            count, after = count + page.recipients, page.next
+            if not after:
+                break
         if count:
-            world.emit(EVENTS.queue_changed, server=server, entry=key, operation="remove", recipients=count)
-        removed += count
-    return removed
+            shard.dispatcher.wake()
+            key = selected.key or "all"
+            world.emit(EVENTS.queue_changed, server=server, entry=key, operation=word, recipients=count)
+        changed += count
+    return changed
 
 
 def _shards(world: World) -> list[tuple[str, Shard]]:

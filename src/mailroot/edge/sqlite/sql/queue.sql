@@ -13,7 +13,10 @@ PRAGMA cache_size = -16384;
 
 -- name: schema
 -- An entry is a row with its content (NULL: the content is a file); a recipient's place is entry * 2^24 + its number.
--- A due of 2^62 marks a leased recipient, 2^62 + 1 one that was set aside because its entry is damaged.
+-- A due of 2^62 marks a leased recipient, 2^62 + 1 one that was set aside because its entry is damaged. Neither stands
+-- in the index of the due ones, so that to lease and to settle costs nothing there. `held` says who is held and why.
+-- `added` has the recipients that joined an entry later. (Numbers of 2^62 are written out: an index must match word
+-- by word.)
 CREATE TABLE store (tag INTEGER NOT NULL, reserved INTEGER NOT NULL) STRICT;
 CREATE TABLE entry (
     id INTEGER PRIMARY KEY,
@@ -27,12 +30,28 @@ CREATE TABLE recipient (
     due INTEGER NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     delay_reported INTEGER NOT NULL DEFAULT 0,
-    last TEXT
+    last TEXT,
+    held TEXT,
+    via TEXT
 ) STRICT;
-CREATE INDEX recipient_due ON recipient (due);
+CREATE INDEX recipient_due ON recipient (due) WHERE due < 4611686018427387904 AND held IS NULL;
+CREATE INDEX recipient_held_due ON recipient (due) WHERE held IS NOT NULL;
+CREATE INDEX recipient_held ON recipient (held) WHERE held IS NOT NULL;
+CREATE TABLE added (place INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, words BLOB NOT NULL) STRICT;
 CREATE TABLE failure (entry INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
 CREATE TABLE claim (claim TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
+
+-- name: upgrade_from_1
+-- Schema 1 had every recipient in the index of the due ones, and nobody held, rerouted or added.
+DROP INDEX recipient_due;
+ALTER TABLE recipient ADD COLUMN held TEXT;
+ALTER TABLE recipient ADD COLUMN via TEXT;
+CREATE INDEX recipient_due ON recipient (due) WHERE due < 4611686018427387904 AND held IS NULL;
+CREATE INDEX recipient_held_due ON recipient (due) WHERE held IS NOT NULL;
+CREATE INDEX recipient_held ON recipient (held) WHERE held IS NOT NULL;
+CREATE TABLE added (place INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, words BLOB NOT NULL) STRICT;
+PRAGMA user_version = 2;
 
 -- name: create_store
 -- The store's own row: its tag, and the first number that was never given to an entry.
@@ -80,23 +99,50 @@ DELETE FROM entry WHERE id IN carray(:entries) AND NOT EXISTS (
 -- Entries whose work has ended well, or which are gone, have no failures.
 DELETE FROM failure WHERE entry IN carray(:entries) AND NOT EXISTS (
     SELECT 1 FROM recipient
-    WHERE place BETWEEN failure.entry << 24 AND (failure.entry << 24) + 16777215 AND due = 1 << 62
+    WHERE place BETWEEN failure.entry << 24 AND (failure.entry << 24) + 16777215 AND due = 4611686018427387904
 );
 
 -- name: defer_recipients
--- Recipients that wait again, as rows of place, due, attempts, delay_reported, last.
+-- Recipients that wait again, as rows of place, due, attempts, delay_reported, last, held (null: as held as before).
 UPDATE recipient SET due = new.value ->> 1, attempts = new.value ->> 2, delay_reported = new.value ->> 3,
-    last = new.value ->> 4
+    last = new.value ->> 4, held = coalesce(new.value ->> 5, held)
 FROM json_each(:rows) AS new WHERE place = new.value ->> 0;
 
 -- name: due_recipients
 -- Who is due, the longest due first.
-SELECT place, due, attempts, delay_reported, last FROM recipient WHERE due <= :now ORDER BY due LIMIT :limit;
+SELECT place, due, attempts, delay_reported, last, held, via FROM recipient
+WHERE due <= :now AND due < 4611686018427387904 AND held IS NULL ORDER BY due LIMIT :limit;
 
 -- name: misdated_recipients
 -- Whose due lies so far ahead that only a clock that jumped back explains it.
-SELECT place, due, attempts, delay_reported, last FROM recipient
-WHERE due > :horizon AND due < 1 << 62 ORDER BY due LIMIT :limit;
+SELECT place, due, attempts, delay_reported, last, held, via FROM recipient
+WHERE due > :horizon AND due < 4611686018427387904 AND held IS NULL ORDER BY due LIMIT :limit;
+
+-- name: due_held_recipients
+-- Who is held, and of whom something is due to the sender.
+SELECT place, due, attempts, delay_reported, last, held, via FROM recipient
+WHERE due <= :now AND held IS NOT NULL ORDER BY due LIMIT :limit;
+
+-- name: held_recipients
+-- Who is held for a cause and, where it says so, a domain or those below one: the texts of `held` in a range.
+SELECT place, due, attempts, delay_reported, last, held, via FROM recipient
+WHERE held >= :first AND held < :end AND due < 4611686018427387904 ORDER BY held, place LIMIT :limit;
+
+-- name: any_held
+-- Whether anybody is held.
+SELECT 1 FROM recipient WHERE held IS NOT NULL LIMIT 1;
+
+-- name: thaw
+-- So many of those who are held (as in `held_recipients`) are held no longer.
+UPDATE recipient SET held = NULL, due = :now WHERE place IN (
+    SELECT place FROM recipient WHERE held >= :first AND held < :end AND due < 4611686018427387904 LIMIT :limit
+);
+
+-- name: change_recipients
+-- What an operator changed, as rows of place, due (null: as before), held, via. A lease is kept.
+UPDATE recipient SET due = iif(due = 4611686018427387904, due, coalesce(new.value ->> 1, due)),
+    held = new.value ->> 2, via = new.value ->> 3
+FROM json_each(:rows) AS new WHERE place = new.value ->> 0;
 
 -- name: set_due
 -- Give recipients the same due: leased, set aside, or a time.
@@ -117,31 +163,48 @@ SELECT id, size, words FROM entry WHERE id IN carray(:entries);
 
 -- name: recipients_of
 -- The waiting recipients of one entry.
-SELECT place, due, attempts, delay_reported, last FROM recipient WHERE place BETWEEN :first AND :end;
+SELECT place, due, attempts, delay_reported, last, held, via FROM recipient WHERE place BETWEEN :first AND :end;
 
 -- name: page
--- Waiting recipients from the one after a place.
-SELECT place, due, attempts, last FROM recipient WHERE place > :after ORDER BY place LIMIT :limit;
+-- Waiting recipients from the one after a place, up to another.
+SELECT place, due, attempts, delay_reported, last, held, via FROM recipient
+WHERE place > :after AND place <= :end ORDER BY place LIMIT :limit;
 
 -- name: first_due
--- When the earliest recipient that is not leased is due.
-SELECT min(due) FROM recipient WHERE due < 1 << 62;
+-- When the earliest recipient that is neither leased nor held is due.
+SELECT min(due) FROM recipient WHERE due < 4611686018427387904 AND held IS NULL;
 
 -- name: last_due
--- When the latest recipient that is not leased is due.
-SELECT max(due) FROM recipient WHERE due < 1 << 62;
+-- When the latest recipient that is neither leased nor held is due.
+SELECT max(due) FROM recipient WHERE due < 4611686018427387904 AND held IS NULL;
+
+-- name: first_held_due
+-- When something is due to the sender of one who is held.
+SELECT min(due) FROM recipient WHERE due < 4611686018427387904 AND held IS NOT NULL;
 
 -- name: count_recipients
 -- How many recipients wait, leased ones included.
 SELECT count(*) FROM recipient;
 
--- name: retry
--- An entry's recipients are due now, but for the leased ones.
-UPDATE recipient SET due = :now WHERE place BETWEEN :first AND :end AND due <> 1 << 62;
+-- name: extended
+-- Entries that recipients were added to.
+SELECT DISTINCT place >> 24 FROM added;
 
--- name: remove
--- An entry's recipients leave, but for the leased ones.
-DELETE FROM recipient WHERE place BETWEEN :first AND :end AND due <> 1 << 62;
+-- name: count_added
+-- How many recipients were added to an entry.
+SELECT count(*) FROM added WHERE place BETWEEN :first AND :end;
+
+-- name: insert_added
+-- A recipient that joins an entry.
+INSERT INTO added (place, checksum, words) VALUES (?, ?, ?);
+
+-- name: read_added
+-- The recipients that were added to an entry, in their order.
+SELECT checksum, words FROM added WHERE place BETWEEN :first AND :end ORDER BY place;
+
+-- name: delete_added
+-- What was added to entries that are gone, goes.
+DELETE FROM added WHERE place BETWEEN :first AND :end AND NOT EXISTS (SELECT 1 FROM entry WHERE id = :entry);
 
 -- name: count_failure
 -- One more failure of the work on an entry that still exists; how many there were then.
@@ -154,12 +217,12 @@ SELECT entry FROM failure;
 
 -- name: count_void_leases
 -- Entries that were being worked on when the process ended have one more failure, until they are suspect.
-INSERT INTO failure (entry, count) SELECT DISTINCT place >> 24, 1 FROM recipient WHERE due = 1 << 62
+INSERT INTO failure (entry, count) SELECT DISTINCT place >> 24, 1 FROM recipient WHERE due = 4611686018427387904
 ON CONFLICT (entry) DO UPDATE SET count = count + 1 WHERE count < :suspect;
 
 -- name: void_leases
 -- Leases of a process that has ended are void: their recipients are due now.
-UPDATE recipient SET due = :now WHERE due = 1 << 62;
+UPDATE recipient SET due = :now WHERE due = 4611686018427387904;
 
 -- name: file_entries
 -- Those of these entries whose contents are files.
@@ -167,4 +230,4 @@ SELECT id FROM entry WHERE id IN carray(:entries) AND content IS NULL;
 
 -- name: release
 -- Those of these recipients that are leased are due at this time.
-UPDATE recipient SET due = :due WHERE place IN carray(:places) AND due = 1 << 62;
+UPDATE recipient SET due = :due WHERE place IN carray(:places) AND due = 4611686018427387904;
