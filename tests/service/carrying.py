@@ -16,6 +16,7 @@ from mailroot.service.deliver.delivery import Delivery
 from mailroot.service.relay.connections import CountedLimit
 from mailroot.service.relay.remote import RemoteCarrier, Way
 from mailroot.service.relay.signin import Wallet
+from mailroot.service.relay.signing import Signer
 from mailroot.settings.delivery import Delivery as DeliverySettings
 from mailroot.settings.domains import SmartHost
 from mailroot.settings.virtualserver import Messages, OutboundSecurity, VirtualServer
@@ -73,8 +74,9 @@ async def carrier(
         if events is not None:
             events.append((row.name, fields))
 
+    signer = Signer("default", settings, emit, lambda: NOW)
     made = RemoteCarrier(
-        Way("default", settings, resolver or KnownNames(), emit, bindings, counted, wallet or NO_WALLET)
+        Way("default", settings, resolver or KnownNames(), emit, bindings, counted, wallet or NO_WALLET, signer)
     )
     try:
         yield made
@@ -91,12 +93,12 @@ def direct(port, domain="d.example"):
     return RelayRoute(domain, (), False, port, False, OutboundSecurity())
 
 
-def delivery(route, content=CONTENT, recipients=("a@d.example",), sender="me@here.example", **envelope):
+def delivery(route, content=CONTENT, recipients=("a@d.example",), sender="me@here.example", source="smtp", **envelope):
     people = tuple(Recipient(Mailbox(*text.rsplit("@", 1))) for text in recipients)
     letter = Envelope(Mailbox(*sender.rsplit("@", 1)) if sender else None, people, **envelope)
     pending = tuple(Pending(number, person, NOW) for number, person in enumerate(people))
     held = BytesContent(content) if isinstance(content, bytes) else content
-    entry = QueueEntry("entry-1", letter, held, Origin("smtp"), NOW, "<1@here.example>", pending)
+    entry = QueueEntry("entry-1", letter, held, Origin(source), NOW, "<1@here.example>", pending)
     return Delivery(entry, pending, route)
 
 

@@ -100,7 +100,7 @@ class Conversation:
     @property
     def drafts(self) -> list[SealedDraft]:
         """The messages that were committed, without reports."""
-        return [draft for draft in self.work.queue.drafts if draft.origin.source == "smtp"]
+        return [draft for draft in self.work.queue.drafts if draft.origin.source != "report"]
 
     async def say(self, octets: bytes, *, lost: bool = False) -> list[str]:
         """Send octets; the lines that come back."""

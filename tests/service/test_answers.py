@@ -102,8 +102,14 @@ async def test_parameters_do_not_outlive_their_transaction(client: Conversation)
 async def test_the_origin_names_the_client(client: Conversation) -> None:
     await envelope(client, "MAIL FROM:<a@b.test>", "RCPT TO:<ann@local.test>")
     origin = client.drafts[-1].origin
-    assert (origin.source, origin.hello, origin.address) == ("smtp", "client.test", "127.0.0.1")
+    assert (origin.source, origin.hello, origin.address) == ("submission", "client.test", "127.0.0.1")
     assert b"from client.test ([127.0.0.1])" in b"".join(client.drafts[-1].content.pieces())
+
+
+async def test_the_origin_tells_a_stranger_from_a_client_that_may_relay(pool: ThreadPoolExecutor) -> None:
+    stranger = Conversation(pool, access=Access(connection=AddressList(list=())))
+    await envelope(stranger, "MAIL FROM:<a@b.test>", "RCPT TO:<ann@local.test>")
+    assert stranger.drafts[-1].origin.source == "smtp"
 
 
 # -- refusals

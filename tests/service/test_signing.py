@@ -291,6 +291,7 @@ async def test_received_names_the_account_only_where_that_is_wanted(pool: Thread
     talk = Talk(pool, user_in_received=told)
     await talk.tell("EHLO client", f"AUTH PLAIN {RIGHT}", "EHLO again")
     await talk.tell("MAIL FROM:<app@local.test>", "RCPT TO:<ann@local.test>", "DATA", "Subject: x", "", "x", ".")
+    assert talk.drafts[0].origin.source == "submission"
     written = talk.drafts[0].content.data  # type: ignore[attr-defined]
     assert (b"from again ([127.0.0.1]) (signed in as user) by " in written) == told
     assert (b"user" in written) == told

@@ -24,6 +24,7 @@ _LARGEST = 4 * 1024 * 1024
 _LARGEST_SECRET = 64 * 1024
 # Whoever changes the file has the service apply it meanwhile, which takes seconds at most.
 _LOCK_SECONDS = 30.0
+_PEM = "-----BEGIN "
 
 
 @dataclass(slots=True)
@@ -131,16 +132,20 @@ def machine_facts(folder: str, revision: int = 1) -> Facts:
     """What this machine and this environment add to a settings file in `folder`."""
     host, addresses = _own_names()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Facts(folder, host, cores, addresses, os.environ, first_line, revision)
+    return Facts(folder, host, cores, addresses, os.environ, secret_in, revision)
 
 
-def first_line(path: str) -> str:
-    """The first line of a file that holds a secret. Raises `Misconfigured`, also where others can read it."""
+def secret_in(path: str) -> str:
+    """The secret that a file holds: its first line, or all of it where that begins a PEM.
+
+    Raises `Misconfigured`, also where others can read it.
+    """
     try:
         with Path(path).open(encoding="utf-8") as file:
             if not _is_private(os.fstat(file.fileno()).st_mode):
                 raise Misconfigured(f"{path}: others than its owner can read this secret; run: chmod 600 {path}")
-            line = file.read(_LARGEST_SECRET).partition("\n")[0].rstrip("\r")
+            text = file.read(_LARGEST_SECRET)
+            line = text if text.startswith(_PEM) else text.partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as fault:
         why = getattr(fault, "strerror", None) or "not text"
         raise Misconfigured(f"{path}: {why}; make it a text that the service can read") from fault

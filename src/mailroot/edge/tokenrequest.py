@@ -12,7 +12,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-from mailroot.edge.settingsfile import SettingsFile, first_line
+from mailroot.edge.settingsfile import SettingsFile, secret_in
 from mailroot.edge.tokens import Granted, TokenFailed
 from mailroot.mail.faults import Fault
 from mailroot.settings.delivery import OAuth2
@@ -90,7 +90,7 @@ def _refresh_token(oauth2: OAuth2) -> str:
     """The token that stands in the file now: another worker may have got a newer one than the settings had."""
     if oauth2.refresh_token_file:
         with contextlib.suppress(Fault):
-            return first_line(oauth2.refresh_token_file)
+            return secret_in(oauth2.refresh_token_file)
     return oauth2.refresh_token
 
 

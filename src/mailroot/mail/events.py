@@ -99,7 +99,8 @@ EVENT_ROWS: tuple[EventRow, ...] = (
         "attempt",
         _D,
         ("server", "entry", "message_id", "destination", "remote", "recipients"),
-        "A transaction with a remote server or a Drop folder was tried; `tls` is there where it was protected.",
+        "A transaction with a remote server or a Drop folder was tried; `tls` is there where it was protected, "
+        "`dkim` where the message was signed.",
     ),
     EventRow(
         "delivered",
@@ -148,6 +149,12 @@ EVENT_ROWS: tuple[EventRow, ...] = (
         _W,
         ("source", "cause"),
         "An access token could not be had from an endpoint or a command; mail that needs it waits.",
+    ),
+    EventRow(
+        "signing_failed",
+        _E,
+        ("server", "domain", "selector", "cause"),
+        "A key of DKIM cannot be used; mail goes without its signature.",
     ),
     EventRow("store_failed", _E, ("server", "shard", "cause"), "The queue cannot be written; clients get 4xx."),
     EventRow("task_failed", _E, ("server", "task", "cause"), "A programming mistake ended a task."),

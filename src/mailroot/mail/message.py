@@ -42,3 +42,26 @@ class BytesContent:
     def pieces(self) -> Iterator[bytes]:
         """The content as one piece."""
         yield self.data
+
+
+@dataclass(frozen=True, slots=True)
+class Preceded:
+    """Content with header fields put in front of it, which are whole lines."""
+
+    fields: bytes
+    content: Content
+
+    @property
+    def size(self) -> int:
+        """Length in octets."""
+        return len(self.fields) + self.content.size
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the content is."""
+        return self.content.in_memory
+
+    def pieces(self) -> Iterator[bytes]:
+        """The fields, then the content. Raises `Unavailable` where that cannot be read."""
+        yield self.fields
+        yield from self.content.pieces()

@@ -16,8 +16,9 @@ AWAITED = "domain"
 class Origin:
     """Where a message came from.
 
-    `source` is "smtp", "pickup" or "report". `hello` is what the client called itself, "" where it did not.
-    `address` is the client's, "" without one. `session` identifies the session in the events.
+    `source` is "smtp", "submission" (by SMTP, from a client that may relay), "pickup" or "report". `hello` is what the
+    client called itself, "" where it did not. `address` is the client's, "" without one. `session` identifies the
+    session in the events.
     """
 
     source: str

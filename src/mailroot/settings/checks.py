@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 from mailroot.mail.address import domain_key
 from mailroot.settings.declared import Parts, key_text
+from mailroot.settings.dkimchecks import dkim_checks
 from mailroot.settings.domains import Domain, DomainType, SmartHost
 from mailroot.settings.places import Binding, is_name
 from mailroot.settings.problem import Problem
@@ -37,6 +38,7 @@ def checks(settings: Settings, facts: Facts) -> Iterator[Problem]:
         yield from _domains(key, server)
         yield from _loops(key, server, settings, facts)
         yield from security_checks(key, server)
+        yield from dkim_checks(key, server)
 
 
 def _names(settings: Settings) -> Iterator[Problem]:

@@ -116,13 +116,15 @@ def sections() -> Mapping[Parts, Option]:
 
 
 def pattern(parts: Parts) -> Parts:
-    """The key with "*" for the names that users give: those of servers, domains and certificates."""
+    """The key with "*" for the names that users give: those of servers, domains, certificates and keys."""
     named = [ANY if place == 1 and parts[0] == "servers" else part for place, part in enumerate(parts)]
     if named[:1] == ["servers"]:
         for above in (("domains",), ("access", "names")):
             place = 2 + len(above)
             if tuple(named[2:place]) == above and len(named) > place:
                 named[place] = ANY
+        if named[2:3] == ["domains"] and named[4:5] == ["dkim"] and len(named) > 5:
+            named[5] = ANY
     return tuple(named)
 
 

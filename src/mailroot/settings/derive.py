@@ -34,7 +34,7 @@ def reference() -> str:
 
 
 def _name(parts: Parts) -> str:
-    above = {"servers": "<server>", "domains": "<domain>", "names": "<name>"}
+    above = {"servers": "<server>", "domains": "<domain>", "names": "<name>", "dkim": "<selector>"}
     return ".".join(above[parts[place - 1]] if part == ANY else part for place, part in enumerate(parts))
 
 

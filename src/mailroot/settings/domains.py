@@ -1,11 +1,13 @@
 """Options of a domain, local or remote (IIS: Domains)."""
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from mailroot.settings.delivery import OutboundSecurity
-from mailroot.settings.option import Applies, option, strict
+from mailroot.settings.dkim import DkimKey
+from mailroot.settings.option import Applies, option, section, strict
 from mailroot.settings.places import DOMAIN, SMART_HOSTS, SmartHost
 from mailroot.settings.spelling import TEXT, Flag, Folder, choice, several
 
@@ -103,3 +105,4 @@ class Domain:
         label="Outbound Security...",
         tab=_REMOTE,
     )
+    dkim: Mapping[str, DkimKey] = section(dict, "The keys that sign mail from the domain, by their selectors.")

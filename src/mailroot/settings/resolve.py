@@ -10,13 +10,14 @@ from mailroot.mail.address import domain_key
 from mailroot.mail.faults import Fault
 from mailroot.settings.declared import Parts, key_text, values
 from mailroot.settings.delivery import OAuth2, OutboundSecurity
+from mailroot.settings.dkim import DkimKey
 from mailroot.settings.domains import Domain, DomainType
 from mailroot.settings.option import declaration
 from mailroot.settings.problem import Problem
 from mailroot.settings.service import Settings
 from mailroot.settings.virtualserver import Access, LdapRouting, NamedCertificate, VirtualServer
 
-_Holder = TypeVar("_Holder", OutboundSecurity, OAuth2, LdapRouting)
+_Holder = TypeVar("_Holder", OutboundSecurity, OAuth2, LdapRouting, DkimKey)
 _Certified = TypeVar("_Certified", Access, NamedCertificate)
 
 
@@ -25,7 +26,8 @@ class Facts:
     """What settings rest on besides their text; `edge.settingsfile` finds it out.
 
     `folder` is the settings file's, absolute. `host` is the machine's full name and `addresses` are its own. `read`
-    gives the first line of a file and raises `Fault` where it cannot. `revision` is that of the settings to be made.
+    gives the secret in a file, its first line or a whole PEM, and raises `Fault` where it cannot. `revision` is that of
+    the settings to be made.
     """
 
     folder: str
@@ -117,11 +119,7 @@ def with_secrets(settings: Settings, facts: Facts) -> tuple[Settings, tuple[Prob
         here = ("servers", key)
         security = _secure(server.delivery.security, (*here, "delivery", "security"), facts, problems)
         domains = {
-            name: domain
-            if domain.security is None
-            else dataclasses.replace(
-                domain, security=_secure(domain.security, (*here, "domains", name, "security"), facts, problems)
-            )
+            name: _domain_with_secrets(domain, (*here, "domains", name), facts, problems)
             for name, domain in server.domains.items()
         }
         servers[key] = dataclasses.replace(
@@ -131,6 +129,12 @@ def with_secrets(settings: Settings, facts: Facts) -> tuple[Settings, tuple[Prob
             ldap_routing=_filled(server.ldap_routing, (*here, "ldap_routing"), facts, problems),
         )
     return dataclasses.replace(settings, servers=servers), tuple(problems)
+
+
+def _domain_with_secrets(domain: Domain, here: Parts, facts: Facts, problems: list[Problem]) -> Domain:
+    security = domain.security and _secure(domain.security, (*here, "security"), facts, problems)
+    keys = {selector: _filled(key, (*here, "dkim", selector), facts, problems) for selector, key in domain.dkim.items()}
+    return dataclasses.replace(domain, security=security, dkim=keys)
 
 
 def _secure(security: OutboundSecurity, parts: Parts, facts: Facts, problems: list[Problem]) -> OutboundSecurity:

@@ -18,6 +18,7 @@ from mailroot.settings.access import (
     TlsVersion,
 )
 from mailroot.settings.delivery import Authentication, Delivery, OutboundSecurity, OutboundTls
+from mailroot.settings.dkim import Dkim
 from mailroot.settings.domains import Domain
 from mailroot.settings.option import Applies, option, section, strict
 from mailroot.settings.places import BINDING, AddressEntry, Binding
@@ -389,4 +390,5 @@ class VirtualServer:
     pickup: Pickup = section(Pickup, "The Pickup folder.")
     drop: Drop = section(Drop, "The files in Drop folders.")
     ldap_routing: LdapRouting = section(LdapRouting, "Recipients looked up in a directory.")
+    dkim: Dkim = section(Dkim, "Signatures by DKIM on what leaves.")
     domains: Mapping[str, Domain] = section(dict, "The domains that are served or routed in a way of their own.")

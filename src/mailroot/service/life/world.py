@@ -41,6 +41,7 @@ from mailroot.service.receive.securing import Handshakes, Securing
 from mailroot.service.receive.sessions import SessionCount, Sessions
 from mailroot.service.relay.remote import RemoteCarrier, Way
 from mailroot.service.relay.signin import Wallet
+from mailroot.service.relay.signing import Signer
 from mailroot.service.report.badmail import Badmail
 from mailroot.service.report.ends import Ends
 from mailroot.service.report.reports import Identity, Naming, Reporting, StormCap
@@ -257,7 +258,8 @@ class World:
         resolver = DnsResolver(_dns_servers(settings), time.monotonic)
         limit = SharedLimit(self._run.counts, self._run.number, self._settings, rules.key)
         bindings = _bindings(self._settings)
-        return RemoteCarrier(Way(rules.key, settings, resolver, self.emit, bindings, limit, self._wallet))
+        signer = Signer(rules.key, settings, self.emit, self.now)
+        return RemoteCarrier(Way(rules.key, settings, resolver, self.emit, bindings, limit, self._wallet, signer))
 
     def _token_failed(self, source: str, cause: str) -> None:
         self.emit(EVENTS.token_failed, source=source, cause=cause)

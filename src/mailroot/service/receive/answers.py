@@ -76,7 +76,7 @@ class Answers:
         self.standing = standing
         self._intake = intake
         self._session = session
-        self._origin = Origin("smtp", "", standing.address, session)
+        self._origin = Origin(_source(standing), "", standing.address, session)
         self._trace = Trace(rules.fqdn, __version__, "", standing.address, standing.client.tls)
         self._mail: wire.MailFrom | None = None
         self._sender: Mailbox | None = None
@@ -156,7 +156,7 @@ class Answers:
     def _hello(self, event: wire.Hello) -> None:
         standing = self.standing
         self._unremarked = standing.remarks
-        self._origin = Origin("smtp", event.name, standing.address, self._session)
+        self._origin = Origin(_source(standing), event.name, standing.address, self._session)
         self._trace = Trace(self._rules.fqdn, __version__, event.name, standing.address, standing.client.tls)
         if standing.client.user:
             self._name_user()
@@ -165,6 +165,7 @@ class Answers:
         """Where the client stands, now that this is known of it."""
         secured = self.door.secured
         self.standing = self._standings.now_that(client, secured is not None and secured.binding is not None)
+        self._origin = replace(self._origin, source=_source(self.standing))
 
     def secured(self) -> ServerProfile:
         """The connection is encrypted now: what the client said of itself is forgotten (RFC 3207 section 4.2)."""
@@ -334,6 +335,11 @@ class Answers:
             cause=cause,
         )
         return reply
+
+
+def _source(standing: Standing) -> str:
+    """What mail of this client is to those who sign it: a submission, or a stranger's."""
+    return "submission" if standing.right.allowed else "smtp"
 
 
 # The answer to each event: a reply, at once or later, a commit whose end `Answers.committed` turns into one, or None

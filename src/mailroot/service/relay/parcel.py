@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from mailroot.edge.outgoing import Connection
 from mailroot.mail.envelope import Body, Envelope
 from mailroot.mail.faults import Unavailable
-from mailroot.mail.message import BytesContent, Content
+from mailroot.mail.message import BytesContent, Content, Preceded
 from mailroot.mail.mime import Unconvertible, is_binary, seven_bit
 from mailroot.mail.reply import Reply
 from mailroot.mail.status import Disposition, Status
+from mailroot.queue.entry import QueueEntry
+from mailroot.service.relay.signing import Signer
 from mailroot.wire.client import SendContent
 from mailroot.wire.offer import Offer
 from mailroot.wire.replies import no_reply
@@ -20,50 +22,62 @@ from mailroot.wire.transmit import DotStuffing, dotted
 
 # RFC 5321 section 4.5.3.2.5: 3 minutes for a block of data to be taken.
 _BLOCK_WAIT = 180.0
-# Content is loaded as a whole only to be converted; without a message size limit, up to this.
+# Content is loaded as a whole only to be converted, and never more of it than this.
 _CONVERSION_LIMIT = 64 * 1024 * 1024
 _HEADER_LIMIT = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """Content that a server can take, and what it is to be told of it."""
+    """Content that a server can take, and what it is to be told of it. `signed` names the keys that signed it."""
 
     content: Content
     body: Body
+    signed: tuple[str, ...] = ()
 
 
-async def prepare(envelope: Envelope, content: Content, offer: Offer, limit: int) -> Parcel | Status:
+async def prepare(entry: QueueEntry, offer: Offer, limit: int, signer: Signer | None = None) -> Parcel | Status:
     """The message as the server can take it; a status where it cannot. Content beyond `limit` octets is not converted.
 
     What the client said of its body is trusted, except for 8-bit content that it did not announce.
     """
     try:
-        return await _prepare(envelope, content, offer, limit)
+        parcel = await _fitted(entry.envelope, entry.content, offer, limit)
+        if isinstance(parcel, Parcel) and signer is not None:
+            parcel = await _signed(entry, parcel, signer)
     except Unavailable as fault:
         return Status(Disposition.DELAYED, "4.3.0", f"The message could not be read here: {fault}.")
-
-
-async def _prepare(envelope: Envelope, content: Content, offer: Offer, limit: int) -> Parcel | Status:
-    if not offer.smtputf8 and await _needs_smtputf8(envelope, content):
-        return _failed("5.6.7", "The message needs SMTPUTF8, which the server does not offer.")
-    if envelope.body is Body.BINARY:
-        parcel = Parcel(content, Body.BINARY) if offer.binary else await _reduced(content, offer, limit)
-    elif offer.eight_bit:
-        parcel = Parcel(content, envelope.body if content.in_memory and _whole(content).isascii() else Body.EIGHT_BIT)
-    elif content.in_memory and _whole(content).isascii():
-        parcel = Parcel(content, Body.SEVEN_BIT)
-    else:
-        parcel = await _reduced(content, offer, limit)
     if isinstance(parcel, Parcel) and offer.size and parcel.content.size > offer.size:
         reason = f"The message has {parcel.content.size} octets; the server takes at most {offer.size}."
         return _failed("5.3.4", reason)
     return parcel
 
 
+async def _signed(entry: QueueEntry, parcel: Parcel, signer: Signer) -> Parcel:
+    """The parcel with signatures in front: of what goes out, so they come after every conversion."""
+    signature = await signer.sign(entry, parcel.content)
+    if not signature.fields:
+        return parcel
+    return Parcel(Preceded(signature.fields, parcel.content), parcel.body, signature.names)
+
+
+async def _fitted(envelope: Envelope, content: Content, offer: Offer, limit: int) -> Parcel | Status:
+    if not offer.smtputf8 and await _needs_smtputf8(envelope, content):
+        return _failed("5.6.7", "The message needs SMTPUTF8, which the server does not offer.")
+    if envelope.body is Body.BINARY:
+        return Parcel(content, Body.BINARY) if offer.binary else await _reduced(content, offer, limit)
+    if offer.eight_bit:
+        return Parcel(content, envelope.body if content.in_memory and _whole(content).isascii() else Body.EIGHT_BIT)
+    if content.in_memory and _whole(content).isascii():
+        return Parcel(content, Body.SEVEN_BIT)
+    return await _reduced(content, offer, limit)
+
+
 async def _reduced(content: Content, offer: Offer, limit: int) -> Parcel | Status:
     """The content as the server's offer allows, converted where it must be; in a thread, for it may be large."""
-    return await asyncio.to_thread(_reduce, content, offer.eight_bit, limit or _CONVERSION_LIMIT)
+    return await asyncio.to_thread(
+        _reduce, content, offer.eight_bit, min(limit or _CONVERSION_LIMIT, _CONVERSION_LIMIT)
+    )
 
 
 def _reduce(content: Content, eight_bit: bool, limit: int) -> Parcel | Status:

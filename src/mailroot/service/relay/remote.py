@@ -19,6 +19,7 @@ from mailroot.service.relay.failures import FailedHosts
 from mailroot.service.relay.masque import masque_of
 from mailroot.service.relay.parcel import prepare
 from mailroot.service.relay.signin import Wallet
+from mailroot.service.relay.signing import Signer
 from mailroot.settings.virtualserver import OutboundSecurity, VirtualServer
 from mailroot.wire.client import Outcome
 from mailroot.wire.offer import Mail
@@ -43,6 +44,7 @@ class Way:
     bindings: Sequence[tuple[str, int]]
     limit: ConnectionLimit
     wallet: Wallet
+    signer: Signer | None = None
 
 
 class RemoteCarrier:
@@ -57,6 +59,7 @@ class RemoteCarrier:
             way.server, way.settings, guide, Allotment(way.limit), failures, way.emit, ClientTls(), way.wallet
         )
         self._masque = masque_of(way.settings)
+        self._signer = way.signer
         self._destinations: dict[tuple[str, int, bool, OutboundSecurity], Destination] = {}
 
     async def carry(self, delivery: Delivery) -> Mapping[int, Status]:
@@ -140,7 +143,7 @@ class RemoteCarrier:
     async def _transact(self, line: Line, destination: str, delivery: Delivery, waiting: Sequence[Pending]) -> Outcome:
         entry = delivery.entry
         envelope, offer = entry.envelope, line.peer.offer
-        parcel = await prepare(envelope, entry.content, offer, self._means.settings.messages.size_limit)
+        parcel = await prepare(entry, offer, self._means.settings.messages.size_limit, self._signer)
         if isinstance(parcel, Status):
             return Outcome(dict.fromkeys((each.number for each in waiting), parcel))
         recipients = [(each.number, each.recipient) for each in waiting if offer.smtputf8 or _plain(each)]
@@ -158,6 +161,7 @@ class RemoteCarrier:
             remote=line.host.name,
             recipients=len(recipients),
             **line.marks,
+            **({"dkim": ", ".join(parcel.signed)} if parcel.signed else {}),
         )
         outcome.statuses.update(unfit)
         return outcome

@@ -1,0 +1,21 @@
+"""What the options of DKIM ask of each other and of the domains that they are for."""
+
+from collections.abc import Iterator
+
+from mailroot.settings.declared import key_text
+from mailroot.settings.places import is_name
+from mailroot.settings.problem import Problem
+from mailroot.settings.virtualserver import VirtualServer
+
+
+def dkim_checks(key: str, server: VirtualServer) -> Iterator[Problem]:
+    """Every problem of a server's keys."""
+    for name, domain in server.domains.items():
+        for selector, one in domain.dkim.items():
+            path = key_text(("servers", key, "domains", name, "dkim", selector))
+            if name.startswith("*."):
+                yield Problem(path, "", "a key is for one domain", f"put it under {name[2:]}, which signs for it too")
+            elif not is_name(selector.lower()):
+                yield Problem(path, "", "the selector is part of a name in DNS", 'write one such as "r202612"')
+            elif not one.key:
+                yield Problem(f"{path}.key_file", '""', "the key is missing", f"./mailroot dkim new {name}")
