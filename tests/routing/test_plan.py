@@ -7,7 +7,7 @@ import pytest
 from mailroot.mail.address import Mailbox
 from mailroot.routing.domains import DomainTable
 from mailroot.routing.plan import Plan
-from mailroot.routing.route import DropRoute, NoRoute, RelayRoute
+from mailroot.routing.route import DropRoute, HoldRoute, NoRoute, RelayRoute
 from mailroot.settings.delivery import Delivery
 from mailroot.settings.domains import Domain, DomainType
 from mailroot.settings.places import SmartHost
@@ -19,6 +19,8 @@ DOMAINS = {
     "own.test": Domain(type=DomainType.CUSTOM, drop="/elsewhere", former=("once.test", "far.test")),
     "*.example.com": Domain(relay=True),
     "*.b.example.com": Domain(use_helo=True),
+    "held.test": Domain(hold=True),
+    "*.held.test": Domain(hold=True, route=(SmartHost("hub.test"),)),
     "far.test": Domain(route=(SmartHost("hub.test", 2525),)),
 }
 
@@ -111,6 +113,19 @@ def test_helo_is_a_property_of_the_domain() -> None:
     route = plan().route("x.b.example.com")
     assert isinstance(route, RelayRoute)
     assert route.use_helo
+
+
+def test_mail_for_a_domain_that_holds_waits_by_its_own_name_and_knows_its_way() -> None:
+    waiting, below = plan().route("HELD.test"), plan().route("b.held.test")
+    assert isinstance(waiting, HoldRoute) and isinstance(below, HoldRoute)
+    assert (waiting.domain, waiting.relay.domain) == ("held.test", "held.test")
+    assert (below.domain, below.relay.destination) == ("b.held.test", "hub.test")
+    assert "the server of held.test asks" in waiting.status.reason
+
+
+def test_domains_that_hold_wait_apart_even_with_one_smart_host() -> None:
+    recipients = [Mailbox("a", "b.held.test"), Mailbox("a", "c.held.test"), Mailbox("b", "b.held.test")]
+    assert sorted(places for _, places in plan().group(recipients)) == [[0, 2], [1]]
 
 
 def test_recipients_with_one_route_travel_together() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mailroot.mail.address import Mailbox, domain_key
 from mailroot.mail.status import Disposition, Status
 from mailroot.routing.domains import DomainTable, Match
-from mailroot.routing.route import DropRoute, NoRoute, RelayRoute, Route
+from mailroot.routing.route import DropRoute, HoldRoute, NoRoute, RelayRoute, Route
 from mailroot.settings.domains import Domain, DomainType
 from mailroot.settings.virtualserver import VirtualServer
 
@@ -58,7 +58,8 @@ class Plan:
         if match is None:
             return self._relay(name, None)
         if match.domain.type is DomainType.REMOTE:
-            return self._relay(name, match.domain)
+            relay = self._relay(name, match.domain)
+            return HoldRoute(domain_key(name), relay) if match.domain.hold else relay
         return self._drop(match)
 
     def _drop(self, match: Match) -> DropRoute:

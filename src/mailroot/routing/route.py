@@ -5,7 +5,7 @@ Not responsible for the names and addresses of hosts (`routing.exchangers`) or f
 
 from dataclasses import dataclass, replace
 
-from mailroot.mail.status import Status
+from mailroot.mail.status import Disposition, Status
 from mailroot.settings.delivery import Authentication, OutboundSecurity
 from mailroot.settings.places import SmartHost
 
@@ -60,4 +60,21 @@ class NoRoute:
     status: Status
 
 
-Route = DropRoute | RelayRoute | NoRoute
+@dataclass(frozen=True, slots=True)
+class HoldRoute:
+    """To wait: the domain's own server asks for its mail, by ETRN, ATRN or TURN (facts 1.7).
+
+    `domain` is the recipients' domain, as it is compared; `relay` its way once it has been asked for.
+    """
+
+    domain: str
+    relay: RelayRoute
+
+    @property
+    def status(self) -> Status:
+        """What senders are told of the wait."""
+        reason = f"The message waits until the server of {self.domain} asks for its mail."
+        return Status(Disposition.DELAYED, "4.4.0", reason)
+
+
+Route = DropRoute | RelayRoute | HoldRoute | NoRoute

@@ -24,7 +24,7 @@ from mailroot.routing.domains import DomainTable
 from mailroot.routing.exchangers import Host, Surroundings
 from mailroot.routing.masquerade import Masquerade
 from mailroot.routing.plan import Plan
-from mailroot.routing.route import RelayRoute
+from mailroot.routing.route import HoldRoute, RelayRoute
 from mailroot.service.relay.approach import Link, Tools, approach_of, call
 from mailroot.service.relay.callout import Guide, Line, perform
 from mailroot.service.relay.signin import Wallet
@@ -98,6 +98,8 @@ def trial_of(settings: Settings, name: str, server: str, sender: str, recipient:
     key, domain = (named, "") if named and server in {"", named} else (server or _server_with(settings, name), name)
     found = settings.servers[key]
     route = Plan(found, DomainTable(found.domains)).route(domain or _ANY_DOMAIN)
+    if isinstance(route, HoldRoute):
+        route = route.relay
     if not isinstance(route, RelayRoute):
         raise Misconfigured(f"{name} is a local domain of the server {key}: its mail goes nowhere else")
     if not domain:
