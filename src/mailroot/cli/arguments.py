@@ -22,6 +22,11 @@ DOMAIN_WORDS = {
     "set": "Change options of a domain.",
     "list": "List the domains, and where mail for each goes.",
 }
+DKIM_WORDS = {
+    "new": "Make a key for a domain, and print the record for DNS.",
+    "list": "List the keys, and which of them sign.",
+    "record": "Print the records of a domain's keys for DNS.",
+}
 _GROUPS = {
     "server": "Start, stop and pause virtual servers.",
     "session": "See and end sessions.",
@@ -63,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     shell.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
     _add_accounts(commands, common)
     _add_domains(commands, common)
+    _add_dkim(commands, common)
     _add_smart_host(commands, common)
     _add_operations(commands, common)
     return top
@@ -95,6 +101,21 @@ def _add_domains(
             nargs = "+" if word == "set" else "*"
             known = "an option of domains with its value, such as type=alias, relay=true, route=relay.example:587"
             command.add_argument("options", metavar="OPTION=VALUE", nargs=nargs, help=known)
+        command.add_argument("--server", metavar="SERVER", default="", help="a virtual server, where there are several")
+
+
+def _add_dkim(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    group = _add(commands, common, "dkim", "Make and see the keys that sign mail (DKIM).")
+    words = group.add_subparsers(dest="word", metavar="WHAT", required=True)
+    for word, sentence in DKIM_WORDS.items():
+        command = _add(words, common, word, sentence)
+        if word != "list":
+            command.add_argument("name", metavar="DOMAIN", help="the domain in the authors' addresses")
+            command.add_argument("--selector", metavar="SELECTOR", default="", help="the key's name in DNS")
+        if word == "new":
+            command.add_argument("--algorithm", choices=("rsa", "ed25519"), default="rsa", help="the kind of the key")
+            waits = "how long until it signs, such as 2d (a domain's first key of a kind: at once; others: 2d)"
+            command.add_argument("--after", metavar="DURATION", default="", help=waits)
         command.add_argument("--server", metavar="SERVER", default="", help="a virtual server, where there are several")
 
 

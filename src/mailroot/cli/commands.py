@@ -67,11 +67,12 @@ def check_config(arguments: argparse.Namespace, file: SettingsFile) -> int:
 
 def _unusable(settings: Settings) -> tuple[Problem, ...]:
     """What sound settings name that cannot be used. The service goes on without; whoever changes it is told."""
+    from mailroot.edge import signingkeys  # noqa: PLC0415 - the same
     from mailroot.edge.accounts import problems as accountproblems  # noqa: PLC0415 - slow, and seldom needed
     from mailroot.edge.tls import certificates as certificatefolder  # noqa: PLC0415 - the same
     from mailroot.edge.tls import outgoing as outtls  # noqa: PLC0415 - the same
 
-    looks = (certificatefolder.problems_in, accountproblems.problems_in, outtls.problems_in)
+    looks = (certificatefolder.problems_in, accountproblems.problems_in, outtls.problems_in, signingkeys.problems_in)
     return tuple(problem for look in looks for problem in look(settings))
 
 
@@ -136,7 +137,7 @@ def set_option(arguments: argparse.Namespace, file: SettingsFile) -> int:
 def _warn_beside(key: str, settings: Settings) -> None:
     """Say what cannot be used of the table in which an option was changed."""
     table = key.rpartition(".")[0]
-    if not any(word in table for word in ("access", "security")):
+    if not any(word in table for word in ("access", "security", "dkim")):
         return
     for problem in _unusable(settings):
         if problem.path.rpartition(".")[0] == table:

@@ -19,6 +19,7 @@ from mailroot.mail.faults import Fault, Misconfigured
 _MODULES = {
     "account": "mailroot.cli.accounts",
     "certificate": "mailroot.cli.certificates",
+    "dkim": "mailroot.cli.dkim",
     "domain": "mailroot.cli.domains",
     "smarthost": "mailroot.cli.smarthost",
 }

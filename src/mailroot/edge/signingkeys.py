@@ -3,7 +3,7 @@
 import base64
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -18,6 +18,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from mailroot.mail.faults import Misconfigured
+from mailroot.settings.declared import key_text
+from mailroot.settings.dkimchecks import keys_in
+from mailroot.settings.problem import Problem
+from mailroot.settings.service import Settings
+from mailroot.settings.spelling import toml_text
 
 ALGORITHMS = ("rsa", "ed25519")
 _RSA_BITS = 2048
@@ -87,3 +92,13 @@ def zone_line(domain: str, selector: str, record: str) -> str:
     """The record as a line of a zone file; a long text is several strings of it."""
     strings = " ".join(f'"{record[at : at + _STRING]}"' for at in range(0, len(record), _STRING))
     return f"{selector}._domainkey.{domain}. IN TXT ( {strings} )"
+
+
+def problems_in(settings: Settings) -> Iterator[Problem]:
+    """A problem for every key that cannot be used; mail goes without its signature."""
+    for server, name, selector, key in keys_in(settings):
+        try:
+            read(key.key)
+        except Misconfigured as fault:
+            path = key_text(("servers", server, "domains", name, "dkim", selector, "key_file"))
+            yield Problem(path, toml_text(key.key_file), str(fault), f"./mailroot dkim new {name}")

@@ -1,6 +1,7 @@
 """Options of DKIM: the keys of a domain, and how a virtual server signs."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Annotated
@@ -8,6 +9,7 @@ from typing import Annotated
 from mailroot.settings.option import option, strict
 from mailroot.settings.spelling import File, Flag, Spelling, Text, several
 
+EARLIEST = datetime.min.replace(tzinfo=UTC)
 _NAME = re.compile(r"[!-9;-~]+")
 
 
@@ -51,6 +53,11 @@ class DkimKey:
     active_from: Annotated[datetime | None, MOMENT] = option(
         None, "When it begins to sign, UTC where no zone is named; empty: at once. The latest key of a kind signs."
     )
+
+
+def in_order(keys: Mapping[str, DkimKey]) -> list[tuple[str, DkimKey]]:
+    """Keys by the moment from which they count; of the same moment as they stand in the settings."""
+    return sorted(keys.items(), key=lambda one: one[1].active_from or EARLIEST)
 
 
 @strict

@@ -3,9 +3,19 @@
 from collections.abc import Iterator
 
 from mailroot.settings.declared import key_text
+from mailroot.settings.dkim import DkimKey
 from mailroot.settings.places import is_name
 from mailroot.settings.problem import Problem
+from mailroot.settings.service import Settings
 from mailroot.settings.virtualserver import VirtualServer
+
+
+def keys_in(settings: Settings) -> Iterator[tuple[str, str, str, DkimKey]]:
+    """Every key with its virtual server, its domain and its selector."""
+    for server, virtual in settings.servers.items():
+        for name, domain in virtual.domains.items():
+            for selector, key in domain.dkim.items():
+                yield server, name, selector, key
 
 
 def dkim_checks(key: str, server: VirtualServer) -> Iterator[Problem]:

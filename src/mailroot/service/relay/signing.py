@@ -7,7 +7,7 @@ A signature is made of the octets as they go out, after every conversion, so eac
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from mailroot.edge.signingkeys import read
 from mailroot.mail.address import domain_key
@@ -16,7 +16,7 @@ from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import Misconfigured
 from mailroot.mail.message import Content
 from mailroot.queue.entry import QueueEntry
-from mailroot.settings.dkim import Dkim, DkimKey
+from mailroot.settings.dkim import EARLIEST, Dkim, DkimKey, in_order
 from mailroot.settings.domains import Domain
 from mailroot.settings.virtualserver import VirtualServer
 
@@ -24,7 +24,6 @@ from mailroot.settings.virtualserver import VirtualServer
 # send to a relayed domain under any name.
 _TRUSTED = {"pickup", "submission"}
 _LONGEST_HEADER = 1024 * 1024
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
 # The same octets for several destinations are signed once, for so long (seconds), and so many of them.
 _KEPT_FOR, _MOST_KEPT = 60, 64
 
@@ -102,7 +101,7 @@ class Signer:
         latest: dict[str, SigningKey] = {}
         now = self._now()
         for selector, declared in in_order(self._domains[name]):
-            if (declared.active_from or _EARLIEST) <= now:
+            if (declared.active_from or EARLIEST) <= now:
                 key = self._usable(name, selector, declared)
                 if key is not None:
                     latest[key.algorithm] = key
@@ -123,8 +122,3 @@ class Signer:
 def domains_with_keys(domains: Mapping[str, Domain]) -> dict[str, Mapping[str, DkimKey]]:
     """The keys by domain, for those that have any."""
     return {name: domain.dkim for name, domain in domains.items() if domain.dkim}
-
-
-def in_order(keys: Mapping[str, DkimKey]) -> list[tuple[str, DkimKey]]:
-    """Keys by the moment from which they count; of the same moment as they stand in the settings."""
-    return sorted(keys.items(), key=lambda one: one[1].active_from or _EARLIEST)
