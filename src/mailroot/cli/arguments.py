@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from mailroot import __version__
 from mailroot.admin.operations import OPERATIONS, Argument, Kind
+from mailroot.cli.asking import add_explain
 
 DEFAULT_FILE = "mailroot.toml"
 SHELLS = ("bash", "zsh", "tcsh")
@@ -70,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     _add_domains(commands, common)
     _add_dkim(commands, common)
     _add_smart_host(commands, common)
+    add_explain(_add(commands, common, "explain", "Explain what would become of a message, or became of one."))
     _add_operations(commands, common)
     return top
 

@@ -21,6 +21,7 @@ _MODULES = {
     "certificate": "mailroot.cli.certificates",
     "dkim": "mailroot.cli.dkim",
     "domain": "mailroot.cli.domains",
+    "explain": "mailroot.cli.explain",
     "smarthost": "mailroot.cli.smarthost",
 }
 

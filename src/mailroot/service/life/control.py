@@ -18,6 +18,7 @@ from mailroot.mail.faults import Fault, Misconfigured
 from mailroot.service.life.reload import Reloaded
 from mailroot.service.life.state import State
 from mailroot.settings.change import Problems
+from mailroot.settings.fingerprint import fingerprint
 
 _LONGEST_REQUEST = 64 * 1024
 _PATIENCE = 60.0
@@ -115,6 +116,7 @@ class Control:
             "pid": os.getpid(),
             "started": state.started.isoformat(timespec="seconds"),
             "revision": state.settings.revision,
+            "settings": fingerprint(state.settings),
             "workers": workers,
             "servers": self._server_rows(counts),
         }

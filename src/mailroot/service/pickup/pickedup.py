@@ -7,12 +7,11 @@ from mailroot import __version__
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Body, Envelope, Recipient
 from mailroot.mail.header import Trace, stamp
-from mailroot.policy.loop import may_hop
 from mailroot.policy.recipient import stamped_recipient
 from mailroot.policy.sender import stamped_sender
-from mailroot.policy.verdict import Refuse
 from mailroot.service.intake import Intake
 from mailroot.service.pickup.pickup import PickedUp, Receipt, Refused, Taken
+from mailroot.service.receive.decisions import decide_header
 from mailroot.service.rules import Rules
 
 _EMPTY_LINE = b"\r\n"
@@ -23,11 +22,9 @@ def receipt(rules: Rules, intake: Intake, picked: PickedUp) -> Receipt:
     sender = stamped_sender(picked.head.sender, rules.domains.default)
     trace = Trace(rules.fqdn, __version__)
     stamped = stamp(picked.head.header + _EMPTY_LINE, trace, intake.made(sender))
-    if stamped.problem:
-        return Refused(stamped.problem)
-    verdict = may_hop(stamped.hops, rules.settings.delivery.hop_count)
-    if isinstance(verdict, Refuse):
-        return Refused(verdict.cause)
+    refuse = decide_header(rules, stamped)
+    if refuse is not None:
+        return Refused(refuse.cause)
     recipients = tuple(_recipient(rules, address) for address in picked.head.recipients)
     international = not all(one.address.ascii for one in recipients) or not (sender is None or sender.ascii)
     body = Body.EIGHT_BIT if picked.eight_bit or stamped.eight_bit else Body.SEVEN_BIT

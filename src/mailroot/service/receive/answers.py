@@ -17,14 +17,14 @@ from mailroot.mail.faults import DiskFull, Fault, StoreFailed
 from mailroot.mail.header import Trace
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.policy.client import Client, Names
-from mailroot.policy.loop import may_hop
-from mailroot.policy.recipient import may_receive, stamped_recipient
+from mailroot.policy.recipient import stamped_recipient
 from mailroot.policy.sender import stamped_sender
 from mailroot.policy.trace import remark
 from mailroot.policy.verdict import Accept, Refuse, Undecided, Verdict
 from mailroot.queue.entry import Origin, QueueEntry, SealedDraft
 from mailroot.routing.route import DropRoute
 from mailroot.service.intake import Intake
+from mailroot.service.receive.decisions import decide_header, decide_recipient
 from mailroot.service.receive.draft import Draft
 from mailroot.service.receive.later import Later
 from mailroot.service.receive.signin import Claimant, SigningIn
@@ -216,12 +216,8 @@ class Answers:
         return REPLIES.sender_ok(address="<>" if sender is None else str(sender))
 
     def _rcpt_to(self, event: wire.RcptTo) -> Reply | Later:
-        recipient, rules = event.recipient, self._rules
-        if not recipient.address.domain:
-            address = recipient.address.at(rules.domains.default)
-            recipient = Recipient(address, recipient.notify, recipient.orcpt)
-        place = rules.place(recipient.address.domain)
-        verdict = may_receive(recipient.address, place, self.standing.right)
+        rules = self._rules
+        recipient, place, verdict = decide_recipient(rules, self.standing.right, event.recipient)
         if not isinstance(verdict, Accept):
             return self._not_taken(verdict, event, recipient)
         stamped = stamped_recipient(recipient, place)
@@ -287,12 +283,9 @@ class Answers:
 
     def _unwanted(self, draft: Draft) -> Reply | None:
         """Why the header makes the message unacceptable; None where it does not."""
-        stamped = draft.stamped
-        assert stamped is not None
-        if stamped.problem:
-            return self._refused(REPLIES.bad_content(reason=stamped.problem), stamped.problem)
-        verdict = may_hop(stamped.hops, self._rules.settings.delivery.hop_count)
-        return self._refused(verdict.reply, verdict.cause) if isinstance(verdict, Refuse) else None
+        assert draft.stamped is not None
+        refuse = decide_header(self._rules, draft.stamped)
+        return None if refuse is None else self._refused(refuse.reply, refuse.cause)
 
     def _sealed(self, draft: Draft, content: Any) -> SealedDraft:
         mail = self._mail

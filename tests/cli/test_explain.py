@@ -1,0 +1,195 @@
+"""`mailroot explain`: an answer from the settings file, with the service or without."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailroot.cli.main import main
+from mailroot.edge.settingsfile import SettingsFile
+from mailroot.settings.fingerprint import fingerprint
+from mailroot.settings.service import Settings
+from tests.cli.fakeservice import fake_service
+from tests.live.outside import outside
+from tests.peers.dns import Names
+
+SETTINGS = """\
+[servers.default.general]
+bindings = ["127.0.0.1:2525", "192.0.2.1:25"]
+tls_bindings = ["127.0.0.1:4650"]
+[servers.default.access]
+basic = true
+[servers.default.access.relay]
+list = ["10.0.0.0/8", "printers.example"]
+[servers.default.delivery]
+fqdn = "mail.local.test"
+masquerade_domain = "outside.example"
+[servers.default.delivery.security]
+authentication = "basic"
+username = "app"
+password = "s3cret"
+tls = "verify"
+[servers.default.domains."local.test"]
+type = "default"
+[servers.default.domains."also.test"]
+type = "alias"
+[servers.default.domains."*.partner.example"]
+relay = true
+route = "relay.partner.example:587"
+[servers.second.general]
+bindings = ["127.0.0.1:2526"]
+[servers.second]
+home = "Second"
+[servers.second.domains."second.test"]
+type = "default"
+"""
+
+
+class Site:
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.file = folder / "mailroot.toml"
+        self._capsys = capsys
+        self.write(SETTINGS)
+
+    def write(self, text: str) -> None:
+        self.file.write_text(text)
+        self.file.chmod(0o600)
+
+    def run(self, *words: str) -> tuple[int, str]:
+        code = main(["explain", *words, "--config", str(self.file)])
+        shown = self._capsys.readouterr()
+        assert "s3cret" not in shown.out + shown.err
+        return code, shown.out + shown.err
+
+    def facts(self, *words: str) -> dict[str, Any]:
+        code, shown = self.run(*words, "--json")
+        assert code == 0
+        return dict(json.loads(shown))
+
+    def step(self, name: str, *words: str) -> dict[str, Any]:
+        """The one step of this name."""
+        facts = self.facts(*words)
+        every = facts["steps"] + [step for one in facts["recipients"] for step in one["steps"]]
+        [found] = [step for step in every if step["step"] == name]
+        return dict(found)
+
+
+@pytest.fixture
+def site(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Site:
+    return Site(tmp_path, capsys)
+
+
+def test_a_refusal_is_an_answer(site: Site) -> None:
+    code, shown = site.run(
+        "--from", "a@local.test", "--to", "b@far.example", "--client", "192.0.2.7", "--header", "A: b"
+    )
+    assert code == 0
+    assert "For <b@far.example>: hangs on the client's name" in shown
+    site.write(SETTINGS.replace(', "printers.example"', ""))
+    code, shown = site.run("--from", "a@local.test", "--to", "b@far.example", "--client", "192.0.2.7")
+    assert code == 0
+    assert "For <b@far.example>: refused: 550 5.7.1 Unable to relay for b@far.example" in shown
+    assert "not: 10.0.0.0/8: 192.0.2.7 is not in it" in shown
+
+
+def test_the_chain_goes_from_the_binding_to_the_report(site: Site) -> None:
+    words = ("--from", "a@local.test", "--to", "b@mx.partner.example", "--auth", "joe", "--tls")
+    facts = site.facts(*words)
+    assert facts["accepted"] and facts["same_as_running"] is None
+    assert [step["step"] for step in facts["steps"]] == [
+        "entrance",
+        "connection",
+        "TLS",
+        "authentication",
+        "sender",
+        "message",
+    ]
+    [one] = facts["recipients"]
+    assert one["fate"] == "to relay.partner.example:587, TLS verify, basic as app"
+    assert [step["step"] for step in one["steps"]] == [
+        "domain",
+        "recipient",
+        "route",
+        "DNS",
+        "TLS out",
+        "sign-in out",
+        "sender out",
+        "retry",
+    ]
+    assert "relay.partner.example:587 could not be reached within 2d." in " ".join(one["report"].split())
+
+
+@pytest.mark.parametrize(
+    ("step", "words", "cause"),
+    [
+        ("entrance", (), "127.0.0.1:2525 belongs to the server default, its first binding"),
+        ("entrance", ("--binding", "127.0.0.1:2526"), "127.0.0.1:2526 belongs to the server second"),
+        ("entrance", ("--server", "second"), "127.0.0.1:2526 belongs to the server second, its first binding"),
+        ("TLS", ("--binding", "127.0.0.1:4650"), "TLS comes first on this binding"),
+        ("authentication", ("--auth", "joe"), "signing in is offered inside TLS alone"),
+        ("sender", ("--size", "3000000"), "messages.size_limit is 2097152 octets"),
+        ("sender out", (), "a@outside.example, by delivery.masquerade_domain"),
+        ("message", ("--header", "Received: x"), "1 Received fields, delivery.hop_count is 15"),
+        ("domain", (), "*.partner.example holds for mx.partner.example: the remote domain"),
+        ("Pickup", ("--pickup",), "a file in Pickup is taken"),
+    ],
+)
+def test_a_step_names_its_rule(site: Site, step: str, words: tuple[str, ...], cause: str) -> None:
+    found = site.step(step, "--from", "<a@local.test>", "--to", "<b@mx.partner.example>", *words)
+    assert found["cause"].startswith(cause)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--to", "b@x", "--binding", "127.0.0.1:1"), "there is no binding 127.0.0.1:1; there are: 127.0.0.1:2525"),
+        (("--to", "b@x", "--server", "third"), "there is no virtual server third; there are: default, second"),
+        (("--to", "b@x", "--client", "nowhere"), "'nowhere' does not appear to be an IPv4 or IPv6 address"),
+        (("--to", "b@x\r\nDATA"), "no address, name or header field has line ends in it"),
+        ((), "give --to ADDRESS"),
+    ],
+)
+def test_what_is_no_case_is_said_and_ends_with_2(site: Site, words: tuple[str, ...], said: str) -> None:
+    code, shown = site.run(*words)
+    assert code == 2
+    assert said in shown
+
+
+@pytest.fixture
+def names() -> Iterator[Names]:
+    zone = {
+        ("relay.partner.example", "A"): ["127.0.0.1"],
+        ("7.2.0.192.in-addr.arpa", "PTR"): ["p7.printers.example."],
+        ("p7.printers.example", "A"): ["192.0.2.7"],
+        ("far.example", "MX"): ["10 mx.far.example."],
+        ("mx.far.example", "A"): ["203.0.113.9"],
+    }
+    with outside() as world:
+        yield world.enter(Names(zone))
+
+
+def test_the_network_is_asked_only_when_it_is_wanted(site: Site, names: Names) -> None:
+    site.write(
+        SETTINGS.replace('fqdn = "mail.local.test"', f'fqdn = "mail.local.test"\ndns = ["127.0.0.1:{names.port}"]')
+    )
+    words = ("--from", "a@local.test", "--to", "b@far.example", "--client", "192.0.2.7")
+    assert site.facts(*words)["recipients"][0]["fate"] == "hangs on the client's name"
+    assert not names.asked
+    facts = site.facts(*words, "--network")
+    assert facts["recipients"][0]["taken"]
+    steps = {step["step"]: step for step in facts["recipients"][0]["steps"]}
+    assert "p7.printers.example" in steps["right to relay"]["cause"]
+    assert steps["DNS"]["finding"] == "no", "192.0.2.0/24 and 203.0.113.0/24 are no addresses of the Internet"
+
+
+def test_it_says_whether_the_running_service_has_these_settings(site: Site) -> None:
+    settings = SettingsFile(site.file).load()
+    assert isinstance(settings, Settings)
+    status = {"revision": 3, "settings": fingerprint(settings)}
+    with fake_service(site.file, lambda operation, arguments: status):
+        assert "the running service has the same settings (its revision 3)" in site.run("--to", "a@local.test")[1]
+        assert site.facts("--to", "a@local.test")["same_as_running"] is True
+        site.write(SETTINGS.replace("masquerade_domain", "# masquerade_domain"))
+        assert "the running service has OTHER settings" in site.run("--to", "a@local.test")[1]
