@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailroot.edge.sqlite.queue import SqliteQueue
+from mailroot.mail.address import Mailbox
 from mailroot.mail.status import Disposition, Status
 from mailroot.queue import selection
 from mailroot.queue.entry import AWAITED, FROZEN, Listed, Pending, QueueEntry, Settlement
@@ -333,22 +334,51 @@ async def test_a_far_end_of_holding_is_no_jump_of_the_clock(store: QueueStore) -
 async def test_held_mail_is_claimed_by_domain_and_stays_held(store: QueueStore) -> None:
     entry = await awaited(store, "ann", "bob")
     assert list(await store.claim(NOON, 10)) == []
-    assert list(await store.claim_held("example.org", 10)) == []
-    assert list(await store.claim_held("ample.net", 10)) == []
-    (lease,) = await store.claim_held("EXAMPLE.net", 10)
+    assert (await store.claim_held("example.org", "", 10)).leases == []
+    assert (await store.claim_held("ample.net", "", 10)).leases == []
+    ((lease,), _, following) = await store.claim_held("EXAMPLE.net", "", 10)
+    assert following == ""
     assert lease.entry.key == entry.key
     assert [(one.held, one.last) for one in lease.entry.pending] == [(AWAITED, LATER)] * 2
-    assert list(await store.claim_held("example.net", 10)) == [], "G4"
+    assert (await store.claim_held("example.net", "", 10)).leases == [], "G4"
     await store.release(entry.key, [0], NOON + HOUR)
     await store.settle(Settlement(entry.key, deferred=(replace(lease.entry.pending[1], held="", due=NOON + HOUR),)))
     assert [row.held for row in await waiting(store)] == [AWAITED, AWAITED]
     assert list(await store.claim(NOON, 10)) == []
 
 
-async def test_held_mail_is_claimed_in_parts_the_oldest_first(store: QueueStore) -> None:
-    keys = [(await awaited(store)).key for _ in range(4)]
-    taken = [lease.entry.key for _ in range(3) for lease in await store.claim_held("example.net", 2)]
-    assert taken == keys
+@pytest.mark.parametrize("wanted", ["example.net", "*.net"])
+async def test_held_mail_is_claimed_in_parts_each_recipient_once_in_a_turn(store: QueueStore, wanted: str) -> None:
+    keys = [(await awaited(store)).key for _ in range(5)]
+    claimed: list[str] = []
+    after = ""
+    while True:
+        leases, _, after = await store.claim_held(wanted, after, 2)
+        for lease in leases:
+            claimed.append(lease.entry.key)
+            await store.release(lease.entry.key, [0], NOON + HOUR)  # it could not be delivered
+        if not after:
+            break
+    assert claimed == keys
+
+
+async def test_what_is_held_below_a_domain_is_claimed_domain_after_domain(store: QueueStore) -> None:
+    for name in ("one.example.net", "example.net", "two.example.net", "one.example.net"):
+        given = draft()
+        recipient = replace(given.envelope.recipients[0], address=Mailbox("ann", name))
+        entry = await store.commit(replace(given, envelope=replace(given.envelope, recipients=(recipient,))))
+        assert entry is not None
+        held = replace(entry.pending[0], held=AWAITED, due=NOON + HOUR)
+        await store.settle(Settlement(entry.key, deferred=(held,)))
+    claimed: list[str] = []
+    after = ""
+    while True:
+        leases, _, after = await store.claim_held("*.example.net", after, 1)
+        claimed += [lease.entry.pending[0].recipient.address.domain for lease in leases]
+        if not after:
+            break
+    assert sorted(claimed) == ["one.example.net", "one.example.net", "two.example.net"]
+    assert len((await store.claim_held("example.net", "", 10)).leases) == 1
 
 
 @pytest.mark.parametrize(
@@ -365,7 +395,7 @@ async def test_what_an_operator_froze_is_not_thawed_for_its_domain(store: QueueS
     entry = await awaited(store)
     assert await frozen(store, entry.key) == 1
     assert await store.thaw("example.net", NOON) == 0
-    assert list(await store.claim_held("example.net", 10)) == []
+    assert (await store.claim_held("example.net", "", 10)).leases == []
 
 
 # -- routes that an operator chose

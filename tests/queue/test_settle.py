@@ -124,8 +124,8 @@ KEPT = Status(Disposition.DELAYED, "4.3.2", "An operator keeps the message.")
 
 def held(moment: timedelta, **changed: object):  # type: ignore[no-untyped-def]
     one = entry()
-    pending = replace(one.pending[0], held=FROZEN, attempts=2, **changed)  # type: ignore[arg-type]
-    return settle_held(one, [pending], {FROZEN: KEPT}, NOON + moment, PLAN)
+    pending = replace(one.pending[0], held=FROZEN, attempts=2, last=KEPT, **changed)  # type: ignore[arg-type]
+    return settle_held(one, [pending], NOON + moment, PLAN)
 
 
 def test_who_is_held_waits_for_the_notice_and_counts_no_attempt() -> None:

@@ -48,7 +48,7 @@ def final(*outcomes: tuple[Pending, Status]) -> Settled:
 
 
 def told(settled: Settled, about: QueueEntry | None = None) -> Reported:
-    return reporting().reports_for(about or entry(), settled, NOW, EXPIRES)
+    return reporting().reports_for(about or entry(), settled, NOW, lambda _: EXPIRES)
 
 
 def kinds(reported: Reported) -> list[Kind]:
@@ -146,7 +146,7 @@ def test_a_large_message_is_read_to_the_limit_only() -> None:
 
 def test_a_copy_of_each_failure_report_goes_to_the_address_of_the_settings() -> None:
     admin = Mailbox("admin", "example.com")
-    reported = reporting(copy_to=admin).reports_for(entry(), final((pending(), FAILED)), NOW, EXPIRES)
+    reported = reporting(copy_to=admin).reports_for(entry(), final((pending(), FAILED)), NOW, lambda _: EXPIRES)
     assert [draft.envelope.recipients[0].address for draft in reported.drafts] == [ALICE, admin]
     assert {draft.envelope.sender for draft in reported.drafts} == {None}
     assert text_of(reported, 0) == text_of(reported, 1)
@@ -155,19 +155,25 @@ def test_a_copy_of_each_failure_report_goes_to_the_address_of_the_settings() -> 
 def test_no_copy_of_what_is_no_failure_or_goes_there_anyway() -> None:
     waiting = pending(last=DELAYED)
     delay = Settled("k1", (), (waiting,), (waiting,))
-    assert len(reporting(copy_to=Mailbox("a", "b.example")).reports_for(entry(), delay, NOW, EXPIRES).drafts) == 1
-    assert len(reporting(copy_to=ALICE).reports_for(entry(), final((pending(), FAILED)), NOW, EXPIRES).drafts) == 1
+    assert (
+        len(reporting(copy_to=Mailbox("a", "b.example")).reports_for(entry(), delay, NOW, lambda _: EXPIRES).drafts)
+        == 1
+    )
+    assert (
+        len(reporting(copy_to=ALICE).reports_for(entry(), final((pending(), FAILED)), NOW, lambda _: EXPIRES).drafts)
+        == 1
+    )
 
 
 def test_reports_have_names_of_their_own() -> None:
     maker = reporting()
-    made = [maker.reports_for(entry(), final((pending(), FAILED)), NOW, EXPIRES).drafts[0] for _ in range(50)]
+    made = [maker.reports_for(entry(), final((pending(), FAILED)), NOW, lambda _: EXPIRES).drafts[0] for _ in range(50)]
     assert len({draft.message_id for draft in made}) == 50
 
 
 def test_J09_a_storm_of_failures_ends_in_badmail_and_raises_one_alarm() -> None:
     maker = reporting(limit=100)
-    results = [maker.reports_for(entry(), final((pending(), FAILED)), NOW, EXPIRES) for _ in range(10_000)]
+    results = [maker.reports_for(entry(), final((pending(), FAILED)), NOW, lambda _: EXPIRES) for _ in range(10_000)]
     assert sum(len(result.drafts) for result in results) == 100
     assert sum(len(result.badmail) for result in results) == 9_900
     assert [result.storm for result in results if result.storm] == ["alice@example.org"]

@@ -72,9 +72,12 @@ class MemoryQueue:
             for key, pending in grouped.items()
         ]
 
-    async def claim_held(self, domain: str, limit: int) -> Sequence[Lease]:
+    async def claim_held(self, domain: str, after: str, limit: int) -> Taken:
         """See `QueueStore.claim_held`."""
-        return self._lease(self._held(domain)[:limit])
+        held = {(key, pending.number) for key, pending in self._held(domain)}
+        rows = [row for row in self._from(after, await self.depth()) if _place(row) in held][:limit]
+        leases = self._lease([(kept.entry.key, pending) for kept, pending in rows])
+        return Taken(leases, 0, _cursor(rows, limit))
 
     async def thaw(self, domain: str, now: datetime) -> int:
         """See `QueueStore.thaw`."""

@@ -10,6 +10,7 @@ from mailroot.queue.schedule import RetryPlan, exhausted, expired, held_until, n
 
 # RFC 3463 section 3.5: delivery time expired.
 EXPIRED = "4.4.7"
+_HELD = Status(Disposition.DELAYED, "4.3.0", "The message is held.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ def settle(
     """The consequences of an attempt on `pending`, recipients of `entry`; `outcome` has each one's status by number.
 
     A recipient expires only here, together with an attempt that was made after its time: a clock that jumps forward
-    makes attempts early, it gives nobody up untried. Attempts are counted in all that is returned.
+    makes attempts early, it gives nobody up untried. Attempts are counted in all that is returned. Who is held was
+    tried because the domain's server asked, and waits until it asks again.
     """
     final: list[tuple[Pending, Status]] = []
     deferred: list[Pending] = []
@@ -48,7 +50,7 @@ def settle(
             attempts,
             recipient.delay_reported,
             status,
-            "",
+            recipient.held,
             recipient.via,
         )
         if status.final:
@@ -57,33 +59,34 @@ def settle(
             final.append((tried, _given_up(status)))
         else:
             notice = notice_due(tried, entry.arrived, now, plan)
-            due = next_attempt(tried.attempts, entry.arrived, now, plan)
-            waiting = replace(tried, due=due, delay_reported=tried.delay_reported or notice)
+            reported = tried.delay_reported or notice
+            if tried.held:
+                due = held_until(reported, entry.arrived, plan)
+            else:
+                due = next_attempt(tried.attempts, entry.arrived, now, plan)
+            waiting = replace(tried, due=due, delay_reported=reported)
             deferred.append(waiting)
             if notice:
                 delayed.append(waiting)
     return Settled(entry.key, tuple(final), tuple(deferred), tuple(delayed))
 
 
-def settle_held(
-    entry: QueueEntry, pending: Iterable[Pending], held: Mapping[str, Status], now: datetime, plan: RetryPlan
-) -> Settled:
+def settle_held(entry: QueueEntry, pending: Iterable[Pending], now: datetime, plan: RetryPlan) -> Settled:
     """What becomes of recipients that are held, at a moment when something is due; none of them was tried.
 
-    `held` has by `Pending.held` what their senders are told, in the end too: here the clock alone gives a message up.
+    `Pending.last` has what their senders are told, in the end too: here the clock alone gives a message up.
     """
     final: list[tuple[Pending, Status]] = []
     deferred: list[Pending] = []
     delayed: list[Pending] = []
     for recipient in pending:
-        status = held[recipient.held]
         if expired(entry.arrived, now, plan):
-            final.append((replace(recipient, last=status), _given_up(status)))
+            final.append((recipient, _given_up(recipient.last or _HELD)))
             continue
         notice = notice_due(recipient, entry.arrived, now, plan)
         reported = recipient.delay_reported or notice
         due = held_until(reported, entry.arrived, plan)
-        waiting = replace(recipient, due=due, delay_reported=reported, last=status)
+        waiting = replace(recipient, due=due, delay_reported=reported)
         deferred.append(waiting)
         if notice:
             delayed.append(waiting)

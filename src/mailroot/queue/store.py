@@ -51,10 +51,11 @@ class QueueStore(Protocol):
         Who is held is due only when its sender is owed a notice, or the end.
         """
 
-    def claim_held(self, domain: str, limit: int) -> Awaitable[Sequence[Lease]]:
-        """Lease up to `limit` recipients that are held for a domain's server (`AWAITED`), the oldest entries first.
+    def claim_held(self, domain: str, after: str, limit: int) -> Awaitable[Taken]:
+        """Lease up to `limit` recipients that are held for a domain's server (`AWAITED`), from those after a cursor.
 
-        `domain` is one, or "*.example.com" for all below it. They stay held where they are released or deferred.
+        `domain` is one, or "*.example.com" for all below it. The oldest entries of a domain come first. Who is claimed
+        stays held where it is released or deferred; the cursor sees to it that nobody is claimed twice in one turn.
         """
 
     def thaw(self, domain: str, now: datetime) -> Awaitable[int]:

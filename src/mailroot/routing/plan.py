@@ -1,12 +1,15 @@
 """The plan: which way each recipient goes, and which of them travel together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mailroot.mail.address import Mailbox, domain_key
 from mailroot.mail.status import Disposition, Status
 from mailroot.routing.domains import DomainTable, Match
 from mailroot.routing.route import DropRoute, HoldRoute, NoRoute, RelayRoute, Route
+from mailroot.settings.delivery import Authentication
 from mailroot.settings.domains import Domain, DomainType
+from mailroot.settings.places import SmartHost
 from mailroot.settings.virtualserver import VirtualServer
 
 _MOST_REMEMBERED = 10_000
@@ -61,6 +64,20 @@ class Plan:
             relay = self._relay(name, match.domain)
             return HoldRoute(domain_key(name), relay) if match.domain.hold else relay
         return self._drop(match)
+
+    def through(self, hosts: tuple[SmartHost, ...], domain: str) -> RelayRoute:
+        """The way to a domain over smart hosts that an operator chose.
+
+        What the settings demand of TLS stays demanded. Our credentials are for the hosts that the settings name: others
+        are not shown them.
+        """
+        match = self._domains.find_waiting(domain)
+        usual = self._relay(domain, match.domain if match is not None else None)
+        known = {(host.host, host.port) for host in usual.smart_hosts}
+        security = usual.security
+        if not all((host.host, host.port) in known for host in hosts):
+            security = replace(security, authentication=Authentication.ANONYMOUS)
+        return replace(usual, domain="", smart_hosts=hosts, direct_first=False, security=security, known_domain=False)
 
     def _drop(self, match: Match) -> DropRoute:
         """Aliases share the default domain's Drop folder (facts 1.7); a custom domain has its own."""

@@ -13,6 +13,7 @@ from mailroot.routing.plan import Plan
 from mailroot.routing.route import DropRoute, Route
 from mailroot.service.receive.clientnames import ClientNames
 from mailroot.service.receive.signin import Entrance
+from mailroot.settings.domains import DomainType
 from mailroot.settings.virtualserver import Delivery, VirtualServer
 
 _MOST_REMEMBERED = 10_000
@@ -23,7 +24,8 @@ _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 class Rules:
     """Settings of a virtual server with everything that is derived from them once.
 
-    `quotas` are the limits of Drop folders in octets, for those that have one. `places` remembers domains. `names`
+    `retries` are the plans of domains with times of their own, by the names that settings have. `quotas` are the limits
+    of Drop folders in octets, for those that have one. `places` remembers domains. `names`
     searches for clients' names; None where no rule asks for them. `entrance` is where clients sign in; None where they
     cannot.
     """
@@ -36,6 +38,7 @@ class Rules:
     local_retry: RetryPlan
     own_addresses: frozenset[str]
     quotas: Mapping[str, int]
+    retries: Mapping[str, RetryPlan] = field(default_factory=dict)
     names: ClientNames | None = None
     entrance: Entrance | None = None
     places: dict[str, Place] = field(default_factory=dict)
@@ -48,6 +51,19 @@ class Rules:
     def retry(self, route: Route) -> RetryPlan:
         """How long and how often a route is tried (facts 1.4: local mail has times of its own)."""
         return self.local_retry if isinstance(route, DropRoute) else self.remote_retry
+
+    @property
+    def retry_plans(self) -> list[RetryPlan]:
+        """Every plan that any mail has."""
+        return [self.remote_retry, self.local_retry, *self.retries.values()]
+
+    def retry_for(self, domain: str) -> RetryPlan:
+        """How long and how often mail for a domain is tried: as its own options say, else as its route is."""
+        if self.retries:
+            match = self.domains.find_waiting(domain)
+            if match is not None and match.name in self.retries:
+                return self.retries[match.name]
+        return self.retry(self.plan.route(domain))
 
     def place(self, domain: str) -> Place:
         """Where a domain stands; an address literal of our own is an alias of the default domain."""
@@ -95,6 +111,7 @@ def rules_of(
         local_retry=_retry(delivery, delivery.local_delay_notification, delivery.local_expiration),
         own_addresses=frozenset(binding.address for binding in settings.general.listening),
         quotas=_quotas(settings, plan),
+        retries=_retries(settings),
         names=names,
         entrance=entrance,
     )
@@ -102,6 +119,25 @@ def rules_of(
 
 def _retry(delivery: Delivery, delay_notification: timedelta, expiration: timedelta) -> RetryPlan:
     return RetryPlan(delivery.retry_intervals, delivery.retry_attempts, delay_notification, expiration)
+
+
+def _retries(settings: VirtualServer) -> dict[str, RetryPlan]:
+    """The plans of domains that have any of these options; what is unset is as the server's."""
+    delivery, plans = settings.delivery, {}
+    for name, domain in settings.domains.items():
+        own = (domain.retry_intervals, domain.retry_attempts, domain.delay_notification, domain.expiration)
+        if own == ((), None, None, None):
+            continue
+        notice, end = delivery.delay_notification, delivery.expiration
+        if domain.type is not DomainType.REMOTE:
+            notice, end = delivery.local_delay_notification, delivery.local_expiration
+        plans[name] = RetryPlan(
+            domain.retry_intervals or delivery.retry_intervals,
+            delivery.retry_attempts if domain.retry_attempts is None else domain.retry_attempts,
+            domain.delay_notification or notice,
+            domain.expiration or end,
+        )
+    return plans
 
 
 def _quotas(settings: VirtualServer, plan: Plan) -> dict[str, int]:

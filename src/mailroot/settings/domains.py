@@ -3,13 +3,14 @@
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated
 
 from mailroot.settings.delivery import OutboundSecurity
 from mailroot.settings.dkim import DkimKey
 from mailroot.settings.option import Applies, option, section, strict
 from mailroot.settings.places import DOMAIN, SMART_HOSTS, SmartHost
-from mailroot.settings.spelling import TEXT, Flag, Folder, choice, several
+from mailroot.settings.spelling import TEXT, Flag, Folder, choice, count, duration, or_unset, several
 
 __all__ = ["Domain", "DomainType", "SmartHost"]
 
@@ -106,3 +107,15 @@ class Domain:
         tab=_REMOTE,
     )
     dkim: Mapping[str, DkimKey] = section(dict, "The keys that sign mail from the domain, by their selectors.")
+    retry_intervals: Annotated[tuple[timedelta, ...], several(duration())] = option(
+        (), "The waits between attempts, as `delivery.retry_intervals`; empty: as there."
+    )
+    retry_attempts: Annotated[int | None, or_unset(count())] = option(
+        None, "How often delivery is tried; 0: until the message expires; empty: as `delivery.retry_attempts`."
+    )
+    delay_notification: Annotated[timedelta | None, or_unset(duration())] = option(
+        None, "When the sender is told that a message to the domain is delayed; empty: as in `delivery`."
+    )
+    expiration: Annotated[timedelta | None, or_unset(duration())] = option(
+        None, "When a message to the domain is given up and its sender is told; empty: as in `delivery`."
+    )

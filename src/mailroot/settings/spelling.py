@@ -160,6 +160,17 @@ def _one(item: object, inner: Spelling, whole: list[object]) -> Any:
         raise ValueError(f"of its values, {toml_text(item)} does not fit: {fault}") from fault
 
 
+def or_unset(inner: Spelling) -> Spelling:
+    """A value of one form, or None, which is written as ""."""
+
+    def parse(value: object) -> Any:
+        return None if value == "" else inner.parse(value)
+
+    return Spelling(
+        inner.name, parse, lambda value: "" if value is None else inner.text(value), inner.example, inner.bounds
+    )
+
+
 FLAG = Spelling("flag", _parse_flag, bool, "true")
 TEXT = Spelling("text", _parse_text, str, '"text"')
 FOLDER = Spelling("folder", _parse_text, str, '"Folder"')

@@ -57,22 +57,44 @@ def take(tables: Tables, selection: Selection, after: str, limit: int) -> tuple[
     rows = rows_after(tables, after, limit, selection.key)
     following = cursor_of(tables.tag, rows[-1][0]) if len(rows) == limit else ""
     meant = [row for row, one in zip(rows, listed(tables, rows), strict=True) if selection.means(one)]
-    room = set(tables.within_memory(dict.fromkeys(row[0] >> NUMBER_BITS for row in meant)))
-    beyond = next((row[0] for row in meant if row[0] >> NUMBER_BITS not in room), None)
+    meant, beyond = _with_room(tables, meant)
     if beyond is not None:
-        meant = [row for row in meant if row[0] < beyond]
-        following = cursor_of(tables.tag, beyond - 1)
+        following = cursor_of(tables.tag, beyond[0] - 1)
     free = [row for row in meant if row[1] != LEASED]
     return tables.lease(free), len(meant) - len(free), following
 
 
-def claim_held(tables: Tables, domain: str, limit: int) -> list[QueueEntry]:
-    """See `QueueStore.claim_held`."""
-    if not tables.any_held:
-        return []
-    wanted = {"limit": limit, **held_range(domain)}
-    rows: list[RecipientRow] = list(tables.connection.execute(_SQL["held_recipients"], wanted))
-    return tables.lease(rows)
+def claim_held(tables: Tables, domain: str, after: str, limit: int) -> tuple[list[QueueEntry], int, str]:
+    """The entries, 0, and the cursor, "held|place"; see `QueueStore.claim_held`. Domain after domain is looked at."""
+    bounds = held_range(domain)
+    held, _, place = after.rpartition("|")
+    if not after:
+        held, place = _next_held(tables, bounds["first"], bounds["end"]), "0"
+    rows: list[RecipientRow] = []
+    while held:
+        wanted = {"held": held, "after": int(place), "limit": limit - len(rows)}
+        rows += tables.connection.execute(_SQL["held_recipients"], wanted)
+        if len(rows) == limit:
+            break
+        held, place = _next_held(tables, f"{held}\0", bounds["end"]), "0"
+    rows, beyond = _with_room(tables, rows)
+    if beyond is not None:
+        return tables.lease(rows), 0, f"{beyond[5]}|{beyond[0] - 1}"
+    return tables.lease(rows), 0, f"{held}|{rows[-1][0]}" if held else ""
+
+
+def _next_held(tables: Tables, first: str, end: str) -> str:
+    (held,) = next(iter(tables.connection.execute(_SQL["next_held"], {"first": first, "end": end})))
+    return held or ""
+
+
+def _with_room(tables: Tables, rows: list[RecipientRow]) -> tuple[list[RecipientRow], RecipientRow | None]:
+    """The first of these rows, whose entries have room in memory together, and the first that does not fit."""
+    room = set(tables.within_memory(dict.fromkeys(row[0] >> NUMBER_BITS for row in rows)))
+    for count, row in enumerate(rows):
+        if row[0] >> NUMBER_BITS not in room:
+            return rows[:count], row
+    return rows, None
 
 
 def thaw(tables: Tables, domain: str, now: datetime, limit: int) -> int:

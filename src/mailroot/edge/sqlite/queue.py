@@ -33,6 +33,11 @@ def _leases(entries: Sequence[QueueEntry]) -> list[Lease]:
     return [Lease(entry, _UNTIL) for entry in entries]
 
 
+def _taken(page: tuple[list[QueueEntry], int, str]) -> Taken:
+    entries, in_delivery, following = page
+    return Taken(_leases(entries), in_delivery, following)
+
+
 def _unheard(_key: str, _cause: str) -> None:
     """For those who do not want to hear of damaged entries."""
 
@@ -101,9 +106,9 @@ class SqliteQueue:
         """See `QueueStore.claim`; it also stops at 8 MB of contents."""
         return self._call(lambda tables: _leases(tables.claim(now, limit)))
 
-    def claim_held(self, domain: str, limit: int) -> Awaitable[Sequence[Lease]]:
-        """See `QueueStore.claim_held`; it also stops at 8 MB of contents."""
-        return self._call(lambda tables: _leases(operating.claim_held(tables, domain, limit)))
+    def claim_held(self, domain: str, after: str, limit: int) -> Awaitable[Taken]:
+        """See `QueueStore.claim_held`; a page also ends at 8 MB of contents."""
+        return self._call(lambda tables: _taken(operating.claim_held(tables, domain, after, limit)))
 
     async def thaw(self, domain: str, now: datetime) -> int:
         """See `QueueStore.thaw`."""
@@ -140,12 +145,7 @@ class SqliteQueue:
 
     def take(self, selection: Selection, after: str, limit: int) -> Awaitable[Taken]:
         """See `QueueStore.take`; a page also ends at 8 MB of contents."""
-
-        def call(tables: Tables) -> Taken:
-            entries, in_delivery, following = operating.take(tables, selection, after, limit)
-            return Taken(_leases(entries), in_delivery, following)
-
-        return self._call(call)
+        return self._call(lambda tables: _taken(operating.take(tables, selection, after, limit)))
 
     def depth(self) -> Awaitable[int]:
         """See `QueueStore.depth`."""

@@ -6,27 +6,26 @@ committed is delivered from memory. Only a settlement takes a recipient out of t
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from mailroot.mail.events import EVENTS
-from mailroot.mail.faults import Fault, StoreFailed, Unavailable
+from mailroot.mail.faults import StoreFailed, Unavailable
 from mailroot.mail.message import Content
-from mailroot.mail.status import Status
-from mailroot.queue.entry import Pending, QueueEntry, SealedDraft, Settlement
-from mailroot.queue.recovery import hopeless, suspect
-from mailroot.queue.settle import Settled, settle
+from mailroot.queue.entry import Pending, QueueEntry
+from mailroot.queue.recovery import suspect
 from mailroot.queue.store import QueueStore
-from mailroot.routing.route import DropRoute, RelayRoute
-from mailroot.service.deliver.delivery import Delivery
+from mailroot.routing.route import DropRoute, HoldRoute, RelayRoute
+from mailroot.service.deliver.delivery import Delivery, deliveries_of
 from mailroot.service.deliver.drop import DropCarrier
 from mailroot.service.deliver.leases import Leases
+from mailroot.service.deliver.mistakes import Mistakes
 from mailroot.service.deliver.probation import Probation
+from mailroot.service.deliver.resolving import Resolver
 from mailroot.service.deliver.room import MOST_ENTRIES, Room
-from mailroot.service.deliver.told import tell_settled
+from mailroot.service.deliver.settling import Attempt, Settling
 from mailroot.service.relay.remote import RemoteCarrier
-from mailroot.service.report.ends import Ends, no_report_is_due, untold
+from mailroot.service.report.ends import Ends
 from mailroot.service.rules import Rules
 
 _CLAIM_AT_ONCE = 500
@@ -34,17 +33,18 @@ _DROP_AT_ONCE = 64
 _DROP_GATHERS = 0.01
 _LONGEST_SLEEP = 60.0
 _STORE_PATIENCE = 1.0
-_AFTER_MISTAKE = timedelta(minutes=5)
-
-_Attempt = tuple[Delivery, Mapping[int, Status]]
 
 
 @dataclass(slots=True)
 class Carriers:
-    """What takes deliveries on, by the kind of their route. A reload replaces `remote`."""
+    """What takes deliveries on, by the kind of their route. A reload replaces `remote` and `directory`.
+
+    `directory` is asked before recipients are routed; None where nothing is asked.
+    """
 
     drop: DropCarrier
     remote: RemoteCarrier
+    directory: Resolver | None = None
 
 
 class Dispatcher:
@@ -65,6 +65,8 @@ class Dispatcher:
         self._room = Room(time.monotonic)
         self._wake = asyncio.Event()
         self._leases = Leases(store, ends.now, self.wake)
+        self._settling = Settling(rules, self._leases, ends, self.begin)
+        self._mistakes = Mistakes(rules, self._leases, ends, self._settling)
         self._probation = probation
         self._loop = asyncio.get_running_loop()
         self._drops: list[Delivery] = []
@@ -83,8 +85,33 @@ class Dispatcher:
             self._leases.abandon(entry)
             return
         self._room.enter(entry.content)
+        if self._carriers.directory is not None:
+            self._start(self._resolve(entry, self._carriers.directory))
+        else:
+            self._route(entry)
+
+    async def _resolve(self, entry: QueueEntry, directory: Resolver) -> None:
+        """What the directory decides of the recipients is settled; the others are routed."""
         try:
-            deliveries = self._deliveries(entry)
+            found = await directory.resolve(entry)
+            if len(found.pending) < len(entry.pending):
+                await self._settling.resolved(entry, found)
+                self._wake.set()
+        except asyncio.CancelledError:
+            self._let_go([entry])
+            raise
+        except Exception as mistake:  # the task supervisor of an entry (design: errors)
+            await self._put_off(entry, mistake)
+            return
+        if found.pending:
+            self._route(replace(entry, pending=found.pending))
+        else:
+            self._end(entry)
+
+    def _route(self, entry: QueueEntry) -> None:
+        """The entry's recipients by their way, and on it."""
+        try:
+            deliveries = deliveries_of(entry, self._rules().plan)
         except Exception as mistake:  # the task supervisor of an entry (design: errors)
             self._start(self._put_off(entry, mistake))
             return
@@ -135,8 +162,50 @@ class Dispatcher:
             return True
         leases = await self._store.claim(self._now(), limit)
         for lease in leases:
-            self.begin(lease.entry)
+            self._begin_claimed(lease.entry)
         return bool(leases)
+
+    def _begin_claimed(self, entry: QueueEntry) -> None:
+        """Of those who are held, something is due to their senders; the others are tried."""
+        held = tuple([one for one in entry.pending if one.held])
+        if held:
+            self._room.enter(entry.content)
+            self._start(self._hold(replace(entry, pending=held)))
+        if len(held) < len(entry.pending):
+            others = tuple([one for one in entry.pending if not one.held]) if held else entry.pending
+            self.begin(replace(entry, pending=others) if held else entry)
+
+    async def _hold(self, entry: QueueEntry) -> None:
+        try:
+            await self._settling.hold(entry, entry.pending)
+        except asyncio.CancelledError:
+            self._leases.abandon(entry)
+            raise
+        except Exception as mistake:  # the task supervisor of an entry (design: errors)
+            await self._mistakes.after(entry, mistake)
+        finally:
+            self._end(entry)
+
+    async def serve_held(self, domain: str) -> int:
+        """The server of a domain asks for its mail (ETRN): try what is held for it; how many recipients that are.
+
+        `domain` is one, or "*.example.com" for all below it. Who cannot be served stays held. Waits while there is no
+        room.
+        """
+        served, after = 0, ""
+        while not self._stopping:
+            limit = min(_CLAIM_AT_ONCE, self._room.left)
+            if limit <= 0:
+                await self._sleep(_STORE_PATIENCE)
+                continue
+            page = await self._store.claim_held(domain, after, limit)
+            for lease in page.leases:
+                served += len(lease.entry.pending)
+                self.begin(lease.entry)
+            after = page.next
+            if not after:
+                break
+        return served
 
     async def _until_next(self) -> float:
         due = await self._store.next_due()
@@ -152,14 +221,6 @@ class Dispatcher:
             pass
 
     # -- deliveries
-
-    def _deliveries(self, entry: QueueEntry) -> list[Delivery]:
-        """Route: the entry's recipients by their way."""
-        pending, plan = entry.pending, self._rules().plan
-        if len(pending) == 1:
-            return [Delivery(entry, pending, plan.route(pending[0].recipient.address.domain))]
-        routes = plan.group([one.recipient.address for one in pending])
-        return [Delivery(entry, tuple([pending[place] for place in places]), route) for route, places in routes]
 
     async def _drop_all(self) -> None:
         """Entries that only go into Drop are delivered and settled in groups, which share their syncs."""
@@ -191,7 +252,7 @@ class Dispatcher:
             return
         self._start(self._settle_group(list(zip(group, outcomes, strict=True))))
 
-    async def _settle_group(self, attempts: list[_Attempt]) -> None:
+    async def _settle_group(self, attempts: list[Attempt]) -> None:
         """While a group is settled, the next one is written."""
         try:
             await self._settle(attempts, patient=True)
@@ -207,12 +268,12 @@ class Dispatcher:
             for delivery, _ in attempts:
                 self._end(delivery.entry)
 
-    async def _each_alone(self, attempts: list[_Attempt]) -> None:
+    async def _each_alone(self, attempts: list[Attempt]) -> None:
         for delivery, outcome in attempts:
             try:
                 await self._settle([(delivery, outcome)])
             except Exception as mistake:  # the task supervisor of a delivery (design: errors)
-                await self._after_mistake(delivery.entry, mistake)
+                await self._mistakes.after(delivery.entry, mistake)
 
     async def _life(self, entry: QueueEntry, deliveries: list[Delivery]) -> None:
         """All that is done with an entry; whatever goes wrong, it stays in the queue."""
@@ -226,7 +287,7 @@ class Dispatcher:
             self._leases.abandon(entry)
             raise
         except Exception as mistake:  # of Badmail or the store: without this the lease would last
-            await self._after_mistake(entry, mistake)
+            await self._mistakes.after(entry, mistake)
         finally:
             self._end(entry)
 
@@ -249,7 +310,7 @@ class Dispatcher:
         try:
             await self._deliver(delivery)
         except Exception as mistake:  # the task supervisor of a delivery (design: errors)
-            await self._after_mistake(replace(delivery.entry, pending=delivery.pending), mistake)
+            await self._mistakes.after(replace(delivery.entry, pending=delivery.pending), mistake)
 
     async def _deliver(self, delivery: Delivery) -> None:
         """One attempt and its settlement."""
@@ -265,100 +326,38 @@ class Dispatcher:
                 self._room.give(route.destination, content)
         elif isinstance(route, DropRoute):
             outcome = await self._carriers.drop.carry(delivery)
+        elif isinstance(route, HoldRoute):
+            await self._settling.hold(delivery.entry, delivery.pending)
+            return
         else:
             outcome = {one.number: route.status for one in delivery.pending}
         await self._settle([(delivery, outcome)])
+
+    async def _settle(self, attempts: list[Attempt], patient: bool = False) -> None:
+        if await self._settling.settle(attempts, patient):
+            self._wake.set()
 
     async def _give_back(self, key: str, pending: Sequence[Pending], route: RelayRoute) -> None:
         """A destination that has its share of the room gets the surplus from the queue later."""
         await self._leases.release(key, pending, timedelta(seconds=self._room.surplus_wait(route.destination)))
 
-    # -- settlements
-
-    async def _settle(self, attempts: list[_Attempt], patient: bool = False) -> None:
-        """Make outcomes durable, together with the reports that they make due."""
-        rules = self._rules()
-        both = [await self._consequences(rules, delivery, outcome) for delivery, outcome in attempts]
-        await self._apply([settlement for _, settlement in both], patient)
-        for (delivery, _), (settled, _) in zip(attempts, both, strict=True):
-            tell_settled(self._emit, rules.key, delivery.entry, settled)
-            if settled.deferred:
-                self._wake.set()
-
-    async def _consequences(
-        self, rules: Rules, delivery: Delivery, outcome: Mapping[int, Status]
-    ) -> tuple[Settled, Settlement]:
-        """What an attempt changes. Where its reports cannot be made, those who failed wait; the others are served."""
-        entry, plan = delivery.entry, rules.retry(delivery.route)
-        settled = settle(entry, delivery.pending, outcome, self._now(), plan)
-        reports: tuple[SealedDraft, ...] = ()
-        if not no_report_is_due(settled):
-            try:
-                reports = await self._ends.report(rules, entry, settled, entry.arrived + plan.expiration)
-            except Fault as fault:  # Badmail or the content cannot be used: nothing that was delivered is repeated
-                settled = untold(settled, fault, self._now() + _AFTER_MISTAKE)
-        served = tuple([one.number for one, _ in settled.final])
-        return settled, Settlement(entry.key, served, settled.deferred, reports)
-
-    async def _apply(self, settlements: list[Settlement], patient: bool = False) -> None:
-        for report in await self._leases.settle(settlements, patient):
-            self.begin(report)
-
-    # -- entries that make us fail (guarantee G6)
-
     async def _on_probation(self, entry: QueueEntry, deliveries: list[Delivery]) -> None:
-        """A suspect is worked on alone, and its failure is counted before the try: a crash cannot hide it.
-
-        What could not be tried at all is given back before: it must not be counted.
-        """
+        """A suspect is worked on alone. What could not be tried at all is given back: it must not be counted."""
         for route in [delivery.route for delivery in deliveries]:
             if isinstance(route, RelayRoute) and not self._room.shares(route.destination):
                 await self._give_back(entry.key, entry.pending, route)
                 return
-        entry = replace(entry, failures=await self._leases.failed(entry.key))
-        if hopeless(entry):
-            await self._set_aside(entry, f"Working on it made the service fail {entry.failures - 1} times.")
-        else:
+        if await self._mistakes.on_probation(entry):
             await self._deliver_all(deliveries)
 
     async def _put_off(self, entry: QueueEntry, mistake: Exception) -> None:
         try:
-            await self._after_mistake(entry, mistake)
+            await self._mistakes.after(entry, mistake)
         except asyncio.CancelledError:
             self._leases.abandon(entry)
             raise
         finally:
             self._end(entry)
-
-    async def _after_mistake(self, entry: QueueEntry, mistake: Exception) -> None:
-        """Count the failure and leave `entry.pending` to the queue for a while, in the end to Badmail. Never raises."""
-        try:
-            if isinstance(mistake, StoreFailed):
-                raise mistake
-            self._emit(EVENTS.task_failed, server=self._rules().key, task=f"entry {entry.key}", cause=repr(mistake))
-            if not await self._given_up(entry, mistake):
-                await self._leases.release(entry.key, entry.pending, _AFTER_MISTAKE)
-        except StoreFailed as fault:
-            self._ends.store_failed(fault)
-
-    async def _given_up(self, entry: QueueEntry, mistake: Exception) -> bool:
-        """Count a failure; whether it was the last one, and the entry is in Badmail now."""
-        entry = replace(entry, failures=await self._leases.failed(entry.key))
-        if not hopeless(entry):
-            return False
-        cause = f"Working on it made the service fail {entry.failures} times: {mistake!r}"
-        try:
-            await self._set_aside(entry, cause)
-        except StoreFailed:
-            raise
-        except Exception as fault:  # the task supervisor of an entry; a Badmail that cannot be written is no end
-            self._emit(EVENTS.task_failed, server=self._rules().key, task=f"badmail {entry.key}", cause=repr(fault))
-            return False
-        return True
-
-    async def _set_aside(self, entry: QueueEntry, cause: str) -> None:
-        await self._ends.set_aside(entry, cause)
-        await self._apply([Settlement(entry.key, tuple(one.number for one in entry.pending))])
 
     # -- the end
 

@@ -175,7 +175,7 @@ class World:
         shards = [
             Shard(name, store, Dispatcher(store, lambda: current.rules, carriers, ends, self._probation))
             for name in self._shard_names(Path(settings.home))
-            for store in [await self._store(key, name, settings)]
+            for store in [await self._store(key, name, rules)]
         ]
         intake = self._intake(key, shards[0], drop)
         prefix = f"{secrets.token_hex(3)}{self._run.number}-"
@@ -184,13 +184,13 @@ class World:
         pickups = [self._pickup(current, self._intake(key, one, drop), badmail, one.name) for one in shards]
         return ServerAtWork(Parts(current, sessions, shards, carriers, badmail, pickups, self.emit))
 
-    async def _store(self, key: str, shard: str, settings: VirtualServer) -> SqliteQueue:
+    async def _store(self, key: str, shard: str, rules: Rules) -> SqliteQueue:
         def set_aside(entry: str, cause: str) -> None:
             self.emit(EVENTS.store_failed, server=key, shard=shard, cause=f"entry {entry}: {cause}")
 
-        longest = max(settings.delivery.retry_intervals)
+        longest = max(plan.longest_wait for plan in rules.retry_plans)
         store = await SqliteQueue.open(
-            Path(settings.home), shard, now=self.now, longest_wait=longest, set_aside=set_aside
+            Path(rules.settings.home), shard, now=self.now, longest_wait=longest, set_aside=set_aside
         )
         found = store.found
         self.emit(EVENTS.shard_recovered, server=key, shard=shard, recovered=found.recovered, swept=found.swept)

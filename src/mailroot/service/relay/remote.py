@@ -169,7 +169,8 @@ class RemoteCarrier:
 
 def _longest_rest(way: Way) -> float:
     """Seconds: half the shortest wait between attempts, so that every attempt on a failed host is one."""
-    return min(wait.total_seconds() for wait in way.settings.delivery.retry_intervals) / 2
+    intervals = [way.settings.delivery.retry_intervals, *(one.retry_intervals for one in way.settings.domains.values())]
+    return min(wait.total_seconds() for waits in intervals for wait in waits) / 2
 
 
 def _plain(pending: Pending) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import Fault, StoreFailed
 from mailroot.mail.status import Disposition, Status
-from mailroot.queue.entry import QueueEntry, SealedDraft
+from mailroot.queue.entry import Pending, QueueEntry, SealedDraft
 from mailroot.queue.settle import Settled
 from mailroot.service.report.badmail import Badmail
 from mailroot.service.report.reports import Made, Reported, Reporting, Undeliverable
@@ -30,11 +30,13 @@ class Ends:
     now: Callable[[], datetime]
     store_failed: Callable[[StoreFailed], None]
 
-    async def report(
-        self, rules: Rules, entry: QueueEntry, settled: Settled, expires: datetime
-    ) -> tuple[SealedDraft, ...]:
+    async def report(self, rules: Rules, entry: QueueEntry, settled: Settled) -> tuple[SealedDraft, ...]:
         """The reports that are due now, to be committed with the settlement; Badmail is written before it."""
         reporting = self.reporting()
+
+        def expires(pending: Pending) -> datetime:
+            return entry.arrived + rules.retry_for(pending.recipient.address.domain).expiration
+
         if entry.content.in_memory:
             reported = reporting.reports_for(entry, settled, self.now(), expires)
         else:

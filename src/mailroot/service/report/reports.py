@@ -39,6 +39,9 @@ _KINDS = {
 }
 
 
+Expires = Callable[[Pending], datetime]
+
+
 @dataclass(frozen=True, slots=True)
 class Undeliverable:
     """A failed recipient whose sender cannot be told: the message goes to Badmail."""
@@ -126,10 +129,10 @@ class Reporting:
         self._naming = naming
         self._cap = cap
 
-    def reports_for(self, entry: QueueEntry, settled: Settled, now: datetime, expires: datetime) -> Reported:
+    def reports_for(self, entry: QueueEntry, settled: Settled, now: datetime, expires: Expires) -> Reported:
         """The reports that the consequences of an attempt call for; recipients of one kind share one.
 
-        `expires` is when trying ends for those that are delayed. Reads up to `QUOTED_LIMIT` octets of the content
+        `expires` says when trying ends for one that is delayed. Reads up to `QUOTED_LIMIT` octets of the content
         where a report is due: call it in a thread where the content is not in memory.
         """
         sender = entry.envelope.sender
@@ -163,8 +166,11 @@ class Reporting:
         identity, naming = self._identity, self._naming
         local = case.now.astimezone(identity.zone)
         making = Making(identity.fqdn, identity.domain, local, message_id, naming.run, naming.count())
-        until = case.expires if kind is Kind.DELAY else None
-        told = [Outcome(pending.recipient, status, until) for pending, status in outcomes]
+        delayed = kind is Kind.DELAY
+        told = [
+            Outcome(pending.recipient, status, case.expires(pending) if delayed else None)
+            for pending, status in outcomes
+        ]
         return compose(kind, _original(case.entry, case.sender), told, making)
 
 
@@ -178,7 +184,7 @@ class _Case:
     entry: QueueEntry
     sender: Mailbox
     now: datetime
-    expires: datetime
+    expires: Expires
 
 
 class _Collected:

@@ -124,16 +124,20 @@ SELECT place, due, attempts, delay_reported, last, held, via FROM recipient
 WHERE due <= :now AND held IS NOT NULL ORDER BY due LIMIT :limit;
 
 -- name: held_recipients
--- Who is held for a cause and, where it says so, a domain or those below one: the texts of `held` in a range.
+-- Who is held for one cause and domain, as `held` says it, from the one after a place.
 SELECT place, due, attempts, delay_reported, last, held, via FROM recipient
-WHERE held >= :first AND held < :end AND due < 4611686018427387904 ORDER BY held, place LIMIT :limit;
+WHERE held = :held AND place > :after AND due < 4611686018427387904 ORDER BY place LIMIT :limit;
+
+-- name: next_held
+-- The first text of `held` in a range.
+SELECT min(held) FROM recipient WHERE held >= :first AND held < :end;
 
 -- name: any_held
 -- Whether anybody is held.
 SELECT 1 FROM recipient WHERE held IS NOT NULL LIMIT 1;
 
 -- name: thaw
--- So many of those who are held (as in `held_recipients`) are held no longer.
+-- So many of those whose `held` is in a range are held no longer.
 UPDATE recipient SET held = NULL, due = :now WHERE place IN (
     SELECT place FROM recipient WHERE held >= :first AND held < :end AND due < 4611686018427387904 LIMIT :limit
 );
