@@ -5,6 +5,8 @@ import contextlib
 import time
 from datetime import UTC, datetime, timedelta
 
+from mailroot.edge.sharedcounts import SharedCounts
+from mailroot.edge.sharedturns import TURN_SLOTS, SharedTurns
 from mailroot.edge.tokens import TokenFailed, Tokens
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Body, Envelope, Recipient
@@ -29,6 +31,11 @@ async def _no_token(oauth2):
 def purse(request=_no_token, failed=lambda source, cause: None):
     """What it takes to sign in, with tokens by `request`."""
     return Wallet(Tokens(request, time.monotonic, failed), lambda security, host: None, lambda: datetime.now(UTC))
+
+
+def own_turns(moment=time.monotonic, now=time.time):
+    """Turns that no other worker shares."""
+    return SharedTurns(SharedCounts(1, 2 * TURN_SLOTS), 0, 0, moment, now)
 
 
 NO_WALLET = purse()
@@ -61,13 +68,25 @@ def loopback(**numbers):
 
 @contextlib.asynccontextmanager
 async def carrier(
-    resolver=None, bindings=(), limit=None, events=None, per_connection=20, wallet=None, domains=None, **delivery
+    resolver=None,
+    bindings=(),
+    limit=None,
+    events=None,
+    per_connection=20,
+    wallet=None,
+    domains=None,
+    pace=None,
+    turns=None,
+    **delivery,
 ):
     delivery = {"fqdn": "here.example", "private_exchangers": True} | delivery
     settings = VirtualServer(
-        delivery=DeliverySettings(**delivery), messages=Messages(per_connection=per_connection), domains=domains or {}
+        delivery=DeliverySettings(**delivery),
+        messages=Messages(per_connection=per_connection),
+        domains=domains or {},
+        pace=pace or {},
     )
-    counted = limit or CountedLimit(settings.delivery.connection_limit, settings.delivery.connection_limit_per_domain)
+    counted = limit or CountedLimit(settings.delivery.connection_limit)
 
     def emit(row, **fields):
         assert set(row.fields) <= set(fields), row.name
@@ -76,7 +95,17 @@ async def carrier(
 
     signer = Signer("default", settings, emit, lambda: NOW)
     made = RemoteCarrier(
-        Way("default", settings, resolver or KnownNames(), emit, bindings, counted, wallet or NO_WALLET, signer)
+        Way(
+            "default",
+            settings,
+            resolver or KnownNames(),
+            emit,
+            bindings,
+            counted,
+            wallet or NO_WALLET,
+            turns or own_turns(),
+            signer,
+        )
     )
     try:
         yield made

@@ -308,7 +308,7 @@ async def test_L18_what_must_be_protected_is_never_sent_in_clear(security):
 
 async def test_a_cancelled_delivery_leaves_no_half_message_and_gives_its_connection_back():
     gate = asyncio.Event()
-    limit = CountedLimit(1, 1)
+    limit = CountedLimit(1)
     async with Peer(gate=gate) as peer, carrier(limit=limit) as way:
         task = asyncio.create_task(way.carry(delivery(smart(peer))))
         await until(lambda: peer.messages)
@@ -348,9 +348,9 @@ async def test_mail_that_waits_for_a_connection_that_is_given_up_is_delayed_and_
 
 
 async def test_L24_the_last_tenth_of_all_connections_is_kept_for_destinations_without_any():
-    limit = CountedLimit(20, 0)
-    assert [limit.take("busy.example") for _ in range(20)].count(True) == 18
-    assert limit.take("other.example") and not limit.take("other.example")
+    limit = CountedLimit(20)
+    assert [limit.take("busy.example", 0) for _ in range(20)].count(True) == 18
+    assert limit.take("other.example", 0) and not limit.take("other.example", 0)
 
 
 async def test_attempts_are_events():
@@ -361,10 +361,10 @@ async def test_attempts_are_events():
 
 
 async def test_a_connection_limit_of_many_is_given_back_whole():
-    limit = CountedLimit(2, 0)
+    limit = CountedLimit(2)
     async with Peer() as one, Peer() as two, Peer() as three:
         async with carrier(limit=limit) as way:
             routes = [smart(one), smart(two), smart(three)] * 20
             results = await asyncio.gather(*(way.carry(delivery(route)) for route in routes))
             assert {code(statuses)[0] for statuses in results} == {"relayed"}
-        assert limit.take("x") and limit.take("x") and not limit.take("x")
+        assert limit.take("x", 0) and limit.take("x", 0) and not limit.take("x", 0)

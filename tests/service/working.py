@@ -26,6 +26,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 DELIVERED = Status(Disposition.DELIVERED, "2.1.5")
 DELAYED = Status(Disposition.DELAYED, "4.4.1", "No answer.")
 FAILED = Status(Disposition.FAILED, "5.1.1", "Unknown.")
+HELD_UP = Status(Disposition.DELAYED, "4.4.5", "It waits for its turn.")
 
 
 def rules(**parts: Any) -> Rules:
@@ -56,9 +57,10 @@ def everybody(status: Status) -> Carry:
 
 
 class FakeCarrier:
-    """Carries as `outcome` says; while `gate` is not set, it waits."""
+    """Carries as `outcome` says; while `gate` is not set, it waits. `turns` are the waits that a pace asks for."""
 
     def __init__(self) -> None:
+        self.turns: list[float] = []
         self.outcome: Carry = everybody(DELIVERED)
         self.gate = asyncio.Event()
         self.gate.set()
@@ -71,6 +73,16 @@ class FakeCarrier:
 
     async def carry_all(self, group: Sequence[Delivery]) -> list[Mapping[int, Status]]:
         return [await self.carry(delivery) for delivery in group]
+
+    @property
+    def paced(self) -> bool:
+        return bool(self.turns)
+
+    def wait_for_turn(self, _delivery: Delivery) -> float:
+        return self.turns.pop(0)
+
+    def held_up(self, _delivery: Delivery) -> Status:
+        return HELD_UP
 
     @property
     def recipients(self) -> list[str]:

@@ -124,6 +124,20 @@ def test_L22_a_failing_rset_poisons_the_connection_and_nothing_is_sent(offer):
     assert outcome.stale and not one.usable and len(steps) == 1
 
 
+def test_L22_a_server_that_wants_a_message_whose_sender_it_refused_gets_no_further_command():
+    one = peer()
+    steps, outcome = run(transact(one, mail()), [["451 4.3.2 busy", "250 ok", "354 go"]])
+    assert len(steps) == 1 and not one.usable
+    assert outcome.busy and outcome.elsewhere and not outcome.stale
+
+
+def test_a_server_that_would_not_begin_for_now_is_busy_and_one_that_refuses_for_good_is_not():
+    closed = ["503 no", "503 no"]
+    busy = run(transact(peer(), mail()), [["451 4.3.2 busy", *closed]])[1]
+    refused = run(transact(peer(), mail()), [["550 5.7.1 no", *closed]])[1]
+    assert (busy.busy, refused.busy) == (True, False)
+
+
 def test_L08_each_recipient_has_its_own_answer():
     answers = [["250 ok", "250 ok", "450 4.2.1 later", "550 5.1.1 nobody", "354 go"], ["250 2.0.0 done"]]
     _, outcome = run(transact(peer(), mail(3)), answers)

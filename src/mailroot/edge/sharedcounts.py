@@ -11,9 +11,10 @@ DESTINATION_SLOTS = 4096  # destinations that fall on one slot are counted toget
 
 
 class SharedCounts:
-    """`workers` rows of `slots` integers."""
+    """`workers` rows of `slots` integers; the last `lasting` of a row outlive the worker."""
 
-    def __init__(self, workers: int, slots: int) -> None:
+    def __init__(self, workers: int, slots: int, lasting: int = 0) -> None:
+        self._mortal = slots - lasting
         self._slots = slots
         self._map = mmap.mmap(-1, max(1, workers * slots) * _SLOT)
         self._cells = memoryview(self._map).cast("q")
@@ -31,10 +32,14 @@ class SharedCounts:
         """The count over all workers."""
         return sum(self._cells[slot :: self._slots][: self.workers])
 
+    def most(self, slot: int) -> int:
+        """The highest count of a worker."""
+        return max(self._cells[slot :: self._slots][: self.workers])
+
     def clear(self, worker: int) -> None:
         """Forget a worker that died."""
-        row = self._slots * _SLOT
-        self._map[worker * row : (worker + 1) * row] = bytes(row)
+        begin, size = worker * self._slots * _SLOT, self._mortal * _SLOT
+        self._map[begin : begin + size] = bytes(size)
 
 
 def destination_slot(destination: str) -> int:

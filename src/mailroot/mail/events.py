@@ -139,6 +139,12 @@ EVENT_ROWS: tuple[EventRow, ...] = (
         "destination_down", _W, ("server", "destination", "cause"), "A destination cannot be reached; its mail waits."
     ),
     EventRow(
+        "pace_reached",
+        _N,
+        ("server", "destination", "pace"),
+        "Mail for a destination waits in the queue for its turn, as `pace` of the settings has it.",
+    ),
+    EventRow(
         "tls_fallback",
         _N,
         ("server", "destination", "remote", "address", "cause"),

@@ -50,6 +50,11 @@ def exhausted(attempts: int, plan: RetryPlan) -> bool:
     return 0 < plan.attempts <= attempts
 
 
+def is_overdue(pending: Pending, arrived: datetime, now: datetime, plan: RetryPlan) -> bool:
+    """Whether its sender is to hear of it, as delayed or given up, though no attempt can be made now."""
+    return expired(arrived, now, plan) or notice_due(pending, arrived, now, plan)
+
+
 def notice_due(pending: Pending, arrived: datetime, now: datetime, plan: RetryPlan) -> bool:
     """Whether the sender is owed a delay notice: once, and never where it would not come before the expiration."""
     if pending.delay_reported or plan.delay_notification >= plan.expiration:

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -122,15 +122,21 @@ def _problem(error: Any) -> Problem:
 
 
 def _duplicates(raw: Settings) -> Iterator[Problem]:
-    """Names of domains that are one when they are compared."""
+    """Names of domains and destinations that are one when they are compared."""
     for key, server in raw.servers.items():
-        seen: dict[str, str] = {}
-        for name in server.domains:
-            compared = domain_key(name)
-            if compared in seen:
-                wrong = f"it is the same domain as {seen[compared]}"
-                yield Problem(key_text(("servers", key, "domains", name)), "", wrong, "remove one of them")
-            seen[compared] = name
+        yield from _twice(("servers", key, "domains"), server.domains)
+        yield from _twice(("servers", key, "pace"), server.pace)
+
+
+def _twice(table: Parts, names: Iterable[str]) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for name in names:
+        compared = domain_key(name)
+        if compared in seen:
+            yield Problem(
+                key_text((*table, name)), "", f"it is the same domain as {seen[compared]}", "remove one of them"
+            )
+        seen[compared] = name
 
 
 def _exposed(key: str, file: str) -> Problem:

@@ -36,6 +36,7 @@ def checks(settings: Settings, facts: Facts) -> Iterator[Problem]:
         yield from _secure(key, server)
         yield from _accounts(key, server.access)
         yield from _domains(key, server)
+        yield from _paces(key, server)
         yield from _loops(key, server, settings, facts)
         yield from security_checks(key, server)
         yield from dkim_checks(key, server)
@@ -220,6 +221,13 @@ _WHY = {
 }
 _OF_LOCAL = ("drop", "drop_quota", "former")
 _OF_REMOTE = ("relay", "use_helo", "route", "hold", "atrn_accounts", "security")
+
+
+def _paces(key: str, server: VirtualServer) -> Iterator[Problem]:
+    for name in server.pace:
+        if name != "*" and not name.startswith("[") and not is_name(name.removeprefix("*.")):
+            mend = 'write a domain or smart host such as "example.com" or "[192.0.2.1]", "*.example.com", or "*"'
+            yield Problem(key_text(("servers", key, "pace", name)), "", "not the name of a destination", mend)
 
 
 def _misplaced(path: str, domain: Domain) -> Iterator[Problem]:

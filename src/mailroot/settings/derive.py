@@ -19,6 +19,7 @@ and `set` keeps the comments of the file. Without a file, `set` makes one of the
 - **Durations** are written "90s", "15m", "12h", "2d"; **sizes** "2048KB", "25MB", and 0 for no limit.
 - `<server>` is the short name of a virtual server, `<domain>` the name of a domain in quotes, such as `"example.com"`,
   or `"*.partner.example"`, which stands for everything below it; `<name>` likewise is a name of the server itself.
+  `<destination>` is the domain that mail goes to, or such a suffix, or its smart host, or `"*"` for each of all others.
 - **Label** is where the dialogs of IIS had the option, **metabase** what its metabase called it.
 - **A change counts** at once, for new sessions, after the listener or after the service was started again. Servers
   that are added or removed need a restart of the service.
@@ -33,9 +34,17 @@ def reference() -> str:
     return "\n".join([_INTRODUCTION, *_tables()])
 
 
+_NAMED_BY = {
+    "servers": "<server>",
+    "domains": "<domain>",
+    "pace": "<destination>",
+    "names": "<name>",
+    "dkim": "<selector>",
+}
+
+
 def _name(parts: Parts) -> str:
-    above = {"servers": "<server>", "domains": "<domain>", "names": "<name>", "dkim": "<selector>"}
-    return ".".join(above[parts[place - 1]] if part == ANY else part for place, part in enumerate(parts))
+    return ".".join(_NAMED_BY[parts[place - 1]] if part == ANY else part for place, part in enumerate(parts))
 
 
 def _tables() -> Iterator[str]:

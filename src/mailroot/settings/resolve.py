@@ -85,6 +85,7 @@ def _server(server: VirtualServer, facts: Facts) -> VirtualServer:
             security=_with_files(server.delivery.security, facts),
         ),
         domains=_domains(server, home, facts),
+        pace={domain_key(name): pace for name, pace in server.pace.items()},
     )
 
 

@@ -21,6 +21,7 @@ from mailroot.settings.delivery import Authentication, Delivery, OutboundSecurit
 from mailroot.settings.dkim import Dkim
 from mailroot.settings.domains import Domain
 from mailroot.settings.option import Applies, option, section, strict
+from mailroot.settings.pace import Pace
 from mailroot.settings.places import BINDING, AddressEntry, Binding
 from mailroot.settings.spelling import (
     TEXT,
@@ -391,4 +392,5 @@ class VirtualServer:
     drop: Drop = section(Drop, "The files in Drop folders.")
     ldap_routing: LdapRouting = section(LdapRouting, "Recipients looked up in a directory.")
     dkim: Dkim = section(Dkim, "Signatures by DKIM on what leaves.")
+    pace: Mapping[str, Pace] = section(dict, "How much single destinations get at a time (docs/sending.md).")
     domains: Mapping[str, Domain] = section(dict, "The domains that are served or routed in a way of their own.")

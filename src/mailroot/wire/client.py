@@ -70,12 +70,13 @@ class Outcome:
 
     `statuses` has every recipient, by number. `elsewhere` means that the delayed ones may have better luck at another
     host of the same destination. `stale` means that the reused connection was no longer good for anything, and nothing
-    was tried.
+    was tried. `busy` means that the server would not begin it for now (4xx to MAIL).
     """
 
     statuses: dict[int, Status]
     elsewhere: bool = False
     stale: bool = False
+    busy: bool = False
 
 
 def greet(name: str, hello: str, use_helo: bool) -> Script[Peer | Reply]:
@@ -166,6 +167,8 @@ class _Turn:
         replies = yield from self._converse(self._commands(chunked), vital)
         reset_or_mail = next((reply for reply in replies[:vital] if reply.code // 100 != 2), None)
         if reset_or_mail is not None:
+            if not chunked and replies[-1].code == 354:
+                self._peer.usable = False  # it waits for a message all the same, and would take our commands for one
             return self._refused(reset_or_mail, stale=vital == 2 and _poisoned(replies, vital))
         invitation = None if chunked else replies[-1]
         self._judge(replies[vital : vital + len(self._recipients)])
@@ -207,7 +210,8 @@ class _Turn:
             self._peer.usable = False
         status = status_of(reply, self._peer.name)
         self._statuses.update((number, status) for number, _ in self._recipients)
-        return Outcome(self._statuses, elsewhere=not status.final, stale=stale)
+        busy = reply.code // 100 == 4 and not stale
+        return Outcome(self._statuses, elsewhere=not status.final, stale=stale, busy=busy)
 
     def _judge(self, replies: Sequence[Reply]) -> None:
         for place, reply in zip(self._recipients, replies, strict=True):

@@ -6,12 +6,13 @@ committed is delivered from memory. Only a settlement takes a recipient out of t
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from mailroot.mail.faults import StoreFailed, Unavailable
 from mailroot.mail.message import Content
+from mailroot.mail.status import Status
 from mailroot.queue.entry import Pending, QueueEntry
 from mailroot.queue.recovery import suspect
 from mailroot.queue.store import QueueStore
@@ -24,6 +25,7 @@ from mailroot.service.deliver.probation import Probation
 from mailroot.service.deliver.resolving import Resolver
 from mailroot.service.deliver.room import MOST_ENTRIES, Room
 from mailroot.service.deliver.settling import Attempt, Settling
+from mailroot.service.deliver.turn import turn_of
 from mailroot.service.relay.remote import RemoteCarrier
 from mailroot.service.report.ends import Ends
 from mailroot.service.rules import Rules
@@ -316,14 +318,9 @@ class Dispatcher:
         """One attempt and its settlement."""
         route = delivery.route
         if isinstance(route, RelayRoute):
-            content = delivery.entry.content
-            if not self._room.take(route.destination, content):
-                await self._give_back(delivery.entry.key, delivery.pending, route)
+            outcome = await self._relay(delivery, route)
+            if outcome is None:
                 return
-            try:
-                outcome = await self._carriers.remote.carry(delivery)
-            finally:
-                self._room.give(route.destination, content)
         elif isinstance(route, DropRoute):
             outcome = await self._carriers.drop.carry(delivery)
         elif isinstance(route, HoldRoute):
@@ -332,6 +329,24 @@ class Dispatcher:
         else:
             outcome = {one.number: route.status for one in delivery.pending}
         await self._settle([(delivery, outcome)])
+
+    async def _relay(self, delivery: Delivery, route: RelayRoute) -> Mapping[int, Status] | None:
+        """The outcome at another server; None for what cannot go now, and has gone back to the queue."""
+        content, remote = delivery.entry.content, self._carriers.remote
+        if remote.paced:
+            turn = turn_of(delivery, remote, self._now(), self._rules())
+            if isinstance(turn, timedelta):
+                await self._leases.release(delivery.entry.key, delivery.pending, turn)
+                return None
+            if turn is not None:
+                return turn
+        if not self._room.take(route.destination, content):
+            await self._give_back(delivery.entry.key, delivery.pending, route)
+            return None
+        try:
+            return await remote.carry(delivery)
+        finally:
+            self._room.give(route.destination, content)
 
     async def _settle(self, attempts: list[Attempt], patient: bool = False) -> None:
         if await self._settling.settle(attempts, patient):

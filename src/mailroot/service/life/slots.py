@@ -2,13 +2,16 @@
 
 from mailroot.edge.sharedcounts import DESTINATION_SLOTS, SharedCounts, destination_slot
 from mailroot.edge.sharedrates import RATE_SLOTS
-from mailroot.service.relay.connections import reserve
+from mailroot.edge.sharedturns import TURN_SLOTS
+from mailroot.service.relay.connections import allows
 from mailroot.settings.service import Settings
+
+LASTING_SLOTS = 2 * TURN_SLOTS
 
 
 def slots_for(settings: Settings) -> int:
     """How many slots these settings need."""
-    return guesses_slot(settings) + 2 * RATE_SLOTS
+    return turns_slot(settings) + LASTING_SLOTS
 
 
 def sessions_slot(settings: Settings, key: str) -> int:
@@ -31,6 +34,11 @@ def guesses_slot(settings: Settings) -> int:
     return first_destination_slot(settings) + DESTINATION_SLOTS
 
 
+def turns_slot(settings: Settings) -> int:
+    """Where the slots of destinations' turns begin; what they count holds when a worker dies, so they are the last."""
+    return guesses_slot(settings) + 2 * RATE_SLOTS
+
+
 class SharedLimit:
     """Outgoing connections of a virtual server, counted over all workers (`ConnectionLimit`)."""
 
@@ -41,19 +49,21 @@ class SharedLimit:
         self._all = outgoing_slot(settings, key)
         self._destinations = first_destination_slot(settings)
         self._total = delivery.connection_limit
-        self._each = delivery.connection_limit_per_domain
 
-    def take(self, destination: str) -> bool:
-        """Whether one more connection may be opened to the destination; if so, it is counted."""
+    def take(self, destination: str, most: int) -> bool:
+        """Whether one more connection may be opened to the destination; if so, it is counted.
+
+        It is counted first: of two workers that ask in the same instant, both may be denied, but never one too many
+        have it.
+        """
         slot = self._destinations + destination_slot(destination)
-        own = self._counts.total(slot)
-        if self._total and self._counts.total(self._all) >= self._total - (reserve(self._total) if own else 0):
-            return False
-        if self._each and own >= self._each:
-            return False
         self._counts.add(self._worker, self._all, 1)
         self._counts.add(self._worker, slot, 1)
-        return True
+        own, every = self._counts.total(slot), self._counts.total(self._all)
+        if allows(self._total, every, most, own):
+            return True
+        self.give(destination)
+        return False
 
     def give(self, destination: str) -> None:
         """A connection that was taken has ended."""

@@ -23,7 +23,7 @@ from mailroot.mail.faults import Fault, Misconfigured
 from mailroot.service.life.control import Control
 from mailroot.service.life.identities import IdentityWatch, present, tell_presented, wanted
 from mailroot.service.life.reload import Reloaded, put_in_force
-from mailroot.service.life.slots import slots_for
+from mailroot.service.life.slots import LASTING_SLOTS, slots_for
 from mailroot.service.life.state import State, state_after
 from mailroot.service.life.telling import telling
 from mailroot.service.life.workforce import Workforce
@@ -59,7 +59,7 @@ class Supervisor:
         self._control_path = control
         self._say_more = ready
         workers = settings.service.workers
-        self.state = State(settings, SharedCounts(workers, slots_for(settings)), workers)
+        self.state = State(settings, SharedCounts(workers, slots_for(settings), LASTING_SLOTS), workers)
         self.state.tls.update({key: ServerTls() for key in settings.servers})
         self._ending = asyncio.Event()
         self._changing = asyncio.Lock()

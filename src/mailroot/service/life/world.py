@@ -16,6 +16,7 @@ from mailroot.edge.files.folder import Permissions, check_folder, permissions
 from mailroot.edge.kerberos.client import client_context
 from mailroot.edge.process import most_descriptors
 from mailroot.edge.sharedcounts import SharedCounts
+from mailroot.edge.sharedturns import SharedTurns
 from mailroot.edge.sqlite.queue import SqliteQueue
 from mailroot.edge.tls.contexts import ServerTls
 from mailroot.edge.tokenrequest import request_token
@@ -31,7 +32,7 @@ from mailroot.service.deliver.drop import DropCarrier
 from mailroot.service.deliver.probation import Probation
 from mailroot.service.intake import Intake
 from mailroot.service.life.atwork import Current, Parts, ServerAtWork, Shard, drop_permissions
-from mailroot.service.life.slots import SharedLimit, guesses_slot, sessions_slot
+from mailroot.service.life.slots import SharedLimit, guesses_slot, sessions_slot, turns_slot
 from mailroot.service.life.telling import telling
 from mailroot.service.pickup.pickedup import receipt
 from mailroot.service.pickup.pickup import PickupPlaces, PickupRole, PickupRules, PickupWorld
@@ -108,6 +109,7 @@ class World:
         )
         self.emit = self._run.emit
         self._entrances = Entrances(settings.service.run_as, counts, number, guesses_slot(settings), self.emit)
+        self._turns = SharedTurns(counts, number, turns_slot(settings), time.monotonic, time.time)
         self._wallet = Wallet(Tokens(request_token, time.monotonic, self._token_failed), client_context, utc_now)
 
     async def open(self) -> None:
@@ -259,7 +261,8 @@ class World:
         limit = SharedLimit(self._run.counts, self._run.number, self._settings, rules.key)
         bindings = _bindings(self._settings)
         signer = Signer(rules.key, settings, self.emit, self.now)
-        return RemoteCarrier(Way(rules.key, settings, resolver, self.emit, bindings, limit, self._wallet, signer))
+        way = Way(rules.key, settings, resolver, self.emit, bindings, limit, self._wallet, self._turns, signer)
+        return RemoteCarrier(way)
 
     def _token_failed(self, source: str, cause: str) -> None:
         self.emit(EVENTS.token_failed, source=source, cause=cause)

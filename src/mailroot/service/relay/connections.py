@@ -10,31 +10,34 @@ def reserve(total: int) -> int:
     return total // 10
 
 
+def allows(total: int, every: int, most: int, own: int) -> bool:
+    """Whether there may be `every` connections, `own` of them to one destination; 0 is no limit in `total`, `most`."""
+    if total and every > total - (reserve(total) if own > 1 else 0):
+        return False
+    return not most or own <= most
+
+
 class ConnectionLimit(Protocol):
     """Counts outgoing connections. Workers may share one count."""
 
-    def take(self, destination: str) -> bool:
-        """Whether one more connection may be opened to the destination; if so, it is counted."""
+    def take(self, destination: str, most: int) -> bool:
+        """Whether one more connection may be opened to the destination, up to `most`; if so, it is counted."""
 
     def give(self, destination: str) -> None:
         """A connection that was taken has ended."""
 
 
 class CountedLimit:
-    """The limit of one process: `total` connections, `each` to one destination; 0 is no limit."""
+    """The limit of one process: `total` connections; 0 is no limit."""
 
-    def __init__(self, total: int, each: int) -> None:
+    def __init__(self, total: int) -> None:
         self._total = total
-        self._each = each
         self._open: Counter[str] = Counter()
         self._sum = 0
 
-    def take(self, destination: str) -> bool:
-        """Whether one more connection may be opened to the destination; if so, it is counted."""
-        own = self._open[destination]
-        if self._total and self._sum >= self._total - (reserve(self._total) if own else 0):
-            return False
-        if self._each and own >= self._each:
+    def take(self, destination: str, most: int) -> bool:
+        """Whether one more connection may be opened to the destination, up to `most`; if so, it is counted."""
+        if not allows(self._total, self._sum + 1, most, self._open[destination] + 1):
             return False
         self._open[destination] += 1
         self._sum += 1
@@ -60,9 +63,9 @@ class Allotment:
         """Whether a destination without any connection waits for one."""
         return bool(self._denied)
 
-    def take(self, destination: str, ask_again: Callable[[], None] | None) -> bool:
+    def take(self, destination: str, most: int, ask_again: Callable[[], None] | None) -> bool:
         """Whether one more connection may be opened. If not, `ask_again` is called once when one may be free."""
-        if self._limit.take(destination):
+        if self._limit.take(destination, most):
             self._denied.pop(destination, None)
             return True
         if ask_again is not None:

@@ -5,7 +5,7 @@ them (`service.relay.callout`).
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -13,13 +13,16 @@ from mailroot.edge.tls.outgoing import ClientTls
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.status import Disposition, Status
 from mailroot.routing.exchangers import Host
+from mailroot.routing.pace import PaceTable
 from mailroot.routing.route import RelayRoute
 from mailroot.service.relay.approach import Tools, approach_of, call
 from mailroot.service.relay.callout import Guide, Line
 from mailroot.service.relay.connections import Allotment
 from mailroot.service.relay.failures import FailedHosts
 from mailroot.service.relay.signin import Wallet
+from mailroot.service.relay.width import Width
 from mailroot.settings.virtualserver import VirtualServer
+from mailroot.wire.client import Outcome
 
 # Seconds for which a line is kept with nothing to say: longer than the gaps of a stream, shorter than a server minds.
 IDLE_WAIT = 3.0
@@ -44,6 +47,7 @@ class Means:
     emit: Emit
     tls: ClientTls
     wallet: Wallet
+    paces: PaceTable
 
 
 class Destination:
@@ -54,6 +58,9 @@ class Destination:
         self._route = route
         self._means = means
         self._tools = Tools(means.tls, means.wallet, self._fell_back)
+        self._most = _most_lines(route, means)
+        self._width = Width(self._most)
+        self._standing_at: Counter[Host] = Counter()
         self._idle: list[tuple[Line, asyncio.TimerHandle]] = []
         self._waiting: deque[asyncio.Future[Line | Status]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,9 +112,11 @@ class Destination:
         self._idle.append((line, timer))
 
     def reach(self) -> None:
-        """Open as many connections as waiters need and the limit allows; one alone until it is known to work."""
+        """Open as many connections as waiters need and the limits allow; one alone until it is known to work."""
         while self._waiting and self._opening < (len(self._waiting) if self._standing else 1):
-            if not self._means.allotment.take(self.name, None if self.lines else self.reach):
+            if not self._width.bears(self.lines + 1):
+                return
+            if not self._means.allotment.take(self.name, self._most, None if self.lines else self.reach):
                 self._ask_later()
                 return
             self._opening += 1
@@ -122,7 +131,7 @@ class Destination:
         if (
             isinstance(hosts, Status)
             or all(host in tried for host in hosts)
-            or not self._means.allotment.take(self.name, None)
+            or not self._means.allotment.take(self.name, self._most, None)
         ):
             return None
         self._opening += 1
@@ -132,6 +141,17 @@ class Destination:
         finally:
             self._opened(result)
         return result
+
+    def heard(self, outcome: Outcome, usable: bool, begun: float) -> None:
+        """A transaction, begun at that moment, has ended: what it tells of how much the destination bears.
+
+        A connection that is no longer `usable` was closed by the server, with 421 or without a word.
+        """
+        if outcome.busy or not (usable or outcome.stale):
+            self._width.troubled(self._standing, begun, _moment())
+        elif self._width.narrow and not outcome.stale:
+            self._width.served()
+            self.reach()
 
     def give_up_idle(self) -> None:
         """Close the lines that nobody uses, to make room."""
@@ -181,10 +201,13 @@ class Destination:
 
     async def _call(self, host: Host) -> Line | Status:
         approach = approach_of(host, self._route, self._means.settings)
-        security = approach.security
+        security, begun = approach.security, _moment()
         answer = await call(approach, self._tools)
         if isinstance(answer, Line):
             self._means.failures.answered((host, security))
+        elif self._standing_at[host]:
+            # It is alive, and has as many connections of ours as it wants.
+            self._width.troubled(self.lines, begun, _moment())
         else:
             self._means.failures.failed((host, security), answer, _moment())
             self._means.emit(
@@ -211,6 +234,7 @@ class Destination:
         self._opening -= 1
         if isinstance(result, Line):
             self._standing += 1
+            self._standing_at[result.host] += 1
         else:
             self._means.allotment.give(self.name)
 
@@ -236,7 +260,7 @@ class Destination:
     def _is_worn(self, line: Line) -> bool:
         """Whether the line has done its work, or another destination needs the connection more."""
         most = self._means.settings.messages.per_connection
-        if not line.usable or (most and line.served >= most):
+        if not line.usable or (most and line.served >= most) or not self._width.bears(self._standing):
             return True
         return self._means.allotment.crowded and (self._standing > 1 or line.served >= FAIR_SHARE)
 
@@ -260,6 +284,9 @@ class Destination:
             await line.close()
         finally:
             self._standing -= 1
+            self._standing_at[line.host] -= 1
+            if not self._standing_at[line.host]:
+                del self._standing_at[line.host]
             self._means.allotment.give(self.name)
         self.reach()
 
@@ -275,6 +302,13 @@ class Destination:
         elif mistake := task.exception():
             while (waiter := self._next_waiter()) is not None:
                 waiter.set_exception(mistake)
+
+
+def _most_lines(route: RelayRoute, means: Means) -> int:
+    """How many connections the settings allow to the destination; 0: no limit."""
+    pace = means.paces.find(route)
+    own = pace.connections if pace is not None else 0
+    return own or means.settings.delivery.connection_limit_per_domain
 
 
 def _moment() -> float:

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mailroot.edge.ownaddresses import is_bound_by, is_local
+from mailroot.edge.sharedturns import SharedTurns
 from mailroot.edge.tls.outgoing import ClientTls
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.status import Disposition, Status
 from mailroot.queue.entry import Pending
 from mailroot.routing.exchangers import Host, Surroundings
+from mailroot.routing.pace import PaceTable
 from mailroot.routing.route import RelayRoute
 from mailroot.service.deliver.delivery import Delivery
 from mailroot.service.relay.callout import Guide, Line, Resolver
@@ -20,6 +22,7 @@ from mailroot.service.relay.masque import masque_of
 from mailroot.service.relay.parcel import prepare
 from mailroot.service.relay.signin import Wallet
 from mailroot.service.relay.signing import Signer
+from mailroot.service.relay.turns import Turns
 from mailroot.settings.virtualserver import OutboundSecurity, VirtualServer
 from mailroot.wire.client import Outcome
 from mailroot.wire.offer import Mail
@@ -44,6 +47,7 @@ class Way:
     bindings: Sequence[tuple[str, int]]
     limit: ConnectionLimit
     wallet: Wallet
+    turns: SharedTurns
     signer: Signer | None = None
 
 
@@ -54,23 +58,46 @@ class RemoteCarrier:
         delivery = way.settings.delivery
         ours = Surroundings(delivery.fqdn, is_local, is_bound_by(way.bindings), delivery.private_exchangers)
         guide = Guide(way.resolver, ours)
-        failures = FailedHosts(_longest_rest(way))
+        failures = FailedHosts(min(_waits(way)) / 2)  # so that every attempt on a failed host is one
         self._means = Means(
-            way.server, way.settings, guide, Allotment(way.limit), failures, way.emit, ClientTls(), way.wallet
+            server=way.server,
+            settings=way.settings,
+            guide=guide,
+            allotment=Allotment(way.limit),
+            failures=failures,
+            emit=way.emit,
+            tls=ClientTls(),
+            wallet=way.wallet,
+            paces=PaceTable(way.settings.pace),
         )
+        paces = self._means.paces
+        self._turns = Turns(way.server, paces, way.turns, way.emit, max(_waits(way))) if paces else None
         self._masque = masque_of(way.settings)
         self._signer = way.signer
         self._destinations: dict[tuple[str, int, bool, OutboundSecurity], Destination] = {}
 
     async def carry(self, delivery: Delivery) -> Mapping[int, Status]:
         """The outcome for each recipient; see `Carrier`. Waits while the destination's connections are all in use."""
-        route = delivery.route
-        if not isinstance(route, RelayRoute):
-            raise TypeError(f"only relay routes lead to other servers, not {route!r}")
+        route = _relay_route(delivery)
         if self._masque is not None:
             entry = replace(delivery.entry, envelope=await self._masque.over(delivery.entry))
             delivery = replace(delivery, entry=entry)
         return await self._serve(delivery, self._destination(route))
+
+    @property
+    def paced(self) -> bool:
+        """Whether any destination has a pace of its own."""
+        return self._turns is not None
+
+    def wait_for_turn(self, delivery: Delivery) -> float:
+        """Seconds until a delivery may go as the pace of its destination has it; 0.0: now, and it is counted."""
+        waited = delivery.pending[0].due > delivery.entry.arrived
+        return self._turns.wait(_relay_route(delivery), waited) if self._turns is not None else 0.0
+
+    def held_up(self, delivery: Delivery) -> Status:
+        """What is told of a delivery that waits for its turn."""
+        assert self._turns is not None
+        return self._turns.status(_relay_route(delivery))
 
     def try_again(self) -> None:
         """Forget which hosts and token endpoints failed: an operator knows better."""
@@ -133,14 +160,16 @@ class RemoteCarrier:
         self, line: Line, destination: Destination, delivery: Delivery, waiting: Sequence[Pending]
     ) -> Outcome:
         try:
-            return await self._transact(line, destination.name, delivery, waiting)
+            return await self._transact(line, destination, delivery, waiting)
         except BaseException:
             line.connection.stop("4.4.2", "the transaction was given up")
             raise
         finally:
             destination.release(line)
 
-    async def _transact(self, line: Line, destination: str, delivery: Delivery, waiting: Sequence[Pending]) -> Outcome:
+    async def _transact(
+        self, line: Line, destination: Destination, delivery: Delivery, waiting: Sequence[Pending]
+    ) -> Outcome:
         entry = delivery.entry
         envelope, offer = entry.envelope, line.peer.offer
         parcel = await prepare(entry, offer, self._means.settings.messages.size_limit, self._signer)
@@ -151,13 +180,15 @@ class RemoteCarrier:
         if not recipients:
             return Outcome(unfit)
         mail = Mail(envelope, recipients, parcel.body, parcel.content.size)
+        begun = asyncio.get_running_loop().time()
         outcome = await line.transact(mail, parcel.content)
+        destination.heard(outcome, line.peer.usable, begun)
         self._means.emit(
             EVENTS.attempt,
             server=self._means.server,
             entry=entry.key,
             message_id=entry.message_id,
-            destination=destination,
+            destination=destination.name,
             remote=line.host.name,
             recipients=len(recipients),
             **line.marks,
@@ -167,10 +198,16 @@ class RemoteCarrier:
         return outcome
 
 
-def _longest_rest(way: Way) -> float:
-    """Seconds: half the shortest wait between attempts, so that every attempt on a failed host is one."""
+def _relay_route(delivery: Delivery) -> RelayRoute:
+    if not isinstance(delivery.route, RelayRoute):
+        raise TypeError(f"only relay routes lead to other servers, not {delivery.route!r}")
+    return delivery.route
+
+
+def _waits(way: Way) -> list[float]:
+    """The waits between attempts, in seconds."""
     intervals = [way.settings.delivery.retry_intervals, *(one.retry_intervals for one in way.settings.domains.values())]
-    return min(wait.total_seconds() for waits in intervals for wait in waits) / 2
+    return [wait.total_seconds() for waits in intervals for wait in waits]
 
 
 def _plain(pending: Pending) -> bool:

@@ -1,0 +1,78 @@
+"""Turns and daily counts of destinations that all workers share, in slots of `SharedCounts`.
+
+A worker writes only its own slots, so no lock is needed: where two workers take a turn in the same instant, one message
+goes too many. A name falls on two slots, as in `edge.sharedrates`: two destinations are taken for one another only
+where both are shared.
+"""
+
+from collections.abc import Callable
+
+from mailroot.edge.sharedcounts import SharedCounts
+
+TURN_SLOTS = 16_384
+_MICROSECONDS = 1_000_000
+_DAY = 86_400
+_COUNT_BITS = 32
+
+
+class SharedTurns:
+    """Those of one worker; `first` is the first of twice `TURN_SLOTS` slots.
+
+    `moment` gives seconds that never go back and are the same in every worker, `now` the seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        counts: SharedCounts,
+        worker: int,
+        first: int,
+        moment: Callable[[], float],
+        now: Callable[[], float],
+    ) -> None:
+        self._counts = counts
+        self._worker = worker
+        self._first = first
+        self.moment = moment
+        self._now = now
+
+    def turn(self, name: str) -> float:
+        """When the next turn of this name is, in the seconds of `moment`; 0.0 where it had none."""
+        return min(self._counts.most(slot) for slot in self._slots(name)) / _MICROSECONDS
+
+    def set_turn(self, name: str, turn: float) -> None:
+        """Put the next turn off until then; it is never brought forward."""
+        cell = int(turn * _MICROSECONDS)
+        for slot in self._slots(name):
+            own = self._counts.own(self._worker, slot)
+            if cell > own:
+                self._counts.add(self._worker, slot, cell - own)
+
+    def today(self, name: str) -> int:
+        """How many messages were counted today."""
+        day = self._day()
+        return min(self._sum(slot + TURN_SLOTS, day) for slot in self._slots(name))
+
+    def count(self, name: str) -> None:
+        """Count a message."""
+        day = self._day()
+        for slot in self._slots(name):
+            own = self._counts.own(self._worker, slot + TURN_SLOTS)
+            fresh = own + 1 if own >> _COUNT_BITS == day else (day << _COUNT_BITS) + 1
+            self._counts.add(self._worker, slot + TURN_SLOTS, fresh - own)
+
+    def until_tomorrow(self) -> float:
+        """Seconds until the next day begins."""
+        return _DAY - self._now() % _DAY
+
+    def _sum(self, slot: int, day: int) -> int:
+        cells = [self._counts.own(worker, slot) for worker in range(self._counts.workers)]
+        return sum(cell & ((1 << _COUNT_BITS) - 1) for cell in cells if cell >> _COUNT_BITS == day)
+
+    def _day(self) -> int:
+        return int(self._now()) // _DAY
+
+    def _slots(self, name: str) -> tuple[int, int]:
+        # `hash` is alike in all workers, which are forks of one process.
+        half = TURN_SLOTS // 2
+        rest, one = divmod(hash(name), half)
+        return self._first + one, self._first + half + rest % half
