@@ -16,7 +16,7 @@ FAKE_PYTHON = """#!/bin/sh
 case "$*" in
     "-m venv"*) for folder; do :; done; mkdir -p "$folder/bin"; cp "$0" "$folder/bin/python" ;;
     "-m pip"*) echo "pip speaks"; echo "pip $*" >>"$LOG"; exit "${PIP_FAILS:-0}" ;;
-    "-m mailroot"*) echo "mailroot $PYTHONPATH $PWD $*" ;;
+    "-m mailroot"*) echo "mailroot $PYTHONPATH $PWD $*${MAILROOT_CONFIG:+ with $MAILROOT_CONFIG}" ;;
     *flock*) exec "$REAL_PYTHON" "$@" ;;
     *ensurepip*) exit "${NO_VENV:-0}" ;;
     *version_info*) exit "${TOO_OLD:-0}" ;;
@@ -130,6 +130,17 @@ def test_it_works_through_a_symlink(clone, tmp_path):
     code, out, _ = clone.run("status", launcher=link)
     assert code == 0
     assert f"{clone.root}/src" in out
+
+
+@pytest.mark.parametrize("name", ["sendmail", "mailq"])
+def test_a_link_by_the_name_of_sendmail_is_sendmail_with_the_settings_beside_the_launcher(clone, tmp_path, name):
+    link = tmp_path / name
+    link.symlink_to(clone.root / "mailroot")
+    assert clone.run("-t", "-i", launcher=link)[1].endswith(f"-m mailroot {name} -t -i\n")
+    settings = clone.root / "mailroot.toml"
+    settings.touch()
+    assert clone.run("-t", launcher=link)[1].endswith(f"-m mailroot {name} -t with {settings}\n")
+    assert clone.run("-t", launcher=link, MAILROOT_CONFIG="/other")[1].endswith("-t with /other\n")
 
 
 def test_without_a_new_enough_python_it_names_the_mend(clone):

@@ -72,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
     _add_dkim(commands, common)
     _add_smart_host(commands, common)
     add_explain(_add(commands, common, "explain", "Explain what would become of a message, or became of one."))
+    # Its words are read by a grammar of their own (`cli.sendmail`); here it is only named.
+    _add(commands, common, "sendmail", "Submit a message from standard input, as sendmail(8) does.")
     _add_operations(commands, common)
     return top
 

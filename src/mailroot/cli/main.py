@@ -24,11 +24,18 @@ _MODULES = {
     "explain": "mailroot.cli.explain",
     "smarthost": "mailroot.cli.smarthost",
 }
+# Names under which programs call us, by a link perhaps; their words have a grammar of their own (`cli.sendmail`).
+_SENDMAIL = ("sendmail", "mailq", "newaliases")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out what was typed."""
-    arguments = parsed(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if argv is None and Path(sys.argv[0]).name in _SENDMAIL:
+        words.insert(0, Path(sys.argv[0]).name)
+    if words and words[0] in _SENDMAIL:
+        return int(importlib.import_module("mailroot.cli.sendmail.run").main(words[1:], words[0]))
+    arguments = parsed(words)
     arguments.json = getattr(arguments, "json", False)
     try:
         code = _run(arguments)

@@ -122,6 +122,20 @@ def rehearse(peer: Peer, mail: Mail) -> Script[list[Reply]]:
     return replies
 
 
+def hand_in(peer: Peer, mail: Mail) -> Script[Reply]:
+    """Hand a message over to all recipients, or to none: the reply to the content, or the first refusal.
+
+    The content goes by DATA. For programs that submit, and can tell their user at once.
+    """
+    lines = [mail_line(peer.offer, mail), *(recipient_line(peer.offer, recipient) for _, recipient in mail.recipients)]
+    for line in (*lines, b"DATA\r\n"):
+        (reply,) = yield Say(line, 1, COMMAND_WAIT)
+        if reply.code >= 400:
+            yield Say(b"RSET\r\n", 1, COMMAND_WAIT)
+            return reply
+    return (yield SendContent(b"", True, CONTENT_WAIT))[0]
+
+
 def leave() -> Script[None]:
     """Say goodbye (RFC 5321 section 4.1.1.10)."""
     yield Say(b"QUIT\r\n", 1, QUIT_WAIT)

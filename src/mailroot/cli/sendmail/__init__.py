@@ -1,0 +1,1 @@
+"""The command that stands where programs look for sendmail(8)."""
