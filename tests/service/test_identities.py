@@ -1,12 +1,14 @@
 """Certificates while the service runs: noticed when their files change, and refused when they cannot be used."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mailroot.edge.sharedboard import SharedBoard
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.tls.contexts import ServerTls
 from mailroot.edge.tls.identity import key_pem, new_key, self_signed
@@ -43,7 +45,9 @@ def settings(folder: Path, **access: Any) -> Settings:
 
 async def served(folder: Path, **access: Any) -> State:
     made = settings(folder, **access)
-    state = State(made, SharedCounts(1, 8), 1, tls={"default": ServerTls()})
+    state = State(
+        made, SharedCounts(1, 8), SharedBoard(1, ("default",), time.monotonic), 1, tls={"default": ServerTls()}
+    )
     await present(state, wanted(made))
     return state
 

@@ -41,7 +41,8 @@ class Operation:
     `name` is that of the control protocol; its parts are the words of the command line. `columns` are the keys of the
     result's rows in the order in which people read them; none where the result is one table of facts. `counted` is the
     key of the result that is 0 where nothing was found to act on. With `paged`, the result is
-    `{"rows": [...], "next": cursor}`, and the operation takes "after" and "limit" too.
+    `{"rows": [...], "next": cursor}`, and the operation takes "after" and "limit" too. One that is `watched` can be
+    shown anew again and again.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Operation:
     columns: tuple[str, ...] = ()
     counted: str = ""
     paged: bool = False
+    watched: bool = False
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -103,6 +105,14 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("queue.show", "Show an entry with all its recipients.", _READ, (_ENTRY,)),
     Operation("queue.retry", "Try an entry again now.", _OPERATE, _RETRY, counted="recipients"),
     Operation("queue.remove", "Remove an entry; its sender gets no report.", _OPERATE, (_ENTRY,), counted="recipients"),
+    Operation(
+        "counters",
+        "Show every counter of the virtual servers and of all of them together.",
+        _READ,
+        (_OF_SERVER,),
+        columns=("server", "counter", "value", "unit"),
+        watched=True,
+    ),
     Operation("settings.reload", "Read the settings file again and apply it.", Permission.CONFIGURE),
 )
 

@@ -192,6 +192,8 @@ def _add_operations(
         command.set_defaults(operation=operation.name)
         for argument in operation.arguments:
             _add_argument(command, argument)
+        if operation.watched:
+            command.add_argument("--watch", action="store_true", help="show it again and again, until Ctrl+C")
 
 
 def _add_argument(command: argparse.ArgumentParser, argument: Argument) -> None:

@@ -1,6 +1,7 @@
 """Commands that ask the running service: one for every row of the table of operations."""
 
 import argparse
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from mailroot.edge.control import ask
 from mailroot.mail.faults import Unavailable
 
 _PAGE = 500
+_BETWEEN = 1.0  # seconds between two showings
 
 
 def run(arguments: argparse.Namespace, file: Path) -> int:
@@ -25,6 +27,10 @@ def run(arguments: argparse.Namespace, file: Path) -> int:
         names = " or ".join("--all" if row.kind is Kind.FLAG else row.name.upper() for row in operation.arguments)
         screen.complain(f"mailroot {' '.join(operation.words)}: give {names}")
         return 2
+    while getattr(arguments, "watch", False):
+        screen.clear()
+        screen.show_rows(operation.columns, _rows(operation, given, file), json_wanted=arguments.json)
+        time.sleep(_BETWEEN)
     if operation.columns:
         screen.show_rows(operation.columns, _rows(operation, given, file), json_wanted=arguments.json)
         return 0

@@ -54,6 +54,12 @@ def complain(text: str) -> None:
     print(lines(text), file=sys.stderr)
 
 
+def clear() -> None:
+    """Begin a new showing: at the top of an empty terminal; elsewhere what is shown just follows."""
+    if sys.stdout.isatty():
+        sys.stdout.write("\x1b[2J\x1b[H")
+
+
 def show_rows(columns: Sequence[str], rows: Iterable[Row], *, json_wanted: bool) -> None:
     """A table: for people where standard output is a terminal, else a line a row, parted by tabs and never cut."""
     if json_wanted:

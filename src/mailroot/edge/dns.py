@@ -62,10 +62,12 @@ class DnsResolver:
         moment: Callable[[], float],
         lifetime: float = _LIFETIME,
         longest: float = _LONGEST,
+        asked: Callable[[], None] = lambda: None,
     ) -> None:
         self._resolver = _resolver(servers)
         self._resolver.lifetime = lifetime
         self._longest = longest
+        self._tell_asked = asked
         self._moment = moment
         self._cache: OrderedDict[_Question, tuple[float, _Records]] = OrderedDict()
         self._asked: dict[_Question, asyncio.Task[_Records]] = {}
@@ -121,6 +123,7 @@ class DnsResolver:
         return await asyncio.shield(task)
 
     async def _ask(self, question: _Question) -> _Records:
+        self._tell_asked()
         records = await _query(self._resolver, *question)
         self._cache[question] = (self._moment() + min(records.ttl, self._longest), records)
         self._cache.move_to_end(question)

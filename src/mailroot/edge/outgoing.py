@@ -39,6 +39,8 @@ class Connection(asyncio.Protocol):
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._tick_at = 0.0
+        self.octets_in = self.octets_out = 0
+        """How many octets came and went, those of TLS itself left out."""
 
     # What the loop calls.
 
@@ -50,6 +52,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Collect replies; more than were asked for end the connection."""
+        self.octets_in += len(data)
         try:
             replies = self._reader.feed(data)
         except BrokenProtocol as fault:
@@ -101,6 +104,7 @@ class Connection(asyncio.Protocol):
             assert self._transport is not None
             if octets:
                 self._transport.write(octets)
+                self.octets_out += len(octets)
             if len(self._heard) < replies:
                 self._waiter = self._loop.create_future()
                 await self._guarded(self._waiter, wait)
@@ -119,6 +123,7 @@ class Connection(asyncio.Protocol):
         if self._end is not None or self._transport is None:
             return
         self._transport.write(octets)
+        self.octets_out += len(octets)
         if self._writable is not None:
             await self._guarded(self._writable, wait)
 

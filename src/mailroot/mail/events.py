@@ -129,7 +129,12 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     EventRow(
         "report_storm", _W, ("server", "sender"), "A sender has had the most reports of a minute; more are not made."
     ),
-    EventRow("badmail", _W, ("server", "entry", "message_id", "name", "cause"), "A message was put into Badmail."),
+    EventRow(
+        "badmail",
+        _W,
+        ("server", "entry", "message_id", "name", "cause", "kind"),
+        "A message was put into Badmail; `kind` is `pickup`, `report` (its sender is null), or `general`.",
+    ),
     EventRow("badmail_removed", _N, ("server", "name", "cause"), "Badmail's retention limit removed a message."),
     EventRow("pickup_refused", _W, ("server", "name", "cause"), "A Pickup file could not be taken."),
     EventRow("pickup_failed", _E, ("server", "cause"), "The Pickup folder cannot be used now; it is tried again."),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mailroot.mail.address import Mailbox
 from mailroot.mail.addresslist import listed, single
 
+NO_RECIPIENTS = "no recipients"
 HEADER_LIMIT = 1 << 20  # octets of a header block; more is malformed
 _ENVELOPE = frozenset({b"x-sender", b"x-receiver"})
 _SECRET = frozenset({b"bcc", b"resent-bcc"})  # RFC 5322 section 3.6.3
@@ -116,7 +117,7 @@ def _recipients(fields: Sequence[_Field], given: bool) -> tuple[Mailbox, ...] | 
             return Malformed(f"a recipient is malformed: {_shown(value)}")
         for address in addresses:
             found.setdefault((address.local, address.domain_key), address)
-    return tuple(found.values()) or Malformed("no recipients")
+    return tuple(found.values()) or Malformed(NO_RECIPIENTS)
 
 
 def _recipient_values(fields: Sequence[_Field], given: bool) -> list[str]:

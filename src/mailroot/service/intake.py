@@ -7,6 +7,7 @@ from datetime import datetime
 
 from mailroot.edge.files.contents import ContentFile
 from mailroot.mail.address import Mailbox
+from mailroot.mail.counters.layout import UNCOUNTED, Tally
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import StoreFailed
 from mailroot.mail.header import Made, Trace
@@ -38,6 +39,7 @@ class Intake:
     filler: str
     pool: ThreadPoolExecutor
     count: Callable[[], int]
+    tally: Tally = UNCOUNTED
 
     def draft(self, trace: Trace, sender: Mailbox | None) -> Draft:
         """An empty draft of a message that is about to come in."""

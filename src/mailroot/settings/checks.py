@@ -68,6 +68,8 @@ def _bindings(settings: Settings) -> Iterator[Problem]:
         for option in ("bindings", "tls_bindings")
         for binding in getattr(server.general, option)
     ]
+    if settings.service.metrics is not None:
+        taken.append(("", "service.metrics", settings.service.metrics))
     for (key, path, binding), (other_key, other_path, other) in itertools.combinations(taken, 2):
         if not _overlap(binding, other):
             continue

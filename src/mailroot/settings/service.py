@@ -16,7 +16,7 @@ _RESTART = Applies.SERVICE
 @strict
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Processes, queue and event log. `workers` is at least 1 and `events` absolute or "" once the file was read."""
+    """Processes, queue, events, figures. Once the file was read, `workers` is at least 1, `events` absolute or ""."""
 
     workers: Annotated[int, count(0, 256)] = option(
         1, "How many worker processes there are; 0: one per core.", applies=_RESTART
@@ -33,6 +33,11 @@ class Service:
         applies=_RESTART,
     )
     events: Folder = option("Logs", "The folder of the event log; empty: none is kept.", applies=_RESTART)
+    metrics: Annotated[Binding | None, LISTEN] = option(
+        None,
+        "Where the figures can be scraped by Prometheus, at /metrics, without a sign-in; empty: nowhere.",
+        applies=_RESTART,
+    )
     shutdown_timeout: Duration = option(
         timedelta(seconds=8),
         "How long transactions that are under way may take when the service ends.",

@@ -20,6 +20,7 @@ from mailroot.mail.faults import Unavailable
 from mailroot.mail.status import Disposition, Status
 from mailroot.routing.route import DropRoute
 from mailroot.service.deliver.delivery import Delivery
+from mailroot.service.measure.progress import Progress
 
 _DELIVERED = Status(Disposition.DELIVERED, "2.1.5", "Delivered to Drop")
 _FULL = Status(Disposition.DELAYED, "4.2.2", "Mailbox Full: the Drop folder has reached its quota")
@@ -38,12 +39,14 @@ class DropCarrier:
         writer: str,
         permissions: Permissions,
         quota: Callable[[str], int] = lambda _folder: 0,
+        progress: Progress | None = None,
     ) -> None:
         """Make a carrier.
 
         `writer` names this worker of this virtual server among all that write to the same folders, before and after a
         restart. `quota` gives a folder's limit in octets, 0 where it has none.
         """
+        self._progress = progress or Progress()
         self._files = WholeFiles(writer, permissions)
         self._quota = DropQuota(quota)
         self._thread = ThreadPoolExecutor(1, "drop")
@@ -75,6 +78,7 @@ class DropCarrier:
         Only the syncs (and long or remote writes) are the thread's: after each system call a thread must get the
         interpreter lock back, which under a busy loop costs up to 5 ms; eight times the throughput was measured so.
         """
+        begun = self._progress.begins(deliveries)
         async with self._turn:
             self._files.refresh()
             tried = await self._stage_all(deliveries)
@@ -84,6 +88,7 @@ class DropCarrier:
                 for one in staged:
                     appear(one)
                 await self._in_thread(sync_names, staged)
+        self._progress.ends(begun, len(deliveries))
         return [self._outcome(delivery, one) for delivery, one in zip(deliveries, tried, strict=True)]
 
     async def close(self) -> None:

@@ -46,6 +46,7 @@ class Settling:
         waiting = False
         for (delivery, _), (settled, _) in zip(attempts, both, strict=True):
             tell_settled(self._ends.emit, rules.key, delivery.entry, settled)
+            self._ends.progress.settled(delivery, settled)
             waiting = waiting or bool(settled.deferred)
         return waiting
 

@@ -17,6 +17,8 @@ from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import Fault, Misconfigured
 from mailroot.service.life.reload import Reloaded
 from mailroot.service.life.state import State
+from mailroot.service.measure.reader import reader_of
+from mailroot.service.measure.reading import rows
 from mailroot.settings.change import Problems
 from mailroot.settings.fingerprint import fingerprint
 
@@ -172,6 +174,13 @@ class Control:
             raise Misconfigured(f"there is no session {arguments.get('session')!r} (it may have ended)")
         return {"ended": ended}
 
+    async def _counters(self, arguments: Arguments) -> object:
+        """All figures; those of a second are what was counted in the second that this takes."""
+        only, reader = self._key(arguments) if arguments.get("server") else "", reader_of(self._state)
+        before = await reader.read()
+        await asyncio.sleep(1.0)
+        return list(rows(await reader.read(), before, only))
+
     # -- the queue
 
     async def _queue(self, arguments: Arguments) -> object:
@@ -257,5 +266,6 @@ _OPERATIONS: dict[str, Callable[[Control, Arguments], Awaitable[object]]] = {
     "queue.show": Control._show,
     "queue.retry": Control._retry,
     "queue.remove": Control._remove,
+    "counters": Control._counters,
     "settings.reload": Control._reload,
 }

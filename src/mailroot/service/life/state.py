@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mailroot.edge.channel import WorkerLine
+from mailroot.edge.sharedboard import SharedBoard
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.tls.contexts import Presented, ServerTls
 from mailroot.mail.faults import ConnectionLost, Misconfigured, Unavailable
@@ -66,6 +67,7 @@ class State:
 
     settings: Settings
     counts: SharedCounts
+    board: SharedBoard
     workers: int
     listeners: dict[str, list[socket.socket]] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)

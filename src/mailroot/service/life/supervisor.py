@@ -10,12 +10,14 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from mailroot import __version__
 from mailroot.edge.listening import bound_port, listen, lock_home, shown
 from mailroot.edge.process import give_folder, may_become
+from mailroot.edge.sharedboard import SharedBoard
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.tls.contexts import ServerTls
 from mailroot.mail.events import EVENTS
@@ -27,6 +29,8 @@ from mailroot.service.life.slots import LASTING_SLOTS, slots_for
 from mailroot.service.life.state import State, state_after
 from mailroot.service.life.telling import telling
 from mailroot.service.life.workforce import Workforce
+from mailroot.service.measure.endpoint import Endpoint, EndpointProcess
+from mailroot.service.measure.reader import reader_of
 from mailroot.settings.change import Problems
 from mailroot.settings.service import Settings
 from mailroot.settings.virtualserver import Start, VirtualServer
@@ -59,7 +63,9 @@ class Supervisor:
         self._control_path = control
         self._say_more = ready
         workers = settings.service.workers
-        self.state = State(settings, SharedCounts(workers, slots_for(settings), LASTING_SLOTS), workers)
+        board = SharedBoard(workers, tuple(settings.servers), time.monotonic)
+        counts = SharedCounts(workers, slots_for(settings), LASTING_SLOTS)
+        self.state = State(settings, counts, board, workers)
         self.state.tls.update({key: ServerTls() for key in settings.servers})
         self._ending = asyncio.Event()
         self._changing = asyncio.Lock()
@@ -74,11 +80,13 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         with contextlib.ExitStack() as held:
             self._take_homes(held)
-            self.emit = telling(self.state.settings, "supervisor")
+            board = self.state.board
+            self.emit = telling(self.state.settings, "supervisor", board.tallies(board.supervisor))
             held.callback(self.emit.close)
             self._workforce = Workforce(self.state, self.emit)
             await present(self.state, wanted(self.state.settings))
             self._open_servers()
+            self._open_metrics(held)
             async with Control(self, self._control_path):
                 try:
                     await self._work()
@@ -119,6 +127,18 @@ class Supervisor:
             if server.start is Start.AUTOMATIC:
                 self.state.listeners[key] = _bound(server)
                 self.state.states[key] = "started"
+
+    def _open_metrics(self, held: contextlib.ExitStack) -> None:
+        """Have the figures served where the settings say; see `measure.endpoint`."""
+        service = self.state.settings.service
+        if service.metrics is not None:
+            try:
+                listener = listen(service.metrics.address, service.metrics.port)
+            except Misconfigured as fault:
+                raise Misconfigured(f"service.metrics: {fault}") from fault
+            process = EndpointProcess(Endpoint(listener, service.run_as, reader_of(self.state)))
+            process.start()
+            held.callback(process.end)
 
     def _announce(self) -> None:
         for key, server in self.state.settings.servers.items():

@@ -15,12 +15,13 @@ from typing import Any
 
 from mailroot.edge.channel import ChannelEnds, serve_line
 from mailroot.edge.process import become
+from mailroot.edge.sharedboard import SharedBoard
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.tls.contexts import Presented, ServerTls, ignore_odd_names
 from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import Fault
 from mailroot.service.life.inquiry import QUEUE_INQUIRIES, session_rows
-from mailroot.service.life.world import World
+from mailroot.service.life.world import Shared, World
 from mailroot.settings.service import Settings
 
 FAILED = 75  # EX_TEMPFAIL: the supervisor starts another worker, which recovers the shard
@@ -34,6 +35,7 @@ class Birth:
     number: int
     settings: Settings
     counts: SharedCounts
+    board: SharedBoard
     ends: ChannelEnds
     sockets: Mapping[str, list[socket.socket]]
     paused: frozenset[str]
@@ -79,7 +81,9 @@ class Worker:
     def __init__(self, birth: Birth) -> None:
         self._birth = birth
         self.over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._world: World = World(birth.number, birth.settings, birth.counts, birth.tls, self._fail)
+        self._world: World = World(
+            birth.number, birth.settings, Shared(birth.counts, birth.board), birth.tls, self._fail
+        )
 
     async def open(self) -> None:
         """Open the queue, begin to work, and say so."""

@@ -59,7 +59,9 @@ class Workforce:
         try:
             ends = open_channel()
             paused = frozenset(key for key, word in state.states.items() if word == "paused")
-            birth = Birth(number, state.settings, state.counts, ends, dict(state.listeners), paused, state.tls)
+            birth = Birth(
+                number, state.settings, state.counts, state.board, ends, dict(state.listeners), paused, state.tls
+            )
             keep = [ends.theirs.fileno(), ends.their_sockets.fileno()]
             keep += [one.fileno() for sockets in state.listeners.values() for one in sockets]
             pid, ended = fork_child(lambda: run_worker(birth), keep)
@@ -93,6 +95,7 @@ class Workforce:
         code = reap(worker.pid)
         worker.line.close()
         self._state.counts.clear(worker.number)
+        self._state.board.forget(worker.number)
         self._state.running.pop(worker.number, None)
         worker.gone.set_result(code)
         if self._replacing:

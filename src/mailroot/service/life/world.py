@@ -15,6 +15,7 @@ from mailroot.edge.dns import DnsResolver
 from mailroot.edge.files.folder import Permissions, check_folder, permissions
 from mailroot.edge.kerberos.client import client_context
 from mailroot.edge.process import most_descriptors
+from mailroot.edge.sharedboard import SharedBoard
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.sharedturns import SharedTurns
 from mailroot.edge.sqlite.queue import SqliteQueue
@@ -22,6 +23,7 @@ from mailroot.edge.tls.contexts import ServerTls
 from mailroot.edge.tokenrequest import request_token
 from mailroot.edge.tokens import Tokens
 from mailroot.mail.address import Mailbox
+from mailroot.mail.counters.layout import SLOTS, Tally
 from mailroot.mail.events import EVENTS
 from mailroot.mail.fanout import Fanout
 from mailroot.mail.faults import StoreFailed
@@ -34,6 +36,8 @@ from mailroot.service.intake import Intake
 from mailroot.service.life.atwork import Current, Parts, ServerAtWork, Shard, drop_permissions
 from mailroot.service.life.slots import SharedLimit, guesses_slot, sessions_slot, turns_slot
 from mailroot.service.life.telling import telling
+from mailroot.service.measure.notes import NoteWriter
+from mailroot.service.measure.progress import Progress
 from mailroot.service.pickup.pickedup import receipt
 from mailroot.service.pickup.pickup import PickupPlaces, PickupRole, PickupRules, PickupWorld
 from mailroot.service.receive.clientnames import ClientNames
@@ -54,6 +58,14 @@ from mailroot.settings.virtualserver import VirtualServer
 # Seconds for one question about a client's name; and how long an answer may give a right, whatever its TTL says.
 _NAME_LIFETIME, _LONGEST_NAME = 5.0, 3600.0
 _ALPHABET = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The memory that all processes of the service share."""
+
+    counts: SharedCounts
+    board: SharedBoard
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +97,7 @@ class World:
         self,
         number: int,
         settings: Settings,
-        counts: SharedCounts,
+        shared: Shared,
         tls: Mapping[str, ServerTls],
         fail: Callable[[str], None],
     ) -> None:
@@ -97,10 +109,11 @@ class World:
         self.servers: dict[str, ServerAtWork] = {}
         self.now = utc_now
         self._probation = Probation()
+        counts, self._tallies = shared.counts, shared.board.tallies(number)
         self._run = Run(
             number=number,
             counts=counts,
-            emit=telling(settings, f"w{number}"),
+            emit=telling(settings, f"w{number}", self._tallies),
             pool=ThreadPoolExecutor(8, "files"),
             filler="".join(secrets.choice(_ALPHABET) for _ in range(19)),
             run=secrets.token_hex(8).upper(),
@@ -110,12 +123,14 @@ class World:
         self.emit = self._run.emit
         self._entrances = Entrances(settings.service.run_as, counts, number, guesses_slot(settings), self.emit)
         self._turns = SharedTurns(counts, number, turns_slot(settings), time.monotonic, time.time)
+        self._notes = NoteWriter(shared.board, number, self.servers, utc_now)
         self._wallet = Wallet(Tokens(request_token, time.monotonic, self._token_failed), client_context, utc_now)
 
     async def open(self) -> None:
         """Open the queue of every virtual server; none of them works yet. Raises `Fault`."""
         for key in self._settings.servers:
             self.servers[key] = await self._built(key, self._rules(key, self._settings.servers[key]))
+        self._notes.start()
 
     @property
     def patience(self) -> float:
@@ -155,6 +170,7 @@ class World:
     async def close(self, patience: float) -> None:
         """End all roles within `patience` seconds, then close what they worked with."""
         await asyncio.gather(*(server.stop(patience) for server in self.servers.values()))
+        await self._notes.stop()
         await asyncio.gather(*(server.close() for server in self.servers.values()))
         self._run.pool.shutdown(wait=False, cancel_futures=True)
         await self._entrances.close()
@@ -163,16 +179,18 @@ class World:
     # -- building
 
     def _rules(self, key: str, settings: VirtualServer) -> Rules:
-        return rules_of(key, settings, _client_names(settings), self._entrances.of(key, settings))
+        return rules_of(key, settings, _client_names(settings, self._tallies[key]), self._entrances.of(key, settings))
 
     async def _built(self, key: str, rules: Rules) -> ServerAtWork:
         settings, current = rules.settings, Current(rules)
         await self._check_folders(rules)
         writer = f"{key}-w{self._run.number}"
-        drop = DropCarrier(writer, drop_permissions(settings), lambda folder: current.rules.quotas.get(folder, 0))
+        progress = Progress(self._tallies[key])
+        quota = lambda folder: current.rules.quotas.get(folder, 0)  # noqa: E731 - a name for an argument
+        drop = DropCarrier(writer, drop_permissions(settings), quota, progress)
         await drop.prepare(_drop_folders(rules))
         badmail = Badmail(key, settings.messages.badmail, writer, self.emit)
-        ends = Ends(self._reporting(current), badmail, self.emit, self.now, self._store_failed(key))
+        ends = Ends(self._reporting(current), badmail, self.emit, self.now, self._store_failed(key), progress)
         carriers = Carriers(drop, self._remote(rules))
         shards = [
             Shard(name, store, Dispatcher(store, lambda: current.rules, carriers, ends, self._probation))
@@ -223,6 +241,7 @@ class World:
             filler=self._run.filler,
             pool=self._run.pool,
             count=self._run.count,
+            tally=self._tallies[key],
         )
 
     def _pickup(self, current: Current, intake: Intake, badmail: Badmail, shard: str) -> Callable[[], PickupRole]:
@@ -257,11 +276,13 @@ class World:
 
     def _remote(self, rules: Rules) -> RemoteCarrier:
         settings = rules.settings
-        resolver = DnsResolver(_dns_servers(settings), time.monotonic)
+        tally = self._tallies[rules.key]
+        resolver = DnsResolver(_dns_servers(settings), time.monotonic, asked=tally.counter(SLOTS.dns_queries))
         limit = SharedLimit(self._run.counts, self._run.number, self._settings, rules.key)
         bindings = _bindings(self._settings)
         signer = Signer(rules.key, settings, self.emit, self.now)
-        way = Way(rules.key, settings, resolver, self.emit, bindings, limit, self._wallet, self._turns, signer)
+        turns = self._turns
+        way = Way(rules.key, settings, resolver, self.emit, bindings, limit, self._wallet, turns, signer, tally)
         return RemoteCarrier(way)
 
     def _token_failed(self, source: str, cause: str) -> None:
@@ -296,12 +317,14 @@ class World:
         return failed
 
 
-def _client_names(settings: VirtualServer) -> ClientNames | None:
+def _client_names(settings: VirtualServer, tally: Tally) -> ClientNames | None:
     """What searches for clients' names. It has a resolver of its own, which what clients ask cannot crowd."""
     of_interest = names_of_interest(settings.access.connection, settings.access.relay)
     if of_interest is None and not settings.delivery.reverse_dns:
         return None
-    resolver = DnsResolver(_dns_servers(settings), time.monotonic, lifetime=_NAME_LIFETIME, longest=_LONGEST_NAME)
+    resolver = DnsResolver(
+        _dns_servers(settings), time.monotonic, _NAME_LIFETIME, _LONGEST_NAME, tally.counter(SLOTS.dns_queries)
+    )
     return ClientNames(resolver, of_interest)
 
 

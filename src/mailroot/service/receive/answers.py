@@ -4,6 +4,7 @@ Not responsible for syntax and sequence (`wire.server` refuses those by itself) 
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 from mailroot import __version__
 from mailroot.edge.tls.contexts import Secured
 from mailroot.mail.address import Mailbox
+from mailroot.mail.counters.layout import STAGE_SLOTS
 from mailroot.mail.envelope import Envelope, Recipient
 from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import DiskFull, Fault, StoreFailed
@@ -32,6 +34,7 @@ from mailroot.service.receive.standing import Standing, Standings
 from mailroot.wire import events as wire
 from mailroot.wire.profile import ServerProfile
 
+_RECEIVE, _COMMIT = STAGE_SLOTS["receive"], STAGE_SLOTS["commit"]
 _START_INPUT = REPLIES.start_input()
 
 Commit = asyncio.Future[QueueEntry | None]
@@ -50,6 +53,7 @@ class Answers:
     """The answers of one session. A transaction is `_mail`, the accepted recipients and, from DATA on, a draft."""
 
     __slots__ = (
+        "_begun",
         "_draft",
         "_intake",
         "_leased",
@@ -78,6 +82,7 @@ class Answers:
         self._session = session
         self._origin = Origin(_source(standing), "", standing.address, session)
         self._trace = Trace(rules.fqdn, __version__, "", standing.address, standing.client.tls)
+        self._begun = 0.0
         self._mail: wire.MailFrom | None = None
         self._sender: Mailbox | None = None
         self._recipients: dict[tuple[str, str], Recipient] = {}
@@ -129,10 +134,17 @@ class Answers:
             entry = commit.result()
         except Fault as fault:
             return self._not_stored(fault)
+        self._passed(_COMMIT)
         self.messages += 1
         assert entry is not None  # only Pickup's drafts have claims
         self._intake.accepted(entry, len(recipients), self._leased)
         return REPLIES.queued(message_id=entry.message_id)
+
+    def _passed(self, stage: int) -> None:
+        """A stage of the message's life is over, and the next one begins."""
+        moment = time.monotonic()
+        self._intake.tally.took(stage, moment - self._begun)
+        self._begun = moment
 
     def _not_stored(self, fault: Fault) -> Reply:
         if isinstance(fault, StoreFailed):
@@ -212,6 +224,7 @@ class Answers:
         if isinstance(verdict, Refuse):
             return self._refused(verdict.reply, verdict.cause)
         self._mail = event
+        self._begun = time.monotonic()
         self._recipients = {}
         return REPLIES.sender_ok(address="<>" if sender is None else str(sender))
 
@@ -268,6 +281,7 @@ class Answers:
     def _body_end(self, _event: wire.BodyEnd) -> Reply | Commit:
         draft = self._draft
         assert draft is not None
+        self._passed(_RECEIVE)
         content = draft.seal_small() if draft.small else None
         refusal = self._unwanted(draft)
         if refusal is not None:

@@ -13,12 +13,15 @@ class Outbox:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: list[tuple[asyncio.Transport, bytes, bool]] = []
+        self.octets_in = self.octets_out = 0
+        """How many octets came from clients and went to them since somebody last counted."""
 
     def put(self, transport: asyncio.Transport, octets: bytes, last: bool) -> None:
         """Write the octets when this turn of the loop ends; with `last`, close the connection then."""
         if not self._waiting:
             self._loop.call_soon(self.send)
         self._waiting.append((transport, octets, last))
+        self.octets_out += len(octets)
 
     def send(self) -> None:
         """Write what waits, now: before anything that must come after it."""

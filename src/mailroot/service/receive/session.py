@@ -126,6 +126,7 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Feed the engine and answer what it made of it."""
         if self.ident:
+            self._outbox.octets_in += len(data)
             self._engine.feed(data)
             if self._waiting is None:
                 self._pump()

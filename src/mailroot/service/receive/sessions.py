@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from mailroot.edge.tls.contexts import Secured
+from mailroot.mail.counters.layout import SLOTS
 from mailroot.mail.dates import mail_date
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.reply import REPLIES, Reply
@@ -98,6 +99,7 @@ class Sessions:
         refusal = self._refusal(standings.rules, standing, session)
         self._sessions[session.ident] = session
         self._count.add(1)
+        self._intake.tally.add(SLOTS.inbound_connections)
         answers = Answers(standings, standing, self._intake, session.ident)
         if refusal is not None:
             greeting: Reply | Later = refusal
@@ -164,6 +166,14 @@ class Sessions:
             now = loop.time()
             for session in self:
                 session.check(now)
+            self.count_octets()
+
+    def count_octets(self) -> None:
+        """Count what came and went since the last time: once a second costs nothing, as each message would."""
+        outbox, tally = self.outbox, self._intake.tally
+        tally.add(SLOTS.bytes_received, outbox.octets_in)
+        tally.add(SLOTS.bytes_sent, outbox.octets_out)
+        outbox.octets_in = outbox.octets_out = 0
 
     async def drain(self, patience: float) -> None:
         """Let transactions that are under way end, for `patience` seconds; end all other sessions at once."""

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from mailroot.edge.tls.outgoing import ClientTls
+from mailroot.mail.counters.layout import SLOTS, UNCOUNTED, Tally
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.status import Disposition, Status
 from mailroot.routing.exchangers import Host
@@ -48,6 +49,7 @@ class Means:
     tls: ClientTls
     wallet: Wallet
     paces: PaceTable
+    tally: Tally = UNCOUNTED
 
 
 class Destination:
@@ -200,6 +202,7 @@ class Destination:
         return worst
 
     async def _call(self, host: Host) -> Line | Status:
+        self._means.tally.add(SLOTS.outbound_connections)
         approach = approach_of(host, self._route, self._means.settings)
         security, begun = approach.security, _moment()
         answer = await call(approach, self._tools)
@@ -288,6 +291,8 @@ class Destination:
             if not self._standing_at[line.host]:
                 del self._standing_at[line.host]
             self._means.allotment.give(self.name)
+            self._means.tally.add(SLOTS.bytes_received, line.connection.octets_in)
+            self._means.tally.add(SLOTS.bytes_sent, line.connection.octets_out)
         self.reach()
 
     def _own(self, task: asyncio.Task[None]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from mailroot.edge.ownaddresses import is_bound_by, is_local
 from mailroot.edge.sharedturns import SharedTurns
 from mailroot.edge.tls.outgoing import ClientTls
+from mailroot.mail.counters.layout import UNCOUNTED, Tally
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.status import Disposition, Status
 from mailroot.queue.entry import Pending
@@ -14,6 +15,7 @@ from mailroot.routing.exchangers import Host, Surroundings
 from mailroot.routing.pace import PaceTable
 from mailroot.routing.route import RelayRoute
 from mailroot.service.deliver.delivery import Delivery
+from mailroot.service.measure.progress import Progress
 from mailroot.service.relay.callout import Guide, Line, Resolver
 from mailroot.service.relay.connections import Allotment, ConnectionLimit
 from mailroot.service.relay.destination import Destination, Means
@@ -49,6 +51,7 @@ class Way:
     wallet: Wallet
     turns: SharedTurns
     signer: Signer | None = None
+    tally: Tally = UNCOUNTED
 
 
 class RemoteCarrier:
@@ -69,9 +72,11 @@ class RemoteCarrier:
             tls=ClientTls(),
             wallet=way.wallet,
             paces=PaceTable(way.settings.pace),
+            tally=way.tally,
         )
         paces = self._means.paces
         self._turns = Turns(way.server, paces, way.turns, way.emit, max(_waits(way))) if paces else None
+        self._progress = Progress(way.tally)
         self._masque = masque_of(way.settings)
         self._signer = way.signer
         self._destinations: dict[tuple[str, int, bool, OutboundSecurity], Destination] = {}
@@ -82,7 +87,10 @@ class RemoteCarrier:
         if self._masque is not None:
             entry = replace(delivery.entry, envelope=await self._masque.over(delivery.entry))
             delivery = replace(delivery, entry=entry)
-        return await self._serve(delivery, self._destination(route))
+        begun = self._progress.begins((delivery,))
+        outcome = await self._serve(delivery, self._destination(route))
+        self._progress.ends(begun, 1)
+        return outcome
 
     @property
     def paced(self) -> bool:

@@ -59,9 +59,9 @@ class Badmail:
         await self._write(
             trio(self._folder, stem, lambda: ((piece,) for piece in content.pieces()), reason, properties)
         )
-        self._tell(stem, reason.text, properties)
+        self._tell(stem, reason.text, properties, "pickup")
 
-    def _tell(self, stem: str, cause: str, properties: Mapping[str, object], entry: str = "") -> None:
+    def _tell(self, stem: str, cause: str, properties: Mapping[str, object], kind: str, entry: str = "") -> None:
         self._emit(
             EVENTS.badmail,
             server=self._server,
@@ -69,6 +69,7 @@ class Badmail:
             message_id=properties.get("message_id", ""),
             name=f"{stem}.BAD",
             cause=cause,
+            kind=kind,
         )
 
     async def keep_entry(
@@ -84,7 +85,7 @@ class Badmail:
         properties = entry_properties(entry, text)
         pieces = partial(with_return_path, entry.content, sender or "<>")
         await self._write(trio(self._folder, stem, pieces, reason, properties))
-        self._tell(stem, text, properties, entry.key)
+        self._tell(stem, text, properties, "general" if sender else "report", entry.key)
 
     async def keep_within(self, limits: Callable[[], BadmailLimits], now: Callable[[], datetime]) -> None:
         """Remove what is too old or too much, now and then, for ever. Run this as a task of one worker."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mailroot.mail.events import EVENTS, Emit
@@ -10,6 +10,7 @@ from mailroot.mail.faults import Fault, StoreFailed
 from mailroot.mail.status import Disposition, Status
 from mailroot.queue.entry import Pending, QueueEntry, SealedDraft
 from mailroot.queue.settle import Settled
+from mailroot.service.measure.progress import Progress
 from mailroot.service.report.badmail import Badmail
 from mailroot.service.report.reports import Made, Reported, Reporting, Undeliverable
 from mailroot.service.rules import Rules
@@ -29,6 +30,7 @@ class Ends:
     emit: Emit
     now: Callable[[], datetime]
     store_failed: Callable[[StoreFailed], None]
+    progress: Progress = field(default_factory=Progress)
 
     async def report(self, rules: Rules, entry: QueueEntry, settled: Settled) -> tuple[SealedDraft, ...]:
         """The reports that are due now, to be committed with the settlement; Badmail is written before it."""

@@ -1,0 +1,91 @@
+"""What a worker says of itself on the board: its memory, and how its queues stand. Written while somebody wants it."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from mailroot.edge.process import resident_octets
+from mailroot.edge.sharedboard import SharedBoard
+from mailroot.mail.faults import Unavailable
+from mailroot.service.life.atwork import ServerAtWork
+from mailroot.service.measure.look import Seen, look
+
+# Who wanted notes in the last minute and a half is expected to come again.
+_WANTED = 90.0
+# Seconds between looks at whether somebody wants one, between notes for one who has just asked, and between others.
+_LOOK, _ASKED, _APART = 0.5, 1.0, 5.0
+# Most queues are looked through in no time: the note waits so long for it.
+_SOON = 0.25
+
+
+class NoteWriter:
+    """Writes the notes of one worker."""
+
+    def __init__(
+        self,
+        board: SharedBoard,
+        worker: int,
+        servers: Mapping[str, ServerAtWork],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._board = board
+        self._worker = worker
+        self._servers = servers
+        self._now = now
+        self._seen: dict[str, Seen] = {}
+        self._looks: dict[str, asyncio.Task[None]] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Write a note now, then every few seconds while notes are wanted."""
+        self._writing = asyncio.create_task(self._write_on())
+
+    async def stop(self) -> None:
+        """Look and write no more."""
+        tasks = [task for task in (self._writing, *self._looks.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _write_on(self) -> None:
+        await self._write()
+        rested = 0.0
+        while True:
+            await asyncio.sleep(_LOOK)
+            rested += _LOOK
+            asked = self._board.asked()
+            if asked < _WANTED and rested >= (_ASKED if asked < 2 * _LOOK else _APART):
+                await self._write()
+                rested = 0.0
+
+    async def _write(self) -> None:
+        servers = {key: await self._of(key, server) for key, server in self._servers.items()}
+        note = {"pid": os.getpid(), "memory": resident_octets(), "servers": servers}
+        self._board.note(self._worker, json.dumps(note).encode())
+
+    async def _of(self, key: str, server: ServerAtWork) -> dict[str, Any]:
+        """What is known of one virtual server: the last look that was finished, and the depth of this moment."""
+        stores = [shard.store for shard in server.parts.shards]
+        try:
+            depth = sum([await store.depth() for store in stores])
+        except Unavailable:
+            return {}
+        under_way = self._looks.get(key)
+        if under_way is None or under_way.done():
+            self._looks[key] = asyncio.create_task(self._look(key, server))
+        await asyncio.wait([self._looks[key]], timeout=_SOON)
+        seen = self._seen.get(key)
+        told = {"levels": {}, "destinations": []} if seen is None else seen.told(self._now().timestamp())
+        told["levels"]["queue_depth"] = depth
+        return told
+
+    async def _look(self, key: str, server: ServerAtWork) -> None:
+        try:
+            self._seen[key] = await look(
+                [shard.store for shard in server.parts.shards], lambda: server.parts.current.rules.plan, self._now
+            )
+        except Unavailable:
+            self._seen.pop(key, None)
