@@ -66,3 +66,8 @@ def test_only_listed_clients_come_in_with_only() -> None:
     addresses = AddressList(mode=ListMode.ONLY, list=entries("::1", "127.0.0.1"))
     assert isinstance(may_connect(client("::1"), addresses), Accept)
     assert isinstance(may_connect(client("192.0.2.1"), addresses), Refuse)
+
+
+def test_everybody_may_send_into_a_trap() -> None:
+    right = relay_right(client("192.0.2.9"), Relay(ListMode.ONLY, ()), trapped=True)
+    assert right.allowed and "trap" in right.cause

@@ -11,6 +11,7 @@ from mailroot.routing.route import DropRoute, HoldRoute, NoRoute, RelayRoute
 from mailroot.settings.delivery import Delivery
 from mailroot.settings.domains import Domain, DomainType
 from mailroot.settings.places import SmartHost
+from mailroot.settings.trap import Trap
 from mailroot.settings.virtualserver import VirtualServer
 
 DOMAINS = {
@@ -55,6 +56,28 @@ def test_an_international_domain_is_found_in_both_of_its_forms() -> None:
     table = DomainTable({"bücher.test": Domain(type=DomainType.DEFAULT)})
     assert table.find("xn--bcher-kva.test") is not None
     assert table.find("BÜCHER.test") is not None
+
+
+@pytest.mark.parametrize("domain", ["nowhere.test", "far.test", "held.test", "a.example.com", "", "local.test"])
+def test_a_trap_captures_every_way_out_in_drop(domain: str) -> None:
+    assert plan(trap=Trap(None)).route(domain) == DropRoute("local.test", "/home/Drop")
+
+
+def test_a_trap_that_captures_leaves_other_drop_folders_their_mail() -> None:
+    assert plan(trap=Trap(None)).route("own.test") == DropRoute("own.test", "/elsewhere")
+
+
+@pytest.mark.parametrize(("trap", "way"), [("dev@far.test", "far.test"), ("dev@held.test", "x.test")])
+def test_the_way_to_a_traps_address_is_everybodys(trap: str, way: str) -> None:
+    made = plan(trap=Trap(Mailbox(*trap.split("@"))), recipients_per_transaction=1)
+    expected = plan().route(way) if way == "far.test" else plan().route("held.test").relay  # type: ignore[union-attr]
+    people = [Mailbox("a", domain) for domain in ("nowhere.test", "local.test", "held.test", "own.test")]
+    assert made.group(people) == [(expected, [0, 1, 2, 3])] and made.trapped
+
+
+def test_a_trap_with_an_address_of_ours_redirects_into_its_drop() -> None:
+    address = Mailbox("dev", "own.test")
+    assert plan(trap=Trap(address)).route("nowhere.test") == DropRoute("own.test", "/elsewhere", address)
 
 
 def test_M12_ten_thousand_domains_cost_no_more_than_ten() -> None:

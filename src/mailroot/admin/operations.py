@@ -65,7 +65,7 @@ _OF_SERVER = Argument("server", Kind.OPTIONAL, "only those of this virtual serve
 _ENTRY = Argument("key", Kind.NAME, "the key of a queue entry")
 _READ, _OPERATE = Permission.READ, Permission.OPERATE
 
-_SERVER_COLUMNS = ("key", "name", "state", "bindings", "sessions", "waiting")
+_SERVER_COLUMNS = ("key", "name", "state", "trap", "bindings", "sessions", "waiting")
 _SESSION_COLUMNS = ("session", "server", "worker", "address", "hello", "user", "tls", "since", "state", "messages")
 _QUEUE_COLUMNS = (
     "server",

@@ -41,6 +41,7 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     EventRow("settings_applied", _N, ("revision",), "New settings are in force."),
     EventRow("settings_refused", _E, ("problems",), "A settings file was faulty; nothing was changed."),
     EventRow("server_state", _N, ("server", "state"), "A virtual server was started, stopped, paused or continued."),
+    EventRow("trap_set", _W, ("server", "trap"), "From now on mail of a virtual server reaches nobody that it is for."),
     EventRow("worker_started", _N, ("worker", "pid"), "A worker process is ready."),
     EventRow("worker_died", _E, ("worker", "pid", "exit"), "A worker process ended by itself; it is replaced."),
     EventRow(

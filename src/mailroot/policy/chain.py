@@ -56,9 +56,9 @@ def connecting(client: Client, access: Access) -> Step:
     return verdict_step("connection", may_connect(client, access.connection), _list_lost(client, access.connection))
 
 
-def relaying(client: Client, access: Access) -> Step:
-    """Whether the client may send to other people's domains."""
-    right = relay_right(client, access.relay)
+def relaying(client: Client, access: Access, trapped: bool = False) -> Step:
+    """Whether the client may send to other people's domains; `trapped` as `relay_right` has it."""
+    right = relay_right(client, access.relay, trapped)
     finding = Finding.HOLDS if right.allowed else Finding.OPEN if right.undecided else Finding.FAILS
     if client.user and access.relay.authenticated:
         lost: tuple[str, ...] = ("the list of access.relay is not looked at for clients that have signed in",)

@@ -21,8 +21,13 @@ class RelayRight:
     failed: bool = False
 
 
-def relay_right(client: Client, relay: Relay) -> RelayRight:
-    """The client's right to relay: by account where that is enough, else by the list and its mode."""
+def relay_right(client: Client, relay: Relay, trapped: bool = False) -> RelayRight:
+    """The client's right to relay: by account where that is enough, else by the list and its mode.
+
+    `trapped`: everybody has it, since mail reaches none of its recipients.
+    """
+    if trapped:
+        return RelayRight(True, "delivery.trap is set: mail is taken for everybody, and goes where the trap has it")
     if client.user and relay.authenticated:
         return RelayRight(True, f"{client.user} is authenticated, and access.relay lets such clients relay")
     place = listed(client, relay)

@@ -10,6 +10,7 @@ from mailroot.routing.route import DropRoute, HoldRoute, NoRoute, RelayRoute, Ro
 from mailroot.settings.delivery import Authentication
 from mailroot.settings.domains import Domain, DomainType
 from mailroot.settings.places import SmartHost
+from mailroot.settings.trap import Trap
 from mailroot.settings.virtualserver import VirtualServer
 
 _MOST_REMEMBERED = 10_000
@@ -31,6 +32,12 @@ class Plan:
         self._server = server
         self._domains = domains
         self._routes: dict[str, Route] = {}
+        self._trap = server.delivery.trap
+
+    @property
+    def trapped(self) -> bool:
+        """Whether mail goes where a trap has it, whatever its recipients and operators say."""
+        return self._trap is not None
 
     def group(self, recipients: Sequence[Mailbox]) -> list[tuple[Route, list[int]]]:
         """Places in `recipients` with their route: those that travel together, in one transaction or one file.
@@ -41,7 +48,7 @@ class Plan:
         for place, recipient in enumerate(recipients):
             groups.setdefault(self.route(recipient.domain), []).append(place)
         most = self._server.delivery.recipients_per_transaction
-        if not most or len(recipients) <= most:
+        if not most or len(recipients) <= most or self._trap is not None:
             return list(groups.items())
         return [(route, part) for route, places in groups.items() for part in _parts(route, places, most)]
 
@@ -55,6 +62,24 @@ class Plan:
         return route
 
     def _found(self, name: str) -> Route:
+        return self._usual(name) if self._trap is None else self._caught(name, self._trap)
+
+    def _caught(self, name: str, trap: Trap) -> Route:
+        """Into Drop, or to the trap's address: its way is everybody's."""
+        if trap.address is None:
+            local = self._local(name) or self._domains.find(self._domains.default)
+            assert local is not None  # a server without a default domain has the machine's
+            return self._drop(local)
+        route = self._usual(trap.address.domain)
+        if isinstance(route, DropRoute):
+            return replace(route, redirect=trap.address)
+        return route.relay if isinstance(route, HoldRoute) else route
+
+    def _local(self, name: str) -> Match | None:
+        match = self._domains.find_waiting(name) if name else None
+        return match if match is not None and match.domain.type is not DomainType.REMOTE else None
+
+    def _usual(self, name: str) -> Route:
         if not name:
             return NoRoute(Status(Disposition.FAILED, "5.1.3", "The address has no domain."))
         match = self._domains.find_waiting(name)

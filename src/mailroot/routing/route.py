@@ -5,6 +5,7 @@ Not responsible for the names and addresses of hosts (`routing.exchangers`) or f
 
 from dataclasses import dataclass, replace
 
+from mailroot.mail.address import Mailbox
 from mailroot.mail.status import Disposition, Status
 from mailroot.settings.delivery import Authentication, OutboundSecurity
 from mailroot.settings.places import SmartHost
@@ -12,10 +13,14 @@ from mailroot.settings.places import SmartHost
 
 @dataclass(frozen=True, slots=True)
 class DropRoute:
-    """Into a Drop folder. `domain` is the local default domain; `folder` its Drop folder, absolute."""
+    """Into a Drop folder. `domain` is the local default domain; `folder` its Drop folder, absolute.
+
+    With `redirect`, the address of a trap, the message is for it alone.
+    """
 
     domain: str
     folder: str
+    redirect: Mailbox | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from mailroot.settings.access import TlsVersion
 from mailroot.settings.option import Applies, option, section, strict
 from mailroot.settings.places import RESOLVER, SMART_HOSTS, Binding, SmartHost
 from mailroot.settings.spelling import TEXT, Count, Duration, File, Flag, Port, Text, choice, count, duration, several
+from mailroot.settings.trap import TRAP, Trap
 
 _SECURITY = "Delivery > Outbound Security"
 _CONNECTIONS = "Delivery > Outbound connections"
@@ -238,5 +239,11 @@ class Delivery:
     private_exchangers: Flag = option(
         False,
         "Whether mail may follow MX records that lead to loopback or private addresses.",
+    )
+    trap: Annotated[Trap | None, TRAP] = option(
+        None,
+        "For developers: `capture` puts all mail into Drop, an address has all of it sent there. Mail is then taken "
+        "for every recipient, and reaches none of them.",
+        applies=Applies.NEW_SESSIONS,
     )
     security: OutboundSecurity = section(OutboundSecurity, "How outgoing connections are signed in and encrypted.")

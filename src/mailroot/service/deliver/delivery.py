@@ -57,7 +57,7 @@ def _by_own_way(entry: QueueEntry, pending: Sequence[Pending], plan: Plan) -> li
 def _own_way(pending: Pending, plan: Plan) -> Route:
     """The way of one whom an operator gave another route, or whose domain's server has asked for its mail."""
     domain = pending.recipient.address.domain
-    if pending.via:
+    if pending.via and not plan.trapped:
         return plan.through(hosts_of_via(pending.via), domain)
     route = plan.route(domain)
     return route.relay if pending.held == AWAITED and isinstance(route, HoldRoute) else route

@@ -20,6 +20,7 @@ from mailroot.mail.faults import Unavailable
 from mailroot.mail.status import Disposition, Status
 from mailroot.routing.route import DropRoute
 from mailroot.service.deliver.delivery import Delivery
+from mailroot.service.deliver.redirect import redirected
 from mailroot.service.measure.progress import Progress
 
 _DELIVERED = Status(Disposition.DELIVERED, "2.1.5", "Delivered to Drop")
@@ -114,6 +115,9 @@ class DropCarrier:
         route, entry = delivery.route, delivery.entry
         if not isinstance(route, DropRoute):
             raise TypeError(f"a Drop folder is no place for {route}")
+        if route.redirect is not None:
+            delivery = redirected(delivery, route.redirect)
+            entry = delivery.entry
         if self.over_quota(route.folder):
             return _FULL
         new = drop_file(entry, delivery.pending, route.domain, route.folder)

@@ -72,7 +72,8 @@ def _before(rules: Rules, rehearsed: Rehearsed, heard: Heard) -> list[Step]:
     if place is not None:
         steps.append(_domain(rules, heard, place))
         if rehearsed.standing is not None and not place.local and not place.relayed:
-            steps.append(relaying(rehearsed.standing.client, rules.settings.access))
+            trapped = rules.settings.delivery.trap is not None
+            steps.append(relaying(rehearsed.standing.client, rules.settings.access, trapped))
     if heard.verdict is not None:
         step = verdict_step("recipient", heard.verdict, _unasked(rehearsed, place))
         steps.append(Step(step.name, step.finding, step.cause, step.lost, heard.reply))

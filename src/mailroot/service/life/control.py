@@ -140,6 +140,7 @@ class Control:
             "key": key,
             "name": server.name,
             "state": self._state.states[key],
+            "trap": str(server.delivery.trap or ""),
             "bindings": bindings,
             "sessions": sum(count[key]["sessions"] for count in counts),
             "waiting": sum(count[key]["waiting"] for count in counts),

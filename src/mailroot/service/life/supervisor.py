@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mailroot import __version__
@@ -148,6 +148,7 @@ class Supervisor:
                 print(f"listening {shown(address, port)} {protocol} {server.name}", flush=True)
         self._say_more()
         self.emit(EVENTS.service_started, version=__version__, pid=os.getpid())
+        self._tell_traps({})
 
     async def _end(self) -> None:
         """No new connections, then every worker ends in good order; what does not in time is killed."""
@@ -216,7 +217,7 @@ class Supervisor:
     async def reload(self) -> Reloaded | Problems:
         """Read the settings again and put them in force everywhere, or change nothing at all."""
         async with self._changing:
-            wanted = self._read_settings()
+            before, wanted = self.state.settings.servers, self._read_settings()
             answer = wanted if isinstance(wanted, Problems) else await put_in_force(self.state, wanted)
         if isinstance(answer, Problems):
             self.emit(EVENTS.settings_refused, problems=str(answer))
@@ -228,7 +229,15 @@ class Supervisor:
                 needs_restart=answer.needs_restart,
             )
             tell_presented(self.state, answer.presented, self.emit)
+            self._tell_traps(before)
         return answer
+
+    def _tell_traps(self, before: Mapping[str, VirtualServer]) -> None:
+        """Warn of virtual servers whose mail reaches nobody, where they were not so before."""
+        for key, server in self.state.settings.servers.items():
+            trap = server.delivery.trap
+            if trap is not None and (key not in before or before[key].delivery.trap != trap):
+                self.emit(EVENTS.trap_set, server=key, trap=str(trap))
 
 
 def _folders_elsewhere(server: VirtualServer) -> set[str]:

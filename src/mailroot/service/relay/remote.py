@@ -15,6 +15,7 @@ from mailroot.routing.exchangers import Host, Surroundings
 from mailroot.routing.pace import PaceTable
 from mailroot.routing.route import RelayRoute
 from mailroot.service.deliver.delivery import Delivery
+from mailroot.service.deliver.redirect import redirected, shared
 from mailroot.service.measure.progress import Progress
 from mailroot.service.relay.callout import Guide, Line, Resolver
 from mailroot.service.relay.connections import Allotment, ConnectionLimit
@@ -25,6 +26,7 @@ from mailroot.service.relay.parcel import prepare
 from mailroot.service.relay.signin import Wallet
 from mailroot.service.relay.signing import Signer
 from mailroot.service.relay.turns import Turns
+from mailroot.settings.trap import Trap
 from mailroot.settings.virtualserver import OutboundSecurity, VirtualServer
 from mailroot.wire.client import Outcome
 from mailroot.wire.offer import Mail
@@ -84,13 +86,26 @@ class RemoteCarrier:
     async def carry(self, delivery: Delivery) -> Mapping[int, Status]:
         """The outcome for each recipient; see `Carrier`. Waits while the destination's connections are all in use."""
         route = _relay_route(delivery)
+        trap = self._means.settings.delivery.trap
+        if trap is not None:
+            return await self._trapped(delivery, route, trap)
         if self._masque is not None:
             entry = replace(delivery.entry, envelope=await self._masque.over(delivery.entry))
             delivery = replace(delivery, entry=entry)
+        return await self._counted(delivery, route)
+
+    async def _counted(self, delivery: Delivery, route: RelayRoute) -> Mapping[int, Status]:
         begun = self._progress.begins((delivery,))
         outcome = await self._serve(delivery, self._destination(route))
         self._progress.ends(begun, 1)
         return outcome
+
+    async def _trapped(self, delivery: Delivery, route: RelayRoute, trap: Trap) -> Mapping[int, Status]:
+        """Whatever way led here: nothing but the trap's address has any mail."""
+        if trap.address is None:
+            reason = "delivery.trap holds all mail of this server."
+            return {one.number: Status(Disposition.DELAYED, "4.3.2", reason) for one in delivery.pending}
+        return shared(await self._counted(redirected(delivery, trap.address), route), delivery)
 
     @property
     def paced(self) -> bool:
