@@ -33,12 +33,20 @@ _Waiting = tuple[datetime, EventRow, Mapping[str, object]]
 class EventLog:
     """Writes events into a folder. Make it in the process that uses it: its thread does not survive a fork.
 
-    `worker` names the process in each line, beside its pid. `now` gives aware UTC moments.
+    `worker` names the process in each line, beside its pid. `now` gives aware UTC moments. `lost` hears how many events
+    could not be written, once that can be.
     """
 
-    def __init__(self, folder: Path, now: Callable[[], datetime], worker: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        now: Callable[[], datetime],
+        worker: str = "",
+        lost: Callable[[int], None] = lambda _count: None,
+    ) -> None:
         self._folder = folder
         self._now = now
+        self._tell_lost = lost
         self._origin = f',"pid":{os.getpid()}' + (f',"worker":{_text(worker)}' if worker else "")
         self._waiting: list[_Waiting] = []
         # Each counter is written by one thread only: these by the recorder, then the writer, then the writer.
@@ -101,6 +109,7 @@ class EventLog:
         written = self._append(self._folder / f"events-{day:%y%m%d}.jsonl", batch)
         if written == len(batch):
             self._told += lost
+            self._tell_lost(lost)
             self._torn = False
             return
         self._unwritten += len(events) - min(batch.count(b"\n", self._torn, written), len(events))
@@ -120,13 +129,15 @@ class EventLog:
         return 0
 
 
-def open_log(folder: str, now: Callable[[], datetime], worker: str = "") -> EventLog | None:
+def open_log(
+    folder: str, now: Callable[[], datetime], worker: str = "", lost: Callable[[int], None] = lambda _count: None
+) -> EventLog | None:
     """The event log in a folder, which is made where it is missing; None where it is ""."""
     if not folder:
         return None
     with contextlib.suppress(OSError):
         Path(folder).mkdir(mode=0o750, parents=True, exist_ok=True)
-    return EventLog(Path(folder), now, worker)
+    return EventLog(Path(folder), now, worker, lost)
 
 
 def _by_day(waiting: list[_Waiting]) -> dict[date, list[_Waiting]]:

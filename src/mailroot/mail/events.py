@@ -16,12 +16,18 @@ class Severity(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """One kind of event: its name, the fields it always has (others may come with it), a sentence for the docs."""
+    """One kind of event: its name, the fields it always has (others may come with it), a sentence for the docs.
+
+    `ident` is its id in the predecessor's event log (source SMTPSVC), 0 where it had none or none is known; `words` is
+    its text there, with the fields' names in braces.
+    """
 
     name: str
     severity: Severity
     fields: tuple[str, ...]
     sentence: str
+    ident: int = 0
+    words: str = ""
 
 
 class Emit(Protocol):
@@ -142,7 +148,37 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     EventRow("pickup_open", _W, ("server", "folder"), "Every account of the machine may put messages into Pickup."),
     EventRow("queue_changed", _N, ("server", "entry", "operation", "recipients"), "An operator changed the queue."),
     EventRow(
-        "destination_down", _W, ("server", "destination", "cause"), "A destination cannot be reached; its mail waits."
+        "destination_down",
+        _W,
+        ("server", "destination", "remote", "address", "cause"),
+        "A server of a destination cannot be reached, or does not want us.",
+        4006,
+        "Message delivery to the host '{address}' failed while delivering to the remote domain '{destination}' for the"
+        " following reason: {cause}",
+    ),
+    EventRow(
+        "domain_down",
+        _W,
+        ("server", "destination", "cause"),
+        "No server of a destination can be had now; its mail waits, or fails where that is for good.",
+        4000,
+        "Message delivery to the remote domain '{destination}' failed for the following reason: {cause}",
+    ),
+    EventRow(
+        "bind_failed",
+        _E,
+        ("server", "address", "cause"),
+        "A virtual server cannot listen on one of its bindings, and does not start.",
+        115,
+        "The service could not bind instance {server} to {address}: {cause}",
+    ),
+    EventRow(
+        "connections_full",
+        _W,
+        ("server", "cause"),
+        "As many clients are connected as may be; told once a minute while more come.",
+        402,
+        "The maximum number of allowed inbound connections is reached by {server}: {cause}",
     ),
     EventRow(
         "pace_reached",
@@ -170,6 +206,7 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     ),
     EventRow("store_failed", _E, ("server", "shard", "cause"), "The queue cannot be written; clients get 4xx."),
     EventRow("task_failed", _E, ("server", "task", "cause"), "A programming mistake ended a task."),
+    EventRow("events_repeated", _N, ("count",), "In the journal and in syslog: so many events said the same."),
     EventRow("events_lost", _E, ("count",), "Events could not be written and were counted instead."),
 )
 

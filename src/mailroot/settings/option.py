@@ -46,9 +46,9 @@ def option(default: _T, sentence: str, **known: Any) -> _T:
     return field
 
 
-def section(kind: Callable[[], _T], sentence: str) -> _T:
-    """Declare a field as a table of further options, which are those of `kind`."""
-    field: _T = dataclasses.field(default_factory=kind, metadata={_KEY: Option(sentence)})
+def section(kind: Callable[[], _T], sentence: str, **known: Any) -> _T:
+    """Declare a field as a table of further options, which are those of `kind`; `known` as for `option`."""
+    field: _T = dataclasses.field(default_factory=kind, metadata={_KEY: Option(sentence, **known)})
     return field
 
 

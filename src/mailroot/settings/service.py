@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
+from mailroot.settings.eventsto import EventsTo
 from mailroot.settings.option import Applies, option, section, strict
 from mailroot.settings.places import LISTEN, Binding
 from mailroot.settings.spelling import Duration, Folder, Text, choice, count
@@ -33,6 +34,7 @@ class Service:
         applies=_RESTART,
     )
     events: Folder = option("Logs", "The folder of the event log; empty: none is kept.", applies=_RESTART)
+    events_to: EventsTo = section(EventsTo, "Where events go besides the event log.", applies=_RESTART)
     metrics: Annotated[Binding | None, LISTEN] = option(
         None,
         "Where the figures can be scraped by Prometheus, at /metrics, without a sign-in; empty: nowhere.",

@@ -64,6 +64,10 @@ class Tally:
         """What counts one thing whenever it is called."""
         return partial(self.add, slot)
 
+    def adder(self, slot: int) -> Callable[[int], None]:
+        """What counts as many things as it is told."""
+        return partial(self.add, slot)
+
     def took(self, first: int, seconds: float, times: int = 1) -> None:
         """Count so many things that took so long each; `first` is the slot of their stage."""
         cells = self.cells

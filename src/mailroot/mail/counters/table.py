@@ -248,7 +248,7 @@ _SERVICE = tuple(
         ("worker_deaths", Kind.COUNT, "processes", "event `worker_died`", "Workers that ended by themselves."),
         ("memory_bytes", Kind.LEVEL, "bytes", "the system", "Resident memory of all workers."),
         ("start_time_seconds", Kind.LEVEL, "seconds", "the supervisor", "When the service started, since 1970."),
-        ("events_lost", Kind.COUNT, "events", "event `events_lost`", "Events that could not be written."),
+        ("events_lost", Kind.COUNT, "events", "the sinks of events", "Events that no log could take."),
         ("mistakes", Kind.COUNT, "tasks", "event `task_failed`", "Mistakes of the program that ended a task."),
         ("store_failures", Kind.COUNT, "failures", "event `store_failed`", "Queues that could not be written or read."),
         ("settings_refused", Kind.COUNT, "files", "event `settings_refused`", "Reloads that changed nothing."),

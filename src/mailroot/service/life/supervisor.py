@@ -125,7 +125,7 @@ class Supervisor:
         for key, server in self.state.settings.servers.items():
             self.state.states[key] = "stopped"
             if server.start is Start.AUTOMATIC:
-                self.state.listeners[key] = _bound(server)
+                self.state.listeners[key] = self._bound(key, server)
                 self.state.states[key] = "started"
 
     def _open_metrics(self, held: contextlib.ExitStack) -> None:
@@ -191,7 +191,7 @@ class Supervisor:
         state, server = self.state, self.state.settings.servers[key]
         if server.start is Start.DISABLED:
             raise Misconfigured(f'servers.{key}.start is "disabled"; change it and restart the service')
-        state.listeners[key] = _bound(server)
+        state.listeners[key] = self._bound(key, server)
         state.states[key] = "started"
         try:
             await state.tell("start", key, sockets=tuple(state.listeners[key]))
@@ -202,6 +202,19 @@ class Supervisor:
             with contextlib.suppress(Fault):
                 await state.tell("stop", key)
             raise
+
+    def _bound(self, key: str, server: VirtualServer) -> list[socket.socket]:
+        """The sockets of a virtual server's bindings. Raises `Misconfigured`, which is told, where one is taken."""
+        sockets: list[socket.socket] = []
+        for binding in server.general.listening:
+            try:
+                sockets.append(listen(binding.address, binding.port))
+            except Fault as fault:
+                for one in sockets:
+                    one.close()
+                self.emit(EVENTS.bind_failed, server=key, address=str(binding), cause=str(fault))
+                raise
+        return sockets
 
     def _hang_up(self) -> None:
         self._reloading = asyncio.get_running_loop().create_task(self._reload_now())
@@ -244,15 +257,3 @@ def _folders_elsewhere(server: VirtualServer) -> set[str]:
     """The folders of a virtual server that need not lie in its home."""
     drops = {domain.drop for domain in server.domains.values() if domain.drop}
     return {server.messages.badmail, *drops}
-
-
-def _bound(server: VirtualServer) -> list[socket.socket]:
-    sockets: list[socket.socket] = []
-    try:
-        for binding in server.general.listening:
-            sockets.append(listen(binding.address, binding.port))
-    except Fault:
-        for one in sockets:
-            one.close()
-        raise
-    return sockets

@@ -1,12 +1,18 @@
 """Who hears of events, in a worker as in the supervisor: the one place where sinks are put together."""
 
-from collections.abc import Iterator, Mapping
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
 
 from mailroot.edge.clock import utc_now
+from mailroot.edge.eventsto.forwarder import Forwarder
+from mailroot.edge.eventsto.journal import Journal
+from mailroot.edge.eventsto.syslog import Syslog
 from mailroot.edge.logs import open_log
-from mailroot.mail.counters.layout import Tally
+from mailroot.mail.counters.layout import SLOTS, Tally
 from mailroot.mail.fanout import Fanout, Sink
 from mailroot.service.measure.counting import Counting
+from mailroot.settings.eventsto import EventsTo
 from mailroot.settings.service import Settings
 
 
@@ -20,6 +26,20 @@ def telling(settings: Settings, process: str, tallies: Mapping[str, Tally]) -> F
 
 def _sinks(settings: Settings, process: str, tallies: Mapping[str, Tally]) -> Iterator[Sink]:
     yield Counting(tallies)
-    log = open_log(settings.service.events, utc_now, process)
+    lost = tallies[""].adder(SLOTS.events_lost)
+    yield from _forwarders(settings.service.events_to, lost)
+    log = open_log(settings.service.events, utc_now, process, lost)
     if log is not None:
         yield log
+
+
+def _forwarders(wanted: EventsTo, lost: Callable[[int], None]) -> Iterator[Sink]:
+    facility = wanted.facility.value
+    if wanted.journal:
+        yield Forwarder(Journal(facility), wanted.least, lost, time.monotonic, "the journal")
+    place = wanted.syslog
+    if place is not None:
+        syslog = Syslog(
+            place.transport, (place.host, place.port), wanted.syslog_form.value, facility, socket.gethostname()
+        )
+        yield Forwarder(syslog, wanted.least, lost, time.monotonic, "syslog")

@@ -91,9 +91,6 @@ class Counting:
         cells[SLOTS.outbound_connections_refused] += 1
         cells[SLOTS.connection_errors] += 1
 
-    def _events_lost(self, fields: _Fields) -> None:
-        self._service[SLOTS.events_lost] += fields["count"]
-
 
 _BADMAIL = {
     "general": SLOTS.badmail_general,
@@ -166,5 +163,4 @@ _COUNTS: dict[str, _Count] = {
     "task_failed": _served(SLOTS.mistakes),
     "store_failed": _served(SLOTS.store_failures),
     "settings_refused": _served(SLOTS.settings_refused),
-    "events_lost": Counting._events_lost,
 }

@@ -23,6 +23,7 @@ from mailroot.wire.server import ServerEngine
 
 _SWEEP = 1.0
 _END_PATIENCE = 0.05
+_TELL_FULL = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Sessions:
         self._refusing: Callable[[str], Reply] | None = None
         self._emit: Emit = intake.emit
         self._loop = asyncio.get_running_loop()
+        self._told_full = -_TELL_FULL
         self.outbox = Outbox(self._loop)
 
     def apply(self, rules: Rules) -> None:
@@ -208,12 +210,17 @@ class Sessions:
         refused = standing.refused
         limit = rules.settings.general.connection_limit
         if limit and self._count.total() >= limit:
-            reply = REPLIES.too_many_connections(fqdn=rules.fqdn)
-            refused = Refuse(reply, f"general.connection_limit of {limit} is reached")
+            refused = self._full(rules, f"general.connection_limit of {limit} is reached")
         elif not self._count.room():
-            reply = REPLIES.too_many_connections(fqdn=rules.fqdn)
-            refused = Refuse(reply, "this process may not open more descriptors (ulimit -n)")
+            refused = self._full(rules, "this process may not open more descriptors (ulimit -n)")
         return None if refused is None else self._refused(session, refused)
+
+    def _full(self, rules: Rules, cause: str) -> Refuse:
+        """There are too many sessions. Each client is told; operators are once a minute, besides."""
+        if self._loop.time() >= self._told_full + _TELL_FULL:
+            self._told_full = self._loop.time()
+            self._emit(EVENTS.connections_full, server=rules.key, cause=cause)
+        return Refuse(REPLIES.too_many_connections(fqdn=rules.fqdn), cause)
 
     def _refused(self, session: Session, refused: Refuse) -> Reply:
         self._emit(

@@ -181,6 +181,7 @@ class Destination:
         finally:
             self._opened(result)
         if isinstance(result, Status):
+            self._tell_down(result)
             self._all_fail(result)
         else:
             self.release(result)
@@ -222,6 +223,10 @@ class Destination:
                 cause=" ".join(part for part in (answer.reason, answer.reply) if part),
             )
         return answer
+
+    def _tell_down(self, status: Status) -> None:
+        about = {"server": self._means.server, "destination": self.name}
+        self._means.emit(EVENTS.domain_down, **about, cause=status.words)
 
     def _fell_back(self, host: Host, cause: str) -> None:
         self._means.emit(

@@ -1,0 +1,1 @@
+"""Places of the system to which events go besides the event log."""

@@ -1,0 +1,57 @@
+"""Events in words."""
+
+import pytest
+
+from mailroot.mail.events import EVENT_ROWS, EVENTS
+from mailroot.mail.eventwords import LINE_LIMIT, Repeats, words_of
+
+
+def test_an_event_without_words_is_its_name_with_its_fields() -> None:
+    fields = {"server": "default", "session": "", "cause": 'a "quoted" reason', "size": 5}
+    assert words_of(EVENTS.refused, fields) == "refused server=default cause=\"a 'quoted' reason\" size=5"
+
+
+def test_the_predecessors_events_have_its_words() -> None:
+    fields = {"destination": "example.com", "address": "192.0.2.1", "cause": "timed out"}
+    assert words_of(EVENTS.destination_down, fields) == (
+        "Message delivery to the host '192.0.2.1' failed while delivering to the remote domain 'example.com' for the"
+        " following reason: timed out"
+    )
+    assert words_of(EVENTS.domain_down, {}).startswith("Message delivery to the remote domain ''")
+
+
+def test_the_predecessors_ids() -> None:
+    assert {row.ident: row.name for row in EVENT_ROWS if row.ident} == {
+        115: "bind_failed",
+        402: "connections_full",
+        4000: "domain_down",
+        4006: "destination_down",
+    }
+    assert all(bool(row.words) == bool(row.ident) for row in EVENT_ROWS)
+
+
+@pytest.mark.parametrize("hostile", ["a\r\nb", "\x1b[2J", "\u202eevil", "\x00", "\x7f", "\ud800", "\x85"])
+@pytest.mark.parametrize("row", [EVENTS.refused, EVENTS.destination_down])
+def test_O01_a_stranger_cannot_end_the_line_or_steer_a_terminal(row: object, hostile: str) -> None:
+    text = words_of(row, {"cause": hostile, "destination": hostile})  # type: ignore[arg-type]
+    assert text.isascii() and text.isprintable()
+
+
+def test_a_line_has_a_limit() -> None:
+    fields = {f"field{number}": "x" * 1_000 for number in range(100)}
+    assert len(words_of(EVENTS.refused, fields)) == LINE_LIMIT + 3
+
+
+def test_the_same_is_said_once_a_minute_with_its_number() -> None:
+    repeats = Repeats()
+    assert [repeats.admits("down", now) for now in (0.0, 1.0, 59.0)] == [True, False, False]
+    assert repeats.admits("other", 2.0)
+    assert list(repeats.ended(59.9)) == []
+    assert list(repeats.ended(60.0)) == [("down", 2)]
+    assert repeats.admits("down", 61.0)
+
+
+def test_M13_what_is_remembered_is_bounded_and_then_everything_is_said() -> None:
+    repeats = Repeats(most=2)
+    assert [repeats.admits(text, 0.0) for text in "abcc"] == [True, True, True, True]
+    assert not repeats.admits("a", 1.0)
