@@ -8,8 +8,14 @@ import pytest
 
 
 @pytest.fixture
-def program() -> Callable[[str], str]:
+def program(program_anywhere: Callable[[str], str]) -> Callable[[str], str]:
     """Return a function that finds a program on the path: missing, it skips the test, or fails it in CI."""
+    return program_anywhere
+
+
+@pytest.fixture(scope="session")
+def program_anywhere() -> Callable[[str], str]:
+    """Return the same for what lasts longer than a test."""
 
     def find(name: str) -> str:
         path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")

@@ -1,6 +1,7 @@
 """Mail that waits for somebody: frozen by an operator, or held until its domain's server asks; and rerouted mail."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -215,6 +216,13 @@ class Directory:
     def __init__(self, found: object) -> None:
         self.found = found
         self.asked: list[QueueEntry] = []
+        self.returns = 0
+
+    def when_back(self, listen: Callable[[], None]) -> None:
+        """It never went."""
+
+    def known(self, _entry: QueueEntry) -> Resolution | None:
+        return None
 
     async def resolve(self, entry: QueueEntry) -> Resolution:
         self.asked.append(entry)

@@ -12,8 +12,9 @@ from mailroot.mail.message import BytesContent
 from mailroot.mail.status import Disposition, Status
 from mailroot.queue.entry import Origin, QueueEntry, SealedDraft
 from mailroot.queue.memory import MemoryQueue
+from mailroot.service.deliver.carriers import Carriers
 from mailroot.service.deliver.delivery import Delivery
-from mailroot.service.deliver.dispatcher import Carriers, Dispatcher
+from mailroot.service.deliver.dispatcher import Dispatcher
 from mailroot.service.deliver.probation import Probation
 from mailroot.service.report.ends import Ends
 from mailroot.service.report.reports import Identity, Naming, Reporting, StormCap

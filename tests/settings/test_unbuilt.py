@@ -14,7 +14,6 @@ FACTS = Facts(folder="/etc/mailroot", host="box.example")
     [
         "service.queue = 'postgresql://db'",
         "servers.default.general.log.format = 'ncsa'",
-        "servers.default.ldap_routing.enabled = true",
         "servers.default.domains.'a.example'.hold = true",
     ],
 )

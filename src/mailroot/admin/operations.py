@@ -79,6 +79,18 @@ _QUEUE_COLUMNS = (
     "last",
     "message_id",
 )
+_LDAP_COLUMNS = (
+    "server",
+    "worker",
+    "state",
+    "cause",
+    "lookups",
+    "not_found",
+    "ambiguous",
+    "expanded",
+    "searches",
+    "remembered",
+)
 _RETRY = (
     Argument("key", Kind.OPTIONAL, "the key of a queue entry"),
     Argument("all", Kind.FLAG, "every entry of the queue"),
@@ -113,6 +125,8 @@ OPERATIONS: tuple[Operation, ...] = (
         columns=("server", "counter", "value", "unit"),
         watched=True,
     ),
+    Operation("ldap.status", "Show the directories that are asked.", _READ, (_OF_SERVER,), columns=_LDAP_COLUMNS),
+    Operation("ldap.flush", "Forget what directories have said; they are asked anew.", _OPERATE, (_OF_SERVER,)),
     Operation("settings.reload", "Read the settings file again and apply it.", Permission.CONFIGURE),
 )
 

@@ -175,10 +175,22 @@ def _add(
     return made
 
 
+def _add_ldap(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+    """The group of a command of its own, and of operations."""
+    group = _add(commands, common, "ldap", "Try and see the directories that addresses are looked up in.")
+    inner = group.add_subparsers(dest="word", metavar="WHAT", required=True)
+    trial = _add(inner, common, "test", "Ask the directory about an address, and show each step; no mail is sent.")
+    trial.add_argument("address", metavar="ADDRESS", help="an address, such as user@example.com")
+    trial.add_argument("--server", metavar="SERVER", default="", help="a virtual server, where several have one")
+    return inner
+
+
 def _add_operations(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
 ) -> None:
-    groups: dict[str, argparse._SubParsersAction[argparse.ArgumentParser]] = {}
+    groups = {"ldap": _add_ldap(commands, common)}
     for operation in OPERATIONS:
         *above, word = operation.words
         place = commands

@@ -22,6 +22,7 @@ _MODULES = {
     "dkim": "mailroot.cli.dkim",
     "domain": "mailroot.cli.domains",
     "explain": "mailroot.cli.explain",
+    "ldap": "mailroot.cli.directory",
     "smarthost": "mailroot.cli.smarthost",
 }
 # Names under which programs call us, by a link perhaps; their words have a grammar of their own (`cli.sendmail`).

@@ -5,6 +5,7 @@ truncated answer is asked for again over TCP.
 """
 
 import asyncio
+import random
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import dns.reversename
 import dns.rrset
 
 from mailroot.mail.address import domain_key
-from mailroot.routing.answers import Addresses, Finding, MailExchangers, Pointers
+from mailroot.routing.answers import Addresses, Finding, MailExchangers, Pointers, Services
 
 # Seconds for one question of a delivery.
 _LIFETIME = 15.0
@@ -95,6 +96,15 @@ class DnsResolver:
         name = dns.reversename.from_address(address).to_text(omit_final_dot=True)
         records = await self._records(name, "PTR")
         return Pointers(records.finding, records.texts, records.detail)
+
+    async def services(self, name: str) -> Services:
+        """The SRV records of a service, such as _ldap._tcp.example.com."""
+        records = await self._records(domain_key(name), "SRV")
+        rows = [text.split(" ") for text in records.texts]
+        # RFC 2782: lower priorities first; among equals, the heavier ones first more often.
+        rows.sort(key=lambda row: (int(row[0]), -random.random() * (int(row[1]) + 1)))  # noqa: S311 - no secret
+        hosts = tuple((row[3], int(row[2])) for row in rows if row[3])
+        return Services(records.finding, hosts, records.detail)
 
     async def addresses_like(self, name: str, address: str) -> Addresses:
         """The addresses of a host that are of the same family as this one."""
@@ -184,6 +194,10 @@ def _text(record: object, kind: str) -> str:
     if kind == "MX":
         name = record.exchange.to_text(omit_final_dot=True).lower()  # type: ignore[attr-defined]
         return f"{record.preference} {'' if name == '.' else name}"  # type: ignore[attr-defined]
+    if kind == "SRV":
+        name = record.target.to_text(omit_final_dot=True).lower()  # type: ignore[attr-defined]
+        place = f"{record.priority} {record.weight} {record.port}"  # type: ignore[attr-defined]
+        return f"{place} {'' if name == '.' else name}"
     return str(record.address)  # type: ignore[attr-defined]
 
 

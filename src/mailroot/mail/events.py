@@ -204,6 +204,27 @@ EVENT_ROWS: tuple[EventRow, ...] = (
         ("server", "domain", "selector", "cause"),
         "A key of DKIM cannot be used; mail goes without its signature.",
     ),
+    EventRow(
+        "directory_down",
+        _W,
+        ("server", "cause"),
+        "The directory gives no answers; messages that need it wait, and no other virtual server does.",
+    ),
+    EventRow("directory_flushed", _N, ("server", "count"), "An operator had a directory's answers forgotten."),
+    EventRow("directory_back", _N, ("server",), "The directory answers again; what waited for it is tried."),
+    EventRow(
+        "directory_odd",
+        _W,
+        ("server", "entry", "values"),
+        "An entry of the directory has values that are no addresses; they were left out. Told once for each entry.",
+    ),
+    EventRow(
+        "resolved",
+        _N,
+        ("server", "entry", "message_id", "recipient", "outcome", "recipients", "cause"),
+        "A directory made something else of a recipient: `replaced`, `expanded` into `recipients`, `failed`, or "
+        "`waiting` for an answer.",
+    ),
     EventRow("store_failed", _E, ("server", "shard", "cause"), "The queue cannot be written; clients get 4xx."),
     EventRow("task_failed", _E, ("server", "task", "cause"), "A programming mistake ended a task."),
     EventRow("events_repeated", _N, ("count",), "In the journal and in syslog: so many events said the same."),

@@ -117,6 +117,9 @@ REPLY_ROWS: dict[str, ReplyRow] = {
     "anonymous_not_allowed": ReplyRow(
         454, "5.7.3", "Client does not have permission to submit mail to this server", "facts 5.4"
     ),
+    "unknown_recipient": ReplyRow(550, "5.1.1", "User unknown: {address}", "RFC 5321 4.2.3"),
+    "ambiguous_recipient": ReplyRow(550, "5.1.4", "Several users have the address {address}", "RFC 3463 3.2"),
+    "disabled_recipient": ReplyRow(550, "5.2.1", "Mailbox disabled: {address}", "RFC 3463 3.3"),
     "too_many_recipients": ReplyRow(452, "4.5.3", "Too many recipients", "facts 5.6"),
     "no_valid_recipients": ReplyRow(554, "5.5.1", "No valid recipients", "RFC 5321 3.3"),
     "mailbox_full": ReplyRow(452, "4.2.2", "Mailbox Full", "facts 1.7"),

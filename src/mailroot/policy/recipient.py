@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Recipient
 from mailroot.mail.reply import REPLIES
+from mailroot.mail.status import Status
 from mailroot.policy.relay import RelayRight
 from mailroot.policy.verdict import Accept, Refuse, Undecided, Verdict
 from mailroot.settings.domains import Domain, DomainType
@@ -57,6 +58,18 @@ def may_receive(address: Mailbox, place: Place, right: RelayRight) -> Verdict | 
     return Accept(right.cause) if right.allowed else _without_right(address, right)
 
 
+def undeliverable(address: Mailbox, status: Status) -> Refuse:
+    """The refusal of a recipient that a directory knows to get no mail."""
+    match status.code:  # as `routing.directory` gives them
+        case "5.1.4":
+            reply = REPLIES.ambiguous_recipient(address=address)
+        case "5.2.1":
+            reply = REPLIES.disabled_recipient(address=address)
+        case _:
+            reply = REPLIES.unknown_recipient(address=address)
+    return Refuse(reply, status.reason)
+
+
 def _without_right(address: Mailbox, right: RelayRight) -> Refuse | Undecided:
     if right.undecided:
         return Undecided(right.cause)
@@ -70,11 +83,12 @@ def stamped_recipient(recipient: Recipient, place: Place) -> Recipient:
     address = recipient.address
     if not place.alias:
         return recipient
-    orcpt = recipient.orcpt or _original(address)
+    orcpt = recipient.orcpt or original_recipient(address)
     return Recipient(address.at(place.default_domain), recipient.notify, orcpt)
 
 
-def _original(address: Mailbox) -> str | None:
+def original_recipient(address: Mailbox) -> str | None:
+    """What ORCPT says of an address (RFC 3461 section 4.2); None for one that it could not hold as it is."""
     text = str(address)
     # xtext (RFC 3461 section 4) leaves printable ASCII but "+" and "=" as it is; other addresses go without.
     plain = text.isascii() and text.isprintable() and not set("+= ") & set(text)

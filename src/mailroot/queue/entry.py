@@ -7,9 +7,11 @@ from mailroot.mail.envelope import Envelope, Recipient
 from mailroot.mail.message import Content
 from mailroot.mail.status import Status
 
-# Why a recipient is held: an operator froze it, or its domain's server is to ask for its mail (ETRN, ATRN, TURN).
+# Why a recipient is held: an operator froze it, its domain's server is to ask for its mail (ETRN, ATRN, TURN),
 FROZEN = "operator"
 AWAITED = "domain"
+# or a directory is to say who gets its mail, and does not answer.
+UNRESOLVED = "directory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,9 @@ class Pending:
 
     `number` is its place in the envelope, from 0, and never changes. `attempts` counts those that were made. `due` is
     when the next one may begin. `delay_reported` tells whether its sender had a delay notice. `last` is the outcome
-    of the latest attempt; None before the first. `held` is "", `FROZEN` or `AWAITED`: who is held is not tried; its
-    `due` is when its sender is owed a notice, or the end. `via` is a route that an operator chose, as settings write
-    smart hosts; "" for the usual one.
+    of the latest attempt; None before the first. `held` is "", `FROZEN`, `AWAITED` or `UNRESOLVED`: who is held is not
+    tried; its `due` is when its sender is owed a notice, or the end. `via` is a route that an operator chose, as
+    settings write smart hosts; "" for the usual one.
     """
 
     number: int
@@ -65,6 +67,8 @@ class Pending:
     last: Status | None = None
     held: str = ""
     via: str = ""
+    added: bool = False
+    """It joined the entry by a settlement, so that a directory has spoken of it already."""
 
 
 @dataclass(frozen=True, slots=True)

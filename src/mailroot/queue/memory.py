@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from mailroot.queue.entry import AWAITED, Lease, Listed, Pending, QueueEntry, SealedDraft, Settlement
+from mailroot.queue.entry import AWAITED, UNRESOLVED, Lease, Listed, Pending, QueueEntry, SealedDraft, Settlement
 from mailroot.queue.schedule import CLOCK_SLACK
 from mailroot.queue.selection import Change, Selection, effect, of_domain
 from mailroot.queue.store import Changed, Taken
@@ -87,11 +87,7 @@ class MemoryQueue:
         return len(held)
 
     def _held(self, domain: str) -> list[tuple[str, Pending]]:
-        return [
-            (key, pending)
-            for key, pending in self._free()
-            if pending.held == AWAITED and of_domain(domain, pending.recipient.address.domain)
-        ]
+        return [(key, pending) for key, pending in self._free() if _is_held(pending, domain)]
 
     def _free(self) -> Iterator[tuple[str, Pending]]:
         for key, kept in self._kept.items():
@@ -120,7 +116,7 @@ class MemoryQueue:
                 self._expect(pending)
         for pending in settlement.added:
             recipients = kept.entry.envelope.recipients
-            kept.waiting[len(recipients)] = replace(pending, number=len(recipients))
+            kept.waiting[len(recipients)] = replace(pending, number=len(recipients), added=True)
             envelope = replace(kept.entry.envelope, recipients=(*recipients, pending.recipient))
             kept.entry = replace(kept.entry, envelope=envelope)
             self._expect(pending)
@@ -219,6 +215,12 @@ class MemoryQueue:
             for number in kept.leased:
                 kept.waiting[number] = replace(kept.waiting[number], due=self._now())
             kept.leased.clear()
+
+
+def _is_held(pending: Pending, domain: str) -> bool:
+    if not domain:
+        return pending.held == UNRESOLVED
+    return pending.held == AWAITED and of_domain(domain, pending.recipient.address.domain)
 
 
 def _listed(kept: _Kept, pending: Pending) -> Listed:

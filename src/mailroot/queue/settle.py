@@ -52,6 +52,7 @@ def settle(
             status,
             recipient.held,
             recipient.via,
+            recipient.added,
         )
         if status.final:
             final.append((tried, status))

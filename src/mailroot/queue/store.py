@@ -59,7 +59,10 @@ class QueueStore(Protocol):
         """
 
     def thaw(self, domain: str, now: datetime) -> Awaitable[int]:
-        """Hold the mail for a domain (as in `claim_held`) no longer: it is due now; how many recipients that were."""
+        """Hold the mail for a domain (as in `claim_held`) no longer: it is due now; how many recipients that were.
+
+        "" stands for all that waits for a directory (`UNRESOLVED`).
+        """
 
     def settle(self, *settlements: Settlement, patient: bool = False) -> Awaitable[Sequence[QueueEntry]]:
         """Apply settlements, durably and together; the leases of the recipients that they name end with it.

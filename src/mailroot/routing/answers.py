@@ -44,3 +44,12 @@ class Addresses:
     ipv4: tuple[str, ...] = ()
     ipv6: tuple[str, ...] = ()
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The SRV records of a service (RFC 2782): host and port, in the order in which they are to be tried."""
+
+    finding: Finding
+    hosts: tuple[tuple[str, int], ...] = ()
+    detail: str = ""

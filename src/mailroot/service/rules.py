@@ -13,6 +13,7 @@ from mailroot.routing.plan import Plan
 from mailroot.routing.route import DropRoute, Route
 from mailroot.service.receive.clientnames import ClientNames
 from mailroot.service.receive.signin import Entrance
+from mailroot.service.resolve.directory import Directory
 from mailroot.settings.domains import DomainType
 from mailroot.settings.virtualserver import Delivery, VirtualServer
 
@@ -27,7 +28,7 @@ class Rules:
     `retries` are the plans of domains with times of their own, by the names that settings have. `quotas` are the limits
     of Drop folders in octets, for those that have one. `places` remembers domains. `names`
     searches for clients' names; None where no rule asks for them. `entrance` is where clients sign in; None where they
-    cannot.
+    cannot. `directory` resolves addresses; None without LDAP routing.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Rules:
     retries: Mapping[str, RetryPlan] = field(default_factory=dict)
     names: ClientNames | None = None
     entrance: Entrance | None = None
+    directory: Directory | None = None
     places: dict[str, Place] = field(default_factory=dict)
 
     @property
@@ -96,7 +98,11 @@ class Rules:
 
 
 def rules_of(
-    key: str, settings: VirtualServer, names: ClientNames | None = None, entrance: Entrance | None = None
+    key: str,
+    settings: VirtualServer,
+    names: ClientNames | None = None,
+    entrance: Entrance | None = None,
+    directory: Directory | None = None,
 ) -> Rules:
     """The rules that a virtual server's settings make."""
     domains = DomainTable(settings.domains)
@@ -114,6 +120,7 @@ def rules_of(
         retries=_retries(settings),
         names=names,
         entrance=entrance,
+        directory=directory,
     )
 
 

@@ -48,6 +48,7 @@ class AccountSource(enum.Enum):
     EMBEDDED = "embedded"
     PAM = "pam"
     NTLM_AUTH = "ntlm_auth"
+    LDAP = "ldap"
 
 
 _Entries = Annotated[tuple[AddressEntry, ...], several(ADDRESS_ENTRY)]
@@ -176,7 +177,8 @@ class Access:
     )
     accounts: Annotated[AccountSource, choice(AccountSource)] = option(
         AccountSource.EMBEDDED,
-        "Who knows the accounts: a file of Mailroot's own, PAM, or Samba by its program ntlm_auth.",
+        "Who knows the accounts: a file of Mailroot's own, PAM, Samba by its program ntlm_auth, or the directory of "
+        "`ldap_routing`.",
         applies=_SESSIONS,
     )
     account_file: File = option(

@@ -10,6 +10,7 @@ from mailroot.mail.address import domain_key
 from mailroot.settings.declared import Parts, key_text
 from mailroot.settings.dkimchecks import dkim_checks
 from mailroot.settings.domains import Domain, DomainType, SmartHost
+from mailroot.settings.ldapchecks import ldap_checks
 from mailroot.settings.places import Binding, is_name
 from mailroot.settings.problem import Problem
 from mailroot.settings.resolve import Facts
@@ -40,6 +41,7 @@ def checks(settings: Settings, facts: Facts) -> Iterator[Problem]:
         yield from _loops(key, server, settings, facts)
         yield from security_checks(key, server)
         yield from dkim_checks(key, server)
+        yield from ldap_checks(key, server)
 
 
 def _names(settings: Settings) -> Iterator[Problem]:
@@ -182,7 +184,7 @@ def _accounts(key: str, access: Access) -> Iterator[Problem]:
     if access.cram_md5 and source is not AccountSource.EMBEDDED:
         wrong = f'the accounts of "{source.value}" do not keep what CRAM-MD5 needs'
         yield Problem(path("cram_md5"), "true", wrong, "write false", related=(path("accounts"),))
-    windows = access.ntlm and source is not AccountSource.PAM
+    windows = access.ntlm and source not in {AccountSource.PAM, AccountSource.LDAP}
     if access.integrated and not windows and not access.keytab:
         wrong = "neither GSSAPI, which needs a keytab, nor NTLM is there"
         yield Problem(path("integrated"), "true", wrong, "set keytab, or write false", related=(path("accounts"),))

@@ -17,6 +17,8 @@ MOST_WEIGHT = 1000
 _TURN_WORD = re.compile(r" *(order|weight) *= *(\d{1,4}) *", re.ASCII)
 _HOST_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>\d{1,5}))?", re.ASCII)
 
+_DIRECTORY_URL = re.compile(r"(?P<scheme>ldaps?)://(?P<place>[^/?#]+)/?", re.ASCII | re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -52,6 +54,19 @@ class SmartHost:
         """The host as the settings file writes it."""
         order = f";order={self.order}" if self.order else ""
         return f"{self}{order}{f';weight={self.weight}' if self.weight else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryServer:
+    """A server of a directory. `host` is a name or an address, without brackets; `tls` from the first octet on."""
+
+    host: str
+    port: int
+    tls: bool = False
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'ldaps' if self.tls else 'ldap'}://{host}:{self.port}"
 
 
 def is_name(name: str) -> bool:
@@ -136,6 +151,19 @@ def _smart_host_at(value: object) -> SmartHost:
     raise ValueError(f'an address stands in brackets: "[{host}]{f":{port}" if port else ""}"')
 
 
+def parse_directory_server(value: object) -> DirectoryServer:
+    """A directory's server from its URL; raises `ValueError`."""
+    wanted = 'a URL such as "ldap://dc1.example.com" or "ldaps://dc1.example.com:636" is wanted'
+    found = _DIRECTORY_URL.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(wanted)
+    tls = found["scheme"].lower() == "ldaps"
+    host, port = _split(found["place"], wanted)
+    if host.startswith("[") or not is_name(host := domain_key(host)):
+        host = _address(host, wanted)
+    return DirectoryServer(host, port or (636 if tls else 389), tls)
+
+
 def _parse_smart_hosts(value: object) -> tuple[SmartHost, ...]:
     if value == "":
         return ()
@@ -187,3 +215,4 @@ RESOLVER = Spelling("resolver", _parse_resolver, str, '"192.0.2.53"')
 SMART_HOSTS = Spelling("smart host", _parse_smart_hosts, _smart_hosts_text, '"relay.example:587"')
 ADDRESS_ENTRY = Spelling("address", parse_address_entry, address_entry_text, '"192.0.2.0/24"')
 DOMAIN = Spelling("domain", parse_domain, str, '"example.com"')
+DIRECTORY_SERVER = Spelling("directory", parse_directory_server, str, '"ldap://dc1.example.com"')

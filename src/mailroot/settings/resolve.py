@@ -84,6 +84,11 @@ def _server(server: VirtualServer, facts: Facts) -> VirtualServer:
             fqdn=server.delivery.fqdn or facts.host,
             security=_with_files(server.delivery.security, facts),
         ),
+        ldap_routing=dataclasses.replace(
+            server.ldap_routing,
+            ca_file=server.ldap_routing.ca_file and _under(facts.folder, server.ldap_routing.ca_file),
+            keytab=server.ldap_routing.keytab and _under(facts.folder, server.ldap_routing.keytab),
+        ),
         domains=_domains(server, home, facts),
         pace={domain_key(name): pace for name, pace in server.pace.items()},
     )

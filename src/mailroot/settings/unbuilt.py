@@ -45,7 +45,6 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("admin.listen", _never, "Administration by browser and REST; nothing listens there", _NONE),
     Unbuilt(_SERVER + "general.log.enabled", _never, "The protocol log; the event log is kept", _NONE),
     Unbuilt(_SERVER + "general.log.format", lambda value: value is not LogFormat.W3C, "A choice of log formats", _NONE),
-    Unbuilt(_SERVER + "ldap_routing.enabled", _is_set, "LDAP routing", _OFF),
     Unbuilt(_DOMAIN + "hold", _is_set, "Holding mail for ETRN and ATRN", _OFF),
     Unbuilt(_DOMAIN + "atrn_accounts", _is_set, "Holding mail for ETRN and ATRN", _NONE),
 )

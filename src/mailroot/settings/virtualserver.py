@@ -20,6 +20,7 @@ from mailroot.settings.access import (
 from mailroot.settings.delivery import Authentication, Delivery, OutboundSecurity, OutboundTls
 from mailroot.settings.dkim import Dkim
 from mailroot.settings.domains import Domain
+from mailroot.settings.ldap import LdapBinding, LdapRouting, LdapSchema
 from mailroot.settings.option import Applies, option, section, strict
 from mailroot.settings.pace import Pace
 from mailroot.settings.places import BINDING, AddressEntry, Binding
@@ -27,7 +28,6 @@ from mailroot.settings.spelling import (
     TEXT,
     Count,
     Duration,
-    File,
     Flag,
     Folder,
     Mode,
@@ -68,8 +68,6 @@ __all__ = [
     "VirtualServer",
 ]
 
-_LDAP = "LDAP Routing"
-
 
 class Start(enum.Enum):
     """Whether something starts by itself, when asked to, or never."""
@@ -105,24 +103,6 @@ class BareNewline(enum.Enum):
 
     NORMALIZE = "normalize"
     REJECT = "reject"
-
-
-class LdapSchema(enum.Enum):
-    """Where a directory keeps what routing asks for."""
-
-    ACTIVE_DIRECTORY = "active-directory"
-    MEMBERSHIP_DIRECTORY = "membership-directory"
-    EXCHANGE_LDAP = "exchange-ldap"
-    CUSTOM = "custom"
-
-
-class LdapBinding(enum.Enum):
-    """How Mailroot signs in to the directory."""
-
-    ANONYMOUS = "anonymous"
-    PLAIN_TEXT = "plain-text"
-    WINDOWS = "windows"
-    SERVICE_ACCOUNT = "service-account"
 
 
 @strict
@@ -313,51 +293,6 @@ class Drop:
     owner: Text = option("", "The account that owns the files; empty: the service's.")
     group: Text = option("", "The group of the files; empty: the service's.")
     mode: Mode = option("", 'The permissions of the files, such as "0660"; empty: the service\'s.')
-
-
-@strict
-@dataclass(frozen=True, slots=True)
-class LdapRouting:
-    """Recipients looked up in a directory. `password` holds the secret itself, resolved."""
-
-    enabled: Flag = option(
-        False, "Whether recipients are looked up in a directory.", label="Enable LDAP routing", tab=_LDAP
-    )
-    servers: Annotated[tuple[str, ...], several(TEXT)] = option(
-        (),
-        "The directory's servers, as URLs; empty: found by DNS.",
-        label="Server",
-        tab=_LDAP,
-        metabase="SmtpDsHost",
-    )
-    schema: Annotated[LdapSchema, choice(LdapSchema)] = option(
-        LdapSchema.ACTIVE_DIRECTORY,
-        "Where the directory keeps what is asked for.",
-        label="Schema",
-        tab=_LDAP,
-        metabase="SmtpDsSchemaType",
-    )
-    binding: Annotated[LdapBinding, choice(LdapBinding)] = option(
-        LdapBinding.ANONYMOUS,
-        "How Mailroot signs in to the directory.",
-        label="Binding",
-        tab=_LDAP,
-        metabase="SmtpDsBindType",
-    )
-    domain: Text = option("", "The domain of the account.", label="Domain", tab=_LDAP, metabase="SmtpDsDomain")
-    username: Text = option("", "The account to sign in with.", label="User name", tab=_LDAP, metabase="SmtpDsAccount")
-    password: Text = option(
-        "",
-        'The password, or the name of an environment variable that holds it, as "$NAME".',
-        label="Password",
-        tab=_LDAP,
-        metabase="SmtpDsPassword",
-        secret=True,
-    )
-    password_file: File = option("", "A file that holds the password instead; its first line is taken.")
-    base: Text = option(
-        "", "Where in the directory the search begins.", label="Base", tab=_LDAP, metabase="SmtpDsNamingContext"
-    )
 
 
 @strict

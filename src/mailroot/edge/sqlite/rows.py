@@ -16,7 +16,7 @@ from mailroot.mail.address import Mailbox, domain_key
 from mailroot.mail.envelope import Body, Envelope, Notify, Recipient, Return
 from mailroot.mail.message import BytesContent, Content
 from mailroot.mail.status import Disposition, Status
-from mailroot.queue.entry import AWAITED, FROZEN, Origin, Pending, QueueEntry, SealedDraft
+from mailroot.queue.entry import AWAITED, FROZEN, UNRESOLVED, Origin, Pending, QueueEntry, SealedDraft
 
 LEASED = 1 << 62  # the due of a leased recipient: beyond all times
 SET_ASIDE = LEASED + 1  # the due of a recipient whose entry is damaged
@@ -27,7 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _ID_DIGITS = 10
 _TAG_DIGITS = 8
-_FROZEN, _AWAITED = "operator", "domain "
+_FROZEN, _AWAITED, _UNRESOLVED = "operator", "domain ", "directory"
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
@@ -214,18 +214,20 @@ def read_entry(
     envelope = decoded.envelope
     if added:
         envelope = replace(envelope, recipients=(*envelope.recipients, *added))
-    pending = tuple(_pending(envelope, recipient) for recipient in recipients)
+    accepted = len(decoded.envelope.recipients)
+    pending = tuple(_pending(envelope, recipient, accepted) for recipient in recipients)
     return QueueEntry(key, envelope, held, decoded.origin, decoded.arrived, decoded.message_id, pending, failures)
 
 
-def _pending(envelope: Envelope, row: RecipientRow) -> Pending:
+def _pending(envelope: Envelope, row: RecipientRow, accepted: int) -> Pending:
     place, due, attempts, delay_reported, last, held, via = row
     number = place % NUMBERS
     if number >= len(envelope.recipients):
         raise Damaged(f"it has no recipient {number}")
     when = moment(due) if due < LEASED else moment(0)
     recipient, status = envelope.recipients[number], read_status(last)
-    return Pending(number, recipient, when, attempts, bool(delay_reported), status, read_held(held), via or "")
+    told, added = bool(delay_reported), number >= accepted
+    return Pending(number, recipient, when, attempts, told, status, read_held(held), via or "", added)
 
 
 # --- who is held
@@ -235,11 +237,18 @@ def held_words(held: str, domain: str) -> str | None:
     """A cause (`Pending.held`) as it is kept: with the domain that is waited for, so that its mail is one range."""
     if held == AWAITED:
         return _AWAITED + _reversed(domain)
+    if held == UNRESOLVED:
+        return _UNRESOLVED
     return _FROZEN if held else None
 
 
 def held_range(domain: str) -> dict[str, str]:
-    """The texts that `held_words` gives for a domain, or for those below "*.example.com", from `first` to `end`."""
+    """The texts that `held_words` gives for a domain, or for those below "*.example.com", from `first` to `end`.
+
+    For "" those of whom a directory is to say who gets their mail.
+    """
+    if not domain:
+        return {"first": _UNRESOLVED, "end": _UNRESOLVED + "\0"}
     if domain.startswith("*."):
         below = _AWAITED + _reversed(domain[2:])
         return {"first": below + "\x01", "end": below[:-1] + chr(ord(".") + 1)}
@@ -251,6 +260,8 @@ def read_held(words: str | None) -> str:
     """The cause that is kept in these words."""
     if words is None:
         return ""
+    if words == _UNRESOLVED:
+        return UNRESOLVED
     return AWAITED if words.startswith(_AWAITED) else FROZEN
 
 

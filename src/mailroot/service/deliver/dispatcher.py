@@ -7,7 +7,7 @@ committed is delivered from memory. Only a settlement takes a recipient out of t
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from mailroot.mail.faults import StoreFailed, Unavailable
@@ -17,16 +17,16 @@ from mailroot.queue.entry import Pending, QueueEntry
 from mailroot.queue.recovery import suspect
 from mailroot.queue.store import QueueStore
 from mailroot.routing.route import DropRoute, HoldRoute, RelayRoute
+from mailroot.service.deliver.carriers import Carriers
 from mailroot.service.deliver.delivery import Delivery, deliveries_of
-from mailroot.service.deliver.drop import DropCarrier
 from mailroot.service.deliver.leases import Leases
 from mailroot.service.deliver.mistakes import Mistakes
 from mailroot.service.deliver.probation import Probation
-from mailroot.service.deliver.resolving import Resolver
+from mailroot.service.deliver.resolving import Resolution, Resolver
+from mailroot.service.deliver.returns import Returns
 from mailroot.service.deliver.room import MOST_ENTRIES, Room
 from mailroot.service.deliver.settling import Attempt, Settling
 from mailroot.service.deliver.turn import turn_of
-from mailroot.service.relay.remote import RemoteCarrier
 from mailroot.service.report.ends import Ends
 from mailroot.service.rules import Rules
 
@@ -35,18 +35,6 @@ _DROP_AT_ONCE = 64
 _DROP_GATHERS = 0.01
 _LONGEST_SLEEP = 60.0
 _STORE_PATIENCE = 1.0
-
-
-@dataclass(slots=True)
-class Carriers:
-    """What takes deliveries on, by the kind of their route. A reload replaces `remote` and `directory`.
-
-    `directory` is asked before recipients are routed; None where nothing is asked.
-    """
-
-    drop: DropCarrier
-    remote: RemoteCarrier
-    directory: Resolver | None = None
 
 
 class Dispatcher:
@@ -73,6 +61,7 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self._drops: list[Delivery] = []
         self._dropping: asyncio.Task[None] | None = None
+        self._returns = Returns(store, ends.now, self.wake)
         self._stopping = False
 
     # -- room: what is in memory has a cap
@@ -87,18 +76,26 @@ class Dispatcher:
             self._leases.abandon(entry)
             return
         self._room.enter(entry.content)
-        if self._carriers.directory is not None:
-            self._start(self._resolve(entry, self._carriers.directory))
-        else:
+        directory = self._carriers.directory
+        if directory is None:
             self._route(entry)
+            return
+        try:  # whom the directory is known to leave as they are, those are routed at once
+            found = directory.known(entry)
+        except Exception as mistake:  # the task supervisor of an entry (design: errors)
+            self._start(self._put_off(entry, mistake))
+            return
+        if found is None or len(found.pending) < len(entry.pending):
+            self._start(self._resolve(entry, directory, found))
+        else:
+            self._route(found.routed(entry))
 
-    async def _resolve(self, entry: QueueEntry, directory: Resolver) -> None:
+    async def _resolve(self, entry: QueueEntry, directory: Resolver, found: Resolution | None) -> None:
         """What the directory decides of the recipients is settled; the others are routed."""
         try:
-            found = await directory.resolve(entry)
-            if len(found.pending) < len(entry.pending):
-                await self._settling.resolved(entry, found)
-                self._wake.set()
+            found = found or await directory.resolve(entry)
+            await self._settling.resolved(entry, found)
+            self._wake.set()
         except asyncio.CancelledError:
             self._let_go([entry])
             raise
@@ -106,7 +103,7 @@ class Dispatcher:
             await self._put_off(entry, mistake)
             return
         if found.pending:
-            self._route(replace(entry, pending=found.pending))
+            self._route(found.routed(entry))
         else:
             self._end(entry)
 
@@ -146,6 +143,7 @@ class Dispatcher:
         while not self._stopping:
             self._wake.clear()
             try:
+                await self._returns.look(self._carriers.directory)
                 claimed = await self._claim()
                 pause = 0.0 if claimed else await self._until_next()
             except StoreFailed as fault:

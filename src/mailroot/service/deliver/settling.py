@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from mailroot.mail.faults import Fault
 from mailroot.mail.status import Disposition, Status
-from mailroot.queue.entry import AWAITED, FROZEN, Pending, QueueEntry, SealedDraft, Settlement
+from mailroot.queue.entry import AWAITED, FROZEN, UNRESOLVED, Pending, QueueEntry, SealedDraft, Settlement
 from mailroot.queue.schedule import RetryPlan
 from mailroot.queue.settle import Settled, settle, settle_held
 from mailroot.routing.route import HoldRoute
@@ -21,6 +21,7 @@ Attempt = tuple[Delivery, Mapping[int, Status]]
 
 _AFTER_FAULT = timedelta(minutes=5)
 _FROZEN = Status(Disposition.DELAYED, "4.3.0", "An operator of this mail server holds the message back.")
+_UNRESOLVED = Status(Disposition.DELAYED, "4.4.3", "The directory that knows who gets the mail does not answer.")
 _AWAITED = Status(Disposition.DELAYED, "4.4.0", "The message waits until the server of its domain asks for its mail.")
 
 
@@ -61,7 +62,11 @@ class Settling:
         await self._one(rules, entry, _joined(entry, parts), Settlement(entry.key))
 
     async def resolved(self, entry: QueueEntry, resolution: Resolution) -> None:
-        """Settle what a directory has decided; those who are routed are not touched."""
+        """Settle what a directory has decided, and hold who waits for it; those who are routed are not touched."""
+        if resolution.waiting:
+            await self.hold(entry, resolution.waiting)
+        if not (resolution.outcome or resolution.replaced or resolution.added):
+            return
         rules, now = self._rules(), self._ends.now()
         decided = [one for one in entry.pending if one.number in resolution.outcome]
         parts = [settle(entry, some, resolution.outcome, now, plan) for plan, some in _by_plan(rules, decided)]
@@ -102,6 +107,8 @@ def _told_of(rules: Rules, pending: Pending) -> Status:
     """What the sender of one who is held is told."""
     if pending.held == FROZEN:
         return _FROZEN
+    if pending.held == UNRESOLVED:
+        return _UNRESOLVED
     route = rules.plan.route(pending.recipient.address.domain)
     return route.status if isinstance(route, HoldRoute) else _AWAITED
 

@@ -13,7 +13,7 @@ def tell_settled(emit: Emit, server: str, entry: QueueEntry, settled: Settled) -
         recipient = str(one.recipient.address)
         if status.disposition is Disposition.FAILED:
             emit(EVENTS.failed, **about, recipient=recipient, status=status.code, reason=status.words)
-        else:
+        elif status.disposition is not Disposition.EXPANDED:  # whoever asked the directory has told of it
             emit(EVENTS.delivered, **about, recipient=recipient, remote=status.remote, reply=status.reply)
     for one in settled.deferred:
         last = one.last

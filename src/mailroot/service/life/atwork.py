@@ -11,11 +11,13 @@ from mailroot.edge.files.folder import Permissions, permissions
 from mailroot.edge.listening import BACKLOG
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.queue.store import QueueStore
-from mailroot.service.deliver.dispatcher import Carriers, Dispatcher
+from mailroot.service.deliver.carriers import Carriers
+from mailroot.service.deliver.dispatcher import Dispatcher
 from mailroot.service.pickup.pickup import PickupRole
 from mailroot.service.receive.sessions import Sessions
 from mailroot.service.relay.remote import RemoteCarrier
 from mailroot.service.report.badmail import Badmail, BadmailLimits
+from mailroot.service.resolve.entries import resolver_of
 from mailroot.service.rules import Rules
 from mailroot.settings.virtualserver import VirtualServer
 
@@ -149,6 +151,7 @@ class ServerAtWork:
         parts.carriers.drop.permit(drop_permissions(rules.settings))
         parts.badmail.move(rules.settings.messages.badmail)
         retired, parts.carriers.remote = parts.carriers.remote, remote
+        parts.carriers.directory = resolver_of(rules, parts.emit, parts.carriers.directory)
         task = asyncio.get_running_loop().create_task(retired.retire())
         self._retired[task] = retired
         task.add_done_callback(self._forget_retired)

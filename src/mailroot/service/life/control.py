@@ -121,7 +121,28 @@ class Control:
             "settings": fingerprint(state.settings),
             "workers": workers,
             "servers": self._server_rows(counts),
+            **await self._directories(),
         }
+
+    # -- directories
+
+    async def _directories(self) -> dict[str, object]:
+        """Why directories give no answers, by virtual server; nothing where all do."""
+        if not any(server.ldap_routing.enabled for server in self._state.settings.servers.values()):
+            return {}
+        rows = await self._directory_rows({})
+        return {"directories": {row["server"]: row["cause"] or row["state"] for row in sorted(rows, key=_cause)}}
+
+    async def _directory_rows(self, arguments: Arguments) -> list[dict[str, Any]]:
+        wanted = self._key(arguments) if arguments.get("server") else ""
+        rows = [row for answer in await self._state.ask_all("ldap.status") for row in answer]
+        return [row for row in rows if not wanted or row["server"] == wanted]
+
+    async def _flush_directories(self, arguments: Arguments) -> object:
+        wanted = self._key(arguments) if arguments.get("server") else ""
+        return {"forgotten": sum(await self._state.ask_all("ldap.flush", wanted))}
+
+    # -- the service's virtual servers
 
     async def _servers(self, _arguments: Arguments) -> object:
         return self._server_rows(await self._state.ask_all("counts"))
@@ -237,6 +258,10 @@ class Control:
         }
 
 
+def _cause(row: dict[str, Any]) -> str:
+    return str(row["cause"])
+
+
 def _limit(wanted: object) -> int:
     """How many rows a page has."""
     number = wanted if isinstance(wanted, int) and wanted > 0 else _MOST_ROWS
@@ -268,5 +293,7 @@ _OPERATIONS: dict[str, Callable[[Control, Arguments], Awaitable[object]]] = {
     "queue.retry": Control._retry,
     "queue.remove": Control._remove,
     "counters": Control._counters,
+    "ldap.status": Control._directory_rows,
+    "ldap.flush": Control._flush_directories,
     "settings.reload": Control._reload,
 }

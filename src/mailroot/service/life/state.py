@@ -21,7 +21,7 @@ _CHANGE_PATIENCE = 30.0
 # Who asks waits for 10 seconds (`edge.control`).
 _QUESTION_PATIENCE = 8.0
 _LOOK = 0.05
-_READING = {"counts", "sessions", "queue.page", "queue.show"}
+_READING = {"counts", "ldap.status", "sessions", "queue.page", "queue.show"}
 
 # The state of a virtual server after an operation (facts 9: states); what is not here cannot be done.
 _AFTER = {

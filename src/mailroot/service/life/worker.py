@@ -20,6 +20,7 @@ from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.tls.contexts import Presented, ServerTls, ignore_odd_names
 from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import Fault
+from mailroot.service.life.directories import DIRECTORY_INQUIRIES
 from mailroot.service.life.inquiry import QUEUE_INQUIRIES, session_rows
 from mailroot.service.life.world import Shared, World
 from mailroot.settings.service import Settings
@@ -101,6 +102,8 @@ class Worker:
                 return await _WITH_SOCKETS[operation](self, *arguments, sockets)
             if operation in QUEUE_INQUIRIES:
                 return await QUEUE_INQUIRIES[operation](self._world, *arguments)
+            if operation in DIRECTORY_INQUIRIES:
+                return await DIRECTORY_INQUIRIES[operation](self._world, *arguments)
             return await _OPERATIONS[operation](self, *arguments)
         except Fault as fault:
             return {"fault": str(fault)}

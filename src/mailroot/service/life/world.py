@@ -29,7 +29,8 @@ from mailroot.mail.fanout import Fanout
 from mailroot.mail.faults import StoreFailed
 from mailroot.policy.access import names_of_interest
 from mailroot.routing.route import DropRoute
-from mailroot.service.deliver.dispatcher import Carriers, Dispatcher
+from mailroot.service.deliver.carriers import Carriers
+from mailroot.service.deliver.dispatcher import Dispatcher
 from mailroot.service.deliver.drop import DropCarrier
 from mailroot.service.deliver.probation import Probation
 from mailroot.service.intake import Intake
@@ -50,6 +51,8 @@ from mailroot.service.relay.signing import Signer
 from mailroot.service.report.badmail import Badmail
 from mailroot.service.report.ends import Ends
 from mailroot.service.report.reports import Identity, Naming, Reporting, StormCap
+from mailroot.service.resolve.building import Directories
+from mailroot.service.resolve.entries import resolver_of
 from mailroot.service.rules import Rules, rules_of
 from mailroot.settings.domains import DomainType
 from mailroot.settings.service import Settings
@@ -101,6 +104,7 @@ class World:
         tls: Mapping[str, ServerTls],
         fail: Callable[[str], None],
     ) -> None:
+        self.number = number
         self._settings = settings
         self._handshakes = Handshakes()
         self.tls = tls
@@ -121,6 +125,7 @@ class World:
             most_sessions=most_descriptors() * 3 // 4,  # the rest is for files and outgoing connections
         )
         self.emit = self._run.emit
+        self._directories = Directories(self.emit)
         self._entrances = Entrances(settings.service.run_as, counts, number, guesses_slot(settings), self.emit)
         self._turns = SharedTurns(counts, number, turns_slot(settings), time.monotonic, time.time)
         self._notes = NoteWriter(shared.board, number, self.servers, utc_now)
@@ -159,6 +164,7 @@ class World:
         for key, server in self.servers.items():
             if rebound or rules[key].settings != server.parts.current.rules.settings:
                 server.apply(rules[key], self._remote(rules[key]))
+        self._directories.keep(settings.servers)
 
     async def _check_folders(self, rules: Rules) -> None:
         """Make the folders that settings name, and see whether we may write there."""
@@ -174,12 +180,16 @@ class World:
         await asyncio.gather(*(server.close() for server in self.servers.values()))
         self._run.pool.shutdown(wait=False, cancel_futures=True)
         await self._entrances.close()
+        await self._directories.close()
         self.emit.close()
 
     # -- building
 
     def _rules(self, key: str, settings: VirtualServer) -> Rules:
-        return rules_of(key, settings, _client_names(settings, self._tallies[key]), self._entrances.of(key, settings))
+        directory = self._directories.of(key, settings)
+        entrance = self._entrances.of(key, settings, directory)
+        resolving = directory if settings.ldap_routing.enabled else None
+        return rules_of(key, settings, _client_names(settings, self._tallies[key]), entrance, resolving)
 
     async def _built(self, key: str, rules: Rules) -> ServerAtWork:
         settings, current = rules.settings, Current(rules)
@@ -191,7 +201,7 @@ class World:
         await drop.prepare(_drop_folders(rules))
         badmail = Badmail(key, settings.messages.badmail, writer, self.emit)
         ends = Ends(self._reporting(current), badmail, self.emit, self.now, self._store_failed(key), progress)
-        carriers = Carriers(drop, self._remote(rules))
+        carriers = Carriers(drop, self._remote(rules), resolver_of(rules, self.emit))
         shards = [
             Shard(name, store, Dispatcher(store, lambda: current.rules, carriers, ends, self._probation))
             for name in self._shard_names(Path(settings.home))

@@ -18,8 +18,9 @@ from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import DiskFull, Fault, StoreFailed
 from mailroot.mail.header import Trace
 from mailroot.mail.reply import REPLIES, Reply
+from mailroot.mail.status import Status
 from mailroot.policy.client import Client, Names
-from mailroot.policy.recipient import stamped_recipient
+from mailroot.policy.recipient import stamped_recipient, undeliverable
 from mailroot.policy.sender import stamped_sender
 from mailroot.policy.trace import remark
 from mailroot.policy.verdict import Accept, Refuse, Undecided, Verdict
@@ -31,6 +32,7 @@ from mailroot.service.receive.draft import Draft
 from mailroot.service.receive.later import Later
 from mailroot.service.receive.signin import Claimant, SigningIn
 from mailroot.service.receive.standing import Standing, Standings
+from mailroot.service.resolve.directory import Directory, Sight
 from mailroot.wire import events as wire
 from mailroot.wire.profile import ServerProfile
 
@@ -236,9 +238,26 @@ class Answers:
         stamped = stamped_recipient(recipient, place)
         if rules.quotas and place.local and self._over_quota(stamped):
             return self._refused(REPLIES.mailbox_full(), "the Drop folder is over its quota", str(stamped.address))
+        if rules.directory is not None and place.local:
+            return self._looked_up(rules.directory, recipient, stamped)
+        return self._taken(recipient, stamped)
+
+    def _taken(self, recipient: Recipient, stamped: Recipient) -> Reply:
         # Who is named twice, by an alias perhaps, gets one copy.
         self._recipients.setdefault((stamped.address.local, stamped.address.domain_key), stamped)
         return REPLIES.recipient_ok(address=str(recipient.address))
+
+    def _looked_up(self, directory: Directory, recipient: Recipient, stamped: Recipient) -> Reply | Later:
+        """Refuse whom the directory does not know. One that gives no answer in time is asked from the queue again."""
+
+        def looked(status: Status | None) -> Reply:
+            if status is None:
+                return self._taken(recipient, stamped)
+            refusal = undeliverable(recipient.address, status)
+            return self._refused(refusal.reply, refusal.cause, str(recipient.address))
+
+        known = directory.glance(stamped.address)
+        return Later(directory.look(stamped.address), looked) if known is Sight.UNKNOWN else looked(known)
 
     def _not_taken(self, verdict: Verdict | Undecided, event: wire.RcptTo, recipient: Recipient) -> Reply | Later:
         """Refuse; or where the right to relay hangs on the client's names, search for them first."""

@@ -5,6 +5,7 @@ What is shared outlives the settings: threads, what is remembered of right passw
 
 import time
 
+from mailroot.edge.accounts.directory import DirectoryAccounts
 from mailroot.edge.accounts.embedded import EmbeddedAccounts, PasswordCheck
 from mailroot.edge.accounts.file import AccountFile, LiveAccounts
 from mailroot.edge.accounts.ntlmauth import SambaAccounts
@@ -21,6 +22,7 @@ from mailroot.service.receive.accounts import Accounts
 from mailroot.service.receive.guessing import Guessing
 from mailroot.service.receive.signin import Entrance
 from mailroot.service.receive.tickets import WithKerberos
+from mailroot.service.resolve.directory import Directory
 from mailroot.settings.virtualserver import Access, AccountSource, VirtualServer
 
 # A hash takes 19 MiB and some 20 ms of a core: two at a time leave the others to the mail; those that wait are answered
@@ -51,14 +53,14 @@ class Entrances:
 
         self._failures, self._successes = rates(0, WINDOW), rates(1, REMEMBERED)
 
-    def of(self, key: str, settings: VirtualServer) -> Entrance | None:
-        """The entrance of a virtual server; None where nobody can sign in."""
+    def of(self, key: str, settings: VirtualServer, directory: Directory | None = None) -> Entrance | None:
+        """The entrance of a virtual server; None where nobody can sign in. `directory` is that of its settings."""
         access = settings.access
         if not (access.basic or access.integrated):
             return None
         limits = GuessLimits(access.guesses_per_address, access.guesses_per_account)
         guessing = Guessing(key, limits, self._failures, self._successes, self._emit)
-        accounts = self._accounts(settings)
+        accounts = self._accounts(settings, directory)
         if access.keytab:
             accounts = WithKerberos(accounts, KerberosAcceptor(access.keytab, access.principal, self._kerberos))
         return Entrance(accounts, guessing, access.extended_protection)
@@ -70,7 +72,7 @@ class Entrances:
         for samba in self._samba.values():
             await samba.close()
 
-    def _accounts(self, settings: VirtualServer) -> Accounts:
+    def _accounts(self, settings: VirtualServer, directory: Directory | None) -> Accounts:
         access = settings.access
         match access.accounts:
             case AccountSource.EMBEDDED:
@@ -79,6 +81,9 @@ class Entrances:
                 return PamAccounts(self._pam, access.basic_domain)
             case AccountSource.NTLM_AUTH:
                 return self._by_samba(access)
+            case AccountSource.LDAP:
+                assert directory is not None  # accounts ask for one (`service.resolve.building`)
+                return DirectoryAccounts(directory, own_domains(settings))
 
     def _embedded(self, settings: VirtualServer) -> Accounts:
         path = settings.access.account_file

@@ -66,5 +66,5 @@ def _pairs(opening: ClientOpening, theirs: Mapping[int, bytes]) -> dict[int, byt
         **theirs,
         Pair.FLAGS: flags.to_bytes(4, "little"),
         Pair.CHANNEL_BINDINGS: binding_hash(opening.binding) if opening.binding else bytes(16),
-        Pair.TARGET: f"SMTPSVC/{opening.host}".encode("utf-16-le"),
+        Pair.TARGET: f"{opening.service}/{opening.host}".encode("utf-16-le"),
     }

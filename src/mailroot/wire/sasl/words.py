@@ -191,7 +191,7 @@ class ClientOpening:
     """What a client's mechanism begins with.
 
     `host` and `port` are those of the server, as we call it. `random` are 32 fresh random octets; `now` has a time
-    zone. `binding` is None in clear, or where the server's certificate allows none.
+    zone. `binding` is None in clear, or where the server's certificate allows none. `service` is what NTLM calls ours.
     """
 
     credentials: Credentials
@@ -200,6 +200,7 @@ class ClientOpening:
     random: bytes = field(repr=False)
     now: datetime
     binding: ChannelBinding | None = None
+    service: str = "SMTPSVC"
 
 
 @dataclass(frozen=True, slots=True)

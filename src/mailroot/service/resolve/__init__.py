@@ -1,0 +1,1 @@
+"""Addresses looked up in a directory before they are routed (LDAP routing)."""
