@@ -13,7 +13,7 @@ from mailroot.mail.reply import Reply
 from mailroot.mail.status import Status
 from mailroot.wire.offer import Mail, Offer, mail_line, offer_of, recipient_line
 from mailroot.wire.outcome import status_of
-from mailroot.wire.replies import no_reply
+from mailroot.wire.replies import NoReply, no_reply
 
 # RFC 5321 section 4.5.3.2, in seconds.
 GREETING_WAIT = 300.0
@@ -71,12 +71,16 @@ class Outcome:
     `statuses` has every recipient, by number. `elsewhere` means that the delayed ones may have better luck at another
     host of the same destination. `stale` means that the reused connection was no longer good for anything, and nothing
     was tried. `busy` means that the server would not begin it for now (4xx to MAIL).
+
+    `unchunked` means that the server offered chunks and had no use for one: the message may pass as lines. Where it
+    refused the chunk, the outcome is `stale` too, for nobody knows where that server would read commands again.
     """
 
     statuses: dict[int, Status]
     elsewhere: bool = False
     stale: bool = False
     busy: bool = False
+    unchunked: bool = False
 
 
 def greet(name: str, hello: str, use_helo: bool) -> Script[Peer | Reply]:
@@ -189,7 +193,11 @@ class _Turn:
         if not self._accepted:
             yield from self._withdraw(invitation)
             return Outcome(self._statuses, elsewhere=True)
-        self._settle((yield from self._hand_over(invitation)))
+        reply = yield from self._hand_over(invitation)
+        self._settle(reply)
+        if chunked and _not_understood(reply):
+            self._peer.usable = False
+            return Outcome(self._statuses, stale=not isinstance(reply, NoReply), unchunked=True)
         return Outcome(self._statuses)
 
     def _commands(self, chunked: bool) -> list[bytes]:
@@ -265,6 +273,11 @@ class _Turn:
 def _poisoned(replies: Sequence[Reply], vital: int) -> bool:
     """Whether a reused connection is of no use: RSET failed, or the server closes it."""
     return replies[0].code // 100 != 2 or any(reply.code == 421 for reply in replies[:vital])
+
+
+def _not_understood(reply: Reply) -> bool:
+    """Whether a server that offered chunks had no use for one: it refused the command, or hung up on it."""
+    return isinstance(reply, NoReply) or 500 <= reply.code <= 504
 
 
 def _too_many(reply: Reply) -> bool:

@@ -1,6 +1,7 @@
 """The way out: carries deliveries to other SMTP servers."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -8,9 +9,10 @@ from mailroot.edge.ownaddresses import is_bound_by, is_local
 from mailroot.edge.sharedturns import SharedTurns
 from mailroot.edge.tls.outgoing import ClientTls
 from mailroot.mail.counters.layout import UNCOUNTED, Tally
+from mailroot.mail.envelope import Body
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.status import Disposition, Status
-from mailroot.queue.entry import Pending
+from mailroot.queue.entry import Pending, QueueEntry
 from mailroot.routing.exchangers import Host, Surroundings
 from mailroot.routing.pace import PaceTable
 from mailroot.routing.route import RelayRoute
@@ -18,11 +20,12 @@ from mailroot.service.deliver.delivery import Delivery
 from mailroot.service.deliver.redirect import redirected, shared
 from mailroot.service.measure.progress import Progress
 from mailroot.service.relay.callout import Guide, Line, Resolver
+from mailroot.service.relay.chunkless import ChunklessHosts
 from mailroot.service.relay.connections import Allotment, ConnectionLimit
 from mailroot.service.relay.destination import Destination, Means
 from mailroot.service.relay.failures import FailedHosts
 from mailroot.service.relay.masque import masque_of
-from mailroot.service.relay.parcel import prepare
+from mailroot.service.relay.parcel import Parcel, prepare
 from mailroot.service.relay.signin import Wallet
 from mailroot.service.relay.signing import Signer
 from mailroot.service.relay.turns import Turns
@@ -81,6 +84,7 @@ class RemoteCarrier:
         self._progress = Progress(way.tally)
         self._masque = masque_of(way.settings)
         self._signer = way.signer
+        self._chunkless = ChunklessHosts(time.monotonic)
         self._destinations: dict[tuple[str, int, bool, OutboundSecurity], Destination] = {}
 
     async def carry(self, delivery: Delivery) -> Mapping[int, Status]:
@@ -165,7 +169,8 @@ class RemoteCarrier:
             tried.append(line.host)
             outcome = await self._hand_over(line, destination, delivery, waiting)
             statuses.update(outcome.statuses)
-            if outcome.stale and stale < _STALE_LINES:
+            again = self._chunkless.heard(line.host, outcome) if delivery.entry.envelope.body is Body.BINARY else True
+            if outcome.stale and again and stale < _STALE_LINES:
                 stale += 1
                 line = await destination.line()
                 continue
@@ -190,12 +195,22 @@ class RemoteCarrier:
         finally:
             destination.release(line)
 
+    async def _parcel(self, entry: QueueEntry, line: Line) -> Parcel | Status:
+        """The message as the line's host can take it; in chunks, where nothing else is possible."""
+        offer = line.peer.offer
+        believed = self._chunkless.without(line.host, offer)
+        limit = self._means.settings.messages.size_limit
+        parcel = await prepare(entry, believed, limit, self._signer)
+        if isinstance(parcel, Status) and parcel.final and believed is not offer:
+            return await prepare(entry, offer, limit, self._signer)
+        return parcel
+
     async def _transact(
         self, line: Line, destination: Destination, delivery: Delivery, waiting: Sequence[Pending]
     ) -> Outcome:
         entry = delivery.entry
         envelope, offer = entry.envelope, line.peer.offer
-        parcel = await prepare(entry, offer, self._means.settings.messages.size_limit, self._signer)
+        parcel = await self._parcel(entry, line)
         if isinstance(parcel, Status):
             return Outcome(dict.fromkeys((each.number for each in waiting), parcel))
         recipients = [(each.number, each.recipient) for each in waiting if offer.smtputf8 or _plain(each)]
