@@ -51,7 +51,7 @@ def test_the_same_is_said_once_a_minute_with_its_number() -> None:
     assert repeats.admits("down", 61.0)
 
 
-def test_M13_what_is_remembered_is_bounded_and_then_everything_is_said() -> None:
+def test_what_is_remembered_is_bounded_and_then_everything_is_said() -> None:
     repeats = Repeats(most=2)
     assert [repeats.admits(text, 0.0) for text in "abcc"] == [True, True, True, True]
     assert not repeats.admits("a", 1.0)

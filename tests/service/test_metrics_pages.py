@@ -62,15 +62,15 @@ async def test_what_is_no_request_for_a_page_is_refused(port: int, request_line:
     assert (await said(port, request_line + b"\r\n\r\n")).startswith(b"HTTP/1.1 " + code)
 
 
-async def test_M13_a_request_without_end_is_cut(port: int) -> None:
+async def test_a_request_without_end_is_cut(port: int) -> None:
     assert await said(port, b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 20_000) == b""
 
 
-async def test_M13_a_slow_client_is_cut(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_client_is_cut(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "_PATIENCE", 0.05)
     assert await said(port, b"GET /metrics") == b""
 
 
-async def test_M13_clients_are_bounded(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_clients_are_bounded(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "_MOST_CLIENTS", 0)
     assert (await said(port, b"GET /metrics HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 503")

@@ -71,6 +71,8 @@ def parser() -> argparse.ArgumentParser:
     _add_domains(commands, common)
     _add_dkim(commands, common)
     _add_smart_host(commands, common)
+    doctor = _add(commands, common, "doctor", "Examine the service and its machine; each fault with its mend.")
+    doctor.add_argument("check", metavar="CHECK", nargs="*", help="only these checks, such as disk or relay")
     add_explain(_add(commands, common, "explain", "Explain what would become of a message, or became of one."))
     # Its words are read by a grammar of their own (`cli.sendmail`); here it is only named.
     _add(commands, common, "sendmail", "Submit a message from standard input, as sendmail(8) does.")

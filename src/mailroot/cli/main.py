@@ -20,6 +20,7 @@ _MODULES = {
     "account": "mailroot.cli.accounts",
     "certificate": "mailroot.cli.certificates",
     "dkim": "mailroot.cli.dkim",
+    "doctor": "mailroot.cli.doctor",
     "domain": "mailroot.cli.domains",
     "explain": "mailroot.cli.explain",
     "ldap": "mailroot.cli.directory",
