@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -82,9 +83,18 @@ def test_a_page_that_comes_again_and_again_is_an_error(file: Path, capsys: pytes
     [
         (["server", "pause", "default"], "server.pause", {"server": "default"}),
         (["session", "end", "s1"], "session.end", {"session": "s1"}),
-        (["queue", "retry", "k1"], "queue.retry", {"key": "k1"}),
-        (["queue", "retry", "--all"], "queue.retry", {"all": True}),
-        (["queue", "remove", "k1"], "queue.remove", {"key": "k1"}),
+        (["queue", "retry", "k1"], "queue.retry", {"key": "k1", "after": ""}),
+        (["queue", "retry", "--all"], "queue.retry", {"all": True, "after": ""}),
+        (["queue", "remove", "k1"], "queue.remove", {"key": "k1", "after": ""}),
+        (
+            ["queue", "freeze", "--sender", "<>", "--older", "2h"],
+            "queue.freeze",
+            {"sender": "<>", "older": "2h", "after": ""},
+        ),
+        (["queue", "thaw", "--frozen"], "queue.thaw", {"frozen": True, "after": ""}),
+        (["queue", "reroute", "--to", "", "--all"], "queue.reroute", {"to": "", "all": True, "after": ""}),
+        (["queue", "bounce", "k1", "--words", "No."], "queue.bounce", {"key": "k1", "words": "No.", "after": ""}),
+        (["queue", "export", "k1", "--to", "/x"], "queue.export", {"key": "k1", "to": "/x", "after": ""}),
         (["settings", "reload"], "settings.reload", {}),
     ],
 )
@@ -94,14 +104,48 @@ def test_words_become_operations(file: Path, words: list[str], operation: str, a
     assert service.asked == [(operation, arguments)]
 
 
-def test_retry_without_an_entry_is_a_mistake_in_the_command(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["queue", "retry", "--config", str(file)]) == 2
-    assert "KEY or --all" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["retry"],
+        ["freeze"],
+        ["remove"],
+        ["bounce", "--words", "x"],
+        ["reroute", "--to", "relay.example"],
+        ["export", "--to", "/tmp/x"],
+    ],
+)
+def test_without_a_filter_nothing_is_done(file: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["queue", *words, "--config", str(file)]) == 2
+    assert "give a KEY, a filter such as --sender, or --all" in capsys.readouterr().err
 
 
-def test_nothing_to_act_on_is_a_failure(file: Path) -> None:
-    with fake_service(file, lambda *_: {"recipients": 0}):
+def test_a_folder_is_named_whole_to_the_service(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
+    with fake_service(file, lambda *_: {"recipients": 1}) as service:
+        assert main(["queue", "export", "k1", "--to", "mail", "--config", str(file)]) == 0
+    assert service.asked[0][1]["to"] == str(file.parent / "mail")
+
+
+def test_an_operation_on_many_is_asked_for_part_after_part(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def answer(_: str, arguments: dict[str, Any]) -> object:
+        number = int(arguments["after"] or 0)
+        return {"recipients": 10, "in_delivery": 1, "next": str(number + 1) if number < 4 else ""}
+
+    with fake_service(file, answer):
+        assert main(["queue", "remove", "--all", "--json", "--config", str(file)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"recipients": 50, "in_delivery": 5}
+    with fake_service(file, lambda *_: {"recipients": 1, "next": "1"}):
+        assert main(["queue", "remove", "--all", "--config", str(file)]) == 1
+
+
+def test_nothing_to_act_on_is_a_failure(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with fake_service(file, lambda *_: {"recipients": 0, "in_delivery": 0}):
         assert main(["queue", "remove", "k1", "--config", str(file)]) == 1
+    assert "'k1'" in capsys.readouterr().err
+    with fake_service(file, lambda *_: {"recipients": 0, "in_delivery": 2}):
+        assert main(["queue", "remove", "--sender", "*", "--config", str(file)]) == 1
+    assert "2 recipients of that selection are in delivery" in capsys.readouterr().err
 
 
 def test_what_the_service_refuses_is_said_and_is_a_failure(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,4 +240,5 @@ def test_a_service_that_does_not_answer_is_given_up(file: Path, monkeypatch: pyt
 
 def test_the_supervisor_serves_every_operation() -> None:
     control = pytest.importorskip("mailroot.service.life.control")
-    assert set(control._OPERATIONS) == {operation.name for operation in OPERATIONS}
+    service = SimpleNamespace(state=None)
+    assert set(control.Control(service, Path("x"))._operations) == {operation.name for operation in OPERATIONS}

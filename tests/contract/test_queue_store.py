@@ -201,6 +201,9 @@ async def test_pages_follow_each_other_and_show_every_recipient(store: QueueStor
     assert [(row.key, row.recipient) for row in rows[:6]] == [
         (entry.key, f"{name}@example.net") for entry in entries for name in ("ann", "bob")
     ]
+    assert [row.key for row in await store.page("", 10, entries[1].key)] == [entries[1].key] * 2
+    assert [row.recipient_number for row in await store.page(f"{entries[1].key}/0", 10, entries[1].key)] == [1]
+    assert list(await store.page("", 10, "nothing")) == []
     assert rows[0].due == NOON
     assert rows[6].due is None, "leased"
     assert rows[0].sender == "app@example.com"
@@ -433,9 +436,9 @@ async def test_a_selection_is_changed_page_after_page_and_nothing_else_is(store:
 
 async def test_who_is_in_delivery_is_counted_and_not_removed(store: QueueStore) -> None:
     await committed(store)
-    await committed(store, lease=False)
-    assert await store.change(Selection(), selection.remove, "", 10) == (1, 1, "")
-    assert await store.change(Selection(), selection.retry(NOON), "", 10) == (0, 1, "")
+    free = await committed(store, lease=False)
+    assert await store.change(Selection(), selection.remove, "", 10) == (1, 1, "", {free.key: 1})
+    assert await store.change(Selection(), selection.retry(NOON), "", 10) == (0, 1, "", {})
     assert await store.depth() == 1
 
 

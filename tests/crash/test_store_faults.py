@@ -441,7 +441,7 @@ async def test_S06_a_damaged_content_is_set_aside_and_the_rest_is_delivered(tmp_
     assert heard == [f"{bad.key} its checksum does not fit"]
     assert await again.next_due() is None
     assert [row.last for row in await again.page("", 10) if row.key == bad.key] == ["set aside: the entry is damaged"]
-    assert await again.change(Selection(key=bad.key), selection.remove, "", 10) == (1, 0, "")
+    assert await again.change(Selection(key=bad.key), selection.remove, "", 10) == (1, 0, "", {bad.key: 1})
     assert await again.depth() == 1
     await again.close()
 

@@ -115,7 +115,7 @@ def test_an_entry_in_delivery_is_listed_and_shown_as_such(tmp_path: Path) -> Non
             assert (recipient["in_delivery"], recipient["due"]) == (True, "")
             ended = service.run("queue", "remove", row["key"], check=False)
             assert ended.returncode == 1
-            assert "it may be in delivery" in ended.stderr
+            assert "in delivery at this moment" in ended.stderr
 
 
 def test_the_file_may_be_named_before_the_command_and_tables_suit_a_terminal(tmp_path: Path) -> None:

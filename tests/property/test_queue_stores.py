@@ -146,7 +146,8 @@ class Stores(RuleBasedStateMachine):
             self.wait(store.change(Selection(key=key, recipient=name), change, "", 1000))
             for store, key in ((self.model, one), (self.store, other))
         ]
-        assert found[0] == found[1]
+        assert found[0][:3] == found[1][:3]
+        assert list(found[0].entries.values()) == list(found[1].entries.values())
 
     @rule(domain=st.sampled_from(["example.net", "*.net", "example.org"]))
     def thaw_a_domain(self, domain: str) -> None:

@@ -45,7 +45,7 @@ async def states(work: Work) -> list[tuple[str, int]]:
 
 async def claimed(work: Work) -> None:
     """What is due is claimed and worked off."""
-    assert await work.dispatcher._claim()
+    assert await work.dispatcher._claims.claim()
     await work.idle()
 
 
@@ -114,7 +114,7 @@ async def frozen(work: Work) -> None:
 async def test_frozen_mail_is_not_tried_and_its_sender_is_told(work: Work) -> None:
     await work.commit(FAR, "ann@local.test", lease=False)
     await frozen(work)
-    assert not await work.dispatcher._claim()
+    assert not await work.dispatcher._claims.claim()
     work.clock.moment = NOON + 12 * HOUR
     await claimed(work)
     assert work.remote.carried == []

@@ -18,20 +18,23 @@ class Permission(enum.Enum):
 
 
 class Kind(enum.Enum):
-    """What an argument is: a name that must or may be given, or a flag."""
+    """What an argument is: a name that must or may be given, a flag, or text behind a word, which may be demanded."""
 
     NAME = "name"
     OPTIONAL = "optional"
     FLAG = "flag"
+    OPTION = "option"
+    DEMANDED = "demanded"
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument of an operation."""
+    """One argument of an operation. `value` is what people read for the text behind the word of an option."""
 
     name: str
     kind: Kind
     sentence: str
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,9 @@ class Operation:
     `name` is that of the control protocol; its parts are the words of the command line. `columns` are the keys of the
     result's rows in the order in which people read them; none where the result is one table of facts. `counted` is the
     key of the result that is 0 where nothing was found to act on. With `paged`, the result is
-    `{"rows": [...], "next": cursor}`, and the operation takes "after" and "limit" too. One that is `watched` can be
-    shown anew again and again.
+    `{"rows": [...], "next": cursor}`, and the operation takes "after" and "limit" too. With `bulk`, it works for a
+    second at most and is to be asked again with "after" until `next` is ""; its numbers add up. One that is `selective`
+    does nothing unless an argument says to what. One that is `watched` can be shown anew again and again.
     """
 
     name: str
@@ -53,6 +57,8 @@ class Operation:
     counted: str = ""
     paged: bool = False
     watched: bool = False
+    bulk: bool = False
+    selective: bool = False
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -77,6 +83,8 @@ _QUEUE_COLUMNS = (
     "due",
     "attempts",
     "last",
+    "held",
+    "via",
     "message_id",
 )
 _LDAP_COLUMNS = (
@@ -91,10 +99,28 @@ _LDAP_COLUMNS = (
     "searches",
     "remembered",
 )
-_RETRY = (
+_FILTERS = (
     Argument("key", Kind.OPTIONAL, "the key of a queue entry"),
-    Argument("all", Kind.FLAG, "every entry of the queue"),
+    Argument("server", Kind.OPTION, "only those of this virtual server", "SERVER"),
+    Argument(
+        "sender", Kind.OPTION, 'whose sender fits: * stands for anything, ? for one sign, "<>" for none', "PATTERN"
+    ),
+    Argument("recipient", Kind.OPTION, "who fits, with * and ?", "PATTERN"),
+    Argument("domain", Kind.OPTION, 'of this domain; "*.example.com" are those below it', "DOMAIN"),
+    Argument("older", Kind.OPTION, "whose message came longer ago, such as 90s, 15m, 12h, 2d", "TIME"),
+    Argument("larger", Kind.OPTION, "whose message is larger, such as 100KB, 5MB", "SIZE"),
+    Argument("status", Kind.OPTION, 'whose latest attempt ended so, such as 4.4.1 or "4.4.*"', "CODE"),
+    Argument("frozen", Kind.FLAG, "whom an operator froze"),
+    Argument("held", Kind.FLAG, "who is held, by an operator or until the server of the domain asks"),
 )
+_SELECTION = (*_FILTERS, Argument("all", Kind.FLAG, "everybody"))
+
+
+def _bulk(word: str, sentence: str, *arguments: Argument, permission: Permission = Permission.OPERATE) -> "Operation":
+    """An operation on all recipients that a selection means."""
+    named = (*_SELECTION, *arguments)
+    return Operation(f"queue.{word}", sentence, permission, named, counted="recipients", bulk=True, selective=True)
+
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation("status", "Show the service, its workers and its virtual servers.", _READ),
@@ -112,11 +138,31 @@ OPERATIONS: tuple[Operation, ...] = (
         counted="ended",
     ),
     Operation(
-        "queue.list", "List every recipient that waits.", _READ, (_OF_SERVER,), columns=_QUEUE_COLUMNS, paged=True
+        "queue.list", "List recipients that wait, each one.", _READ, _FILTERS, columns=_QUEUE_COLUMNS, paged=True
     ),
-    Operation("queue.show", "Show an entry with all its recipients.", _READ, (_ENTRY,)),
-    Operation("queue.retry", "Try an entry again now.", _OPERATE, _RETRY, counted="recipients"),
-    Operation("queue.remove", "Remove an entry; its sender gets no report.", _OPERATE, (_ENTRY,), counted="recipients"),
+    Operation("queue.show", "Show an entry with all its recipients, and when they are tried.", _READ, (_ENTRY,)),
+    _bulk("retry", "Try now; who is held stays held."),
+    _bulk("freeze", "Hold back: no attempt is made until thawed; senders are told of the delay, and of the end."),
+    _bulk("thaw", "Hold back no longer, and try now."),
+    _bulk(
+        "reroute",
+        "Send by another smart host from the next attempt on, which is now.",
+        Argument(
+            "to", Kind.DEMANDED, 'such as "relay.example:587" or "[192.0.2.1]"; "" is the usual way again', "HOST"
+        ),
+    ),
+    _bulk(
+        "bounce",
+        "Give up now, and report that to the sender.",
+        Argument("words", Kind.OPTION, "what the sender is told", "TEXT"),
+    ),
+    _bulk("remove", "Remove; the sender gets no report."),
+    _bulk(
+        "export",
+        "Write messages as files, KEY.eml, each with its envelope, KEY.json; they stay in the queue.",
+        Argument("to", Kind.DEMANDED, "the folder, which the service's account may write to", "FOLDER"),
+        permission=_READ,
+    ),
     Operation(
         "counters",
         "Show every counter of the virtual servers and of all of them together.",

@@ -213,6 +213,9 @@ def _add_operations(
 def _add_argument(command: argparse.ArgumentParser, argument: Argument) -> None:
     if argument.kind is Kind.FLAG:
         command.add_argument(f"--{argument.name}", action="store_true", help=argument.sentence)
+    elif argument.kind in (Kind.OPTION, Kind.DEMANDED):
+        demanded = argument.kind is Kind.DEMANDED
+        command.add_argument(f"--{argument.name}", metavar=argument.value, required=demanded, help=argument.sentence)
     else:
         nargs = "?" if argument.kind is Kind.OPTIONAL else None
         command.add_argument(argument.name, metavar=argument.name.upper(), nargs=nargs, help=argument.sentence)

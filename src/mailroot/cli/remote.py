@@ -23,10 +23,11 @@ def run(arguments: argparse.Namespace, file: Path) -> int:
         for argument in operation.arguments
         if (value := getattr(arguments, argument.name)) not in (None, False)
     }
-    if not given and any(argument.kind is Kind.FLAG for argument in operation.arguments):
-        names = " or ".join("--all" if row.kind is Kind.FLAG else row.name.upper() for row in operation.arguments)
-        screen.complain(f"mailroot {' '.join(operation.words)}: give {names}")
-        return 2
+    for argument in operation.arguments:
+        if argument.value == "FOLDER" and argument.name in given:
+            given[argument.name] = str(Path(given[argument.name]).absolute())  # the service has a folder of its own
+    if operation.selective and not _selects(operation, given):
+        return _complain(operation, "give a KEY, a filter such as --sender, or --all; see --help", 2)
     while getattr(arguments, "watch", False):
         screen.clear()
         screen.show_rows(operation.columns, _rows(operation, given, file), json_wanted=arguments.json)
@@ -34,12 +35,46 @@ def run(arguments: argparse.Namespace, file: Path) -> int:
     if operation.columns:
         screen.show_rows(operation.columns, _rows(operation, given, file), json_wanted=arguments.json)
         return 0
-    result = ask(file, operation.name, given)
+    result = _total(operation, given, file) if operation.bulk else ask(file, operation.name, given)
     screen.show_facts(result, json_wanted=arguments.json)
     if operation.counted and not result.get(operation.counted) and not given.get("all"):
-        screen.complain(f"mailroot {' '.join(operation.words)}: nothing by that name is there")
-        return 1
+        return _complain(operation, _nothing(given, result), 1)
     return 0
+
+
+def _selects(operation: Operation, given: dict[str, Any]) -> bool:
+    """Whether the arguments say whom the operation concerns; what is demanded or told says how."""
+    how = {argument.name for argument in operation.arguments if argument.kind is Kind.DEMANDED} | {"words"}
+    return bool(given.keys() - how)
+
+
+def _nothing(given: dict[str, Any], result: dict[str, Any]) -> str:
+    """Why nothing was done."""
+    about = f"an entry {given['key']!r}" if "key" in given else "that selection"
+    if result.get("in_delivery"):
+        return f"{result['in_delivery']} recipients of {about} are in delivery at this moment, or it is done already"
+    return f"nobody of {about} waits, or it is done already (it may be gone)"
+
+
+def _complain(operation: Operation, text: str, code: int) -> int:
+    screen.complain(f"mailroot {' '.join(operation.words)}: {text}")
+    return code
+
+
+def _total(operation: Operation, given: dict[str, Any], file: Path) -> dict[str, Any]:
+    """The result of an operation on many, asked for part after part."""
+    total: dict[str, Any] = {}
+    after = ""
+    while True:
+        part = ask(file, operation.name, {**given, "after": after})
+        following = part.pop("next", "")
+        for name, value in part.items():
+            total[name] = total.get(name, 0) + value if isinstance(value, int) else value
+        if not following:
+            return total
+        if following == after:
+            raise Unavailable(f"{operation.name}: the service gives the same part again and again")
+        after = following
 
 
 def _rows(operation: Operation, given: dict[str, Any], file: Path) -> Iterator[dict[str, Any]]:

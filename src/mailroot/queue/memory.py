@@ -159,9 +159,9 @@ class MemoryQueue:
         kept.entry = replace(kept.entry, failures=kept.entry.failures + 1)
         return kept.entry.failures
 
-    async def page(self, after: str, limit: int) -> Sequence[Listed]:
+    async def page(self, after: str, limit: int, key: str = "") -> Sequence[Listed]:
         """See `QueueStore.page`."""
-        return [_listed(kept, pending) for kept, pending in self._from(after, limit)]
+        return [_listed(kept, pending) for kept, pending in self._from(after, limit, key)]
 
     def _from(self, after: str, limit: int, key: str = "") -> list[tuple[_Kept, Pending]]:
         """Waiting recipients from the one after a cursor, all or of one entry."""
@@ -192,7 +192,8 @@ class MemoryQueue:
         for row in effects.removed:
             del self._kept[row.key].waiting[row.recipient_number]
             self._drop_empty(row.key)
-        return Changed(len(effects.changed) + len(effects.removed), effects.in_delivery, _cursor(rows, limit))
+        entries = effects.entries
+        return Changed(sum(entries.values()), effects.in_delivery, _cursor(rows, limit), entries)
 
     async def take(self, selection: Selection, after: str, limit: int) -> Taken:
         """See `QueueStore.take`."""

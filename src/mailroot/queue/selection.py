@@ -1,5 +1,6 @@
 """Which waiting recipients an operator means: the same filters for lists and for everything that is done in bulk."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -54,6 +55,15 @@ class Selection:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an operator wants done to whom: a word ("retry", "bounce") with its value, "" where it has none."""
+
+    selected: Selection
+    word: str
+    value: str = ""
+
+
 def of_domain(pattern: str, domain: str) -> bool:
     """Whether a domain is the one of a pattern, or below that of "*.example.com"; the domain itself is not below it."""
     key = domain_key(domain)
@@ -76,6 +86,11 @@ class Effect(NamedTuple):
     changed: list[Listed]
     removed: list[Listed]
     in_delivery: int
+
+    @property
+    def entries(self) -> dict[str, int]:
+        """How many recipients are changed or leave, by their entries' keys."""
+        return Counter(row.key for row in (*self.changed, *self.removed))
 
 
 def effect(rows: Iterable[Listed], selection: Selection, change: Change) -> Effect:

@@ -6,7 +6,7 @@ a recipient. G5 a settlement and its reports are one transaction. G6 is kept by 
 store counts.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -17,12 +17,14 @@ from mailroot.queue.selection import Change, Selection
 class Changed(NamedTuple):
     """What a page of a change came to: how many recipients were changed, and how many were meant, but are in delivery.
 
-    `next` is the cursor of the page to come, "" where this was the last one.
+    `next` is the cursor of the page to come, "" where this was the last one. `entries` has how many by their entries'
+    keys.
     """
 
     recipients: int
     in_delivery: int
     next: str
+    entries: Mapping[str, int]
 
 
 class Taken(NamedTuple):
@@ -81,10 +83,10 @@ class QueueStore(Protocol):
     def failed(self, key: str) -> Awaitable[int]:
         """Count one more failure of the work on this entry, durably, and return their number (guarantee G6)."""
 
-    def page(self, after: str, limit: int) -> Awaitable[Sequence[Listed]]:
+    def page(self, after: str, limit: int, key: str = "") -> Awaitable[Sequence[Listed]]:
         """Waiting recipients in the order of their entries, from the one after the cursor `after` ("" : the first).
 
-        The cursor of a row is "key/recipient_number".
+        With `key`, those of this entry alone. The cursor of a row is "key/recipient_number".
         """
 
     def entry(self, key: str) -> Awaitable[QueueEntry | None]:

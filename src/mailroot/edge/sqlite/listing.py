@@ -29,9 +29,9 @@ _SQL = queries("queue.sql")
 _LAST_PLACE = (1 << 63) - 1
 
 
-def page(tables: Tables, after: str, limit: int) -> list[Listed]:
+def page(tables: Tables, after: str, limit: int, key: str = "") -> list[Listed]:
     """Waiting recipients from the one after the cursor, "key/recipient_number"; "" begins."""
-    return listed(tables, rows_after(tables, after, limit))
+    return listed(tables, rows_after(tables, after, limit, key))
 
 
 def rows_after(tables: Tables, after: str, limit: int, key: str = "") -> list[RecipientRow]:

@@ -28,7 +28,8 @@ def change(tables: Tables, selection: Selection, wanted: Change, after: str, lim
         tables.delete(places, numbers)
         tables.clear_failures(numbers)
     following = cursor_of(tables.tag, rows[-1][0]) if len(rows) == limit else ""
-    return Changed(len(effects.changed) + len(effects.removed), effects.in_delivery, following)
+    entries = effects.entries
+    return Changed(sum(entries.values()), effects.in_delivery, following, entries)
 
 
 def _write(tables: Tables, changed: Sequence[Listed]) -> None:

@@ -131,9 +131,9 @@ class SqliteQueue:
         """See `QueueStore.failed`; 0 where there is no such entry."""
         return self._call(lambda tables: tables.failed(key))
 
-    def page(self, after: str, limit: int) -> Awaitable[Sequence[Listed]]:
+    def page(self, after: str, limit: int, key: str = "") -> Awaitable[Sequence[Listed]]:
         """See `QueueStore.page`."""
-        return self._call(lambda tables: page(tables, after, limit))
+        return self._call(lambda tables: page(tables, after, limit, key))
 
     def entry(self, key: str) -> Awaitable[QueueEntry | None]:
         """See `QueueStore.entry`."""

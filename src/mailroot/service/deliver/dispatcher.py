@@ -10,14 +10,15 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from mailroot.mail.faults import StoreFailed, Unavailable
+from mailroot.mail.faults import StoreFailed
 from mailroot.mail.message import Content
 from mailroot.mail.status import Status
 from mailroot.queue.entry import Pending, QueueEntry
 from mailroot.queue.recovery import suspect
 from mailroot.queue.store import QueueStore
-from mailroot.routing.route import DropRoute, HoldRoute, RelayRoute
+from mailroot.routing.route import DropRoute, HoldRoute, NoRoute, RelayRoute
 from mailroot.service.deliver.carriers import Carriers
+from mailroot.service.deliver.claims import Claims
 from mailroot.service.deliver.delivery import Delivery, deliveries_of
 from mailroot.service.deliver.leases import Leases
 from mailroot.service.deliver.mistakes import Mistakes
@@ -30,11 +31,8 @@ from mailroot.service.deliver.turn import turn_of
 from mailroot.service.report.ends import Ends
 from mailroot.service.rules import Rules
 
-_CLAIM_AT_ONCE = 500
 _DROP_AT_ONCE = 64
 _DROP_GATHERS = 0.01
-_LONGEST_SLEEP = 60.0
-_STORE_PATIENCE = 1.0
 
 
 class Dispatcher:
@@ -53,7 +51,7 @@ class Dispatcher:
         self._emit, self._now = ends.emit, ends.now
         self._work: set[asyncio.Task[None]] = set()
         self._room = Room(time.monotonic)
-        self._wake = asyncio.Event()
+        self._claims = Claims(store, ends, self._room, self.begin, self._begin_hold)
         self._leases = Leases(store, ends.now, self.wake)
         self._settling = Settling(rules, self._leases, ends, self.begin)
         self._mistakes = Mistakes(rules, self._leases, ends, self._settling)
@@ -62,17 +60,16 @@ class Dispatcher:
         self._drops: list[Delivery] = []
         self._dropping: asyncio.Task[None] | None = None
         self._returns = Returns(store, ends.now, self.wake)
-        self._stopping = False
 
     # -- room: what is in memory has a cap
 
     def room(self, content: Content) -> bool:
         """Whether one more message may be worked on from memory."""
-        return not self._stopping and self._room.fits(content)
+        return not self._claims.stopping and self._room.fits(content)
 
     def begin(self, entry: QueueEntry) -> None:
         """Start to work on an entry whose recipients are leased to us. Never raises: it may have been committed."""
-        if self._stopping:
+        if self._claims.stopping:
             self._leases.abandon(entry)
             return
         self._room.enter(entry.content)
@@ -95,7 +92,7 @@ class Dispatcher:
         try:
             found = found or await directory.resolve(entry)
             await self._settling.resolved(entry, found)
-            self._wake.set()
+            self.wake()
         except asyncio.CancelledError:
             self._let_go([entry])
             raise
@@ -121,10 +118,19 @@ class Dispatcher:
         else:
             self._start(self._life(entry, deliveries))
 
+    async def give_up(self, entries: Sequence[QueueEntry], status: Status) -> None:
+        """Settle entries that are leased to us with a failure, and report it to their senders."""
+        tasks = []
+        for entry in entries:
+            self._room.enter(entry.content)
+            tasks.append(self._start(self._life(entry, [Delivery(entry, entry.pending, NoRoute(status))])))
+        if tasks:
+            await asyncio.wait(tasks)
+
     def _end(self, entry: QueueEntry) -> None:
         self._room.leave(entry.content)
         if self._room.entries == MOST_ENTRIES // 2:
-            self._wake.set()
+            self.wake()
 
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
@@ -134,46 +140,26 @@ class Dispatcher:
 
     def wake(self) -> None:
         """Something may be due: a hint, never needed for correctness."""
-        self._wake.set()
+        self._claims.wake()
 
-    # -- claims: what the queue holds and is due
+    # -- what the queue holds
 
     async def run(self) -> None:
         """Claim what is due, for as long as the virtual server runs."""
-        while not self._stopping:
-            self._wake.clear()
-            try:
-                await self._returns.look(self._carriers.directory)
-                claimed = await self._claim()
-                pause = 0.0 if claimed else await self._until_next()
-            except StoreFailed as fault:
-                self._ends.store_failed(fault)
-                return
-            except Unavailable:
-                pause = _STORE_PATIENCE
-            if pause:
-                await self._sleep(pause)
+        await self._claims.run(lambda: self._returns.look(self._carriers.directory))
         await self._leases.give_back()
 
-    async def _claim(self) -> bool:
-        limit = min(_CLAIM_AT_ONCE, self._room.left)
-        if limit <= 0:
-            await self._sleep(_STORE_PATIENCE)
-            return True
-        leases = await self._store.claim(self._now(), limit)
-        for lease in leases:
-            self._begin_claimed(lease.entry)
-        return bool(leases)
+    async def serve_held(self, domain: str) -> int:
+        """The server of a domain asks for its mail (ETRN): try what is held for it; how many recipients that are.
 
-    def _begin_claimed(self, entry: QueueEntry) -> None:
-        """Of those who are held, something is due to their senders; the others are tried."""
-        held = tuple([one for one in entry.pending if one.held])
-        if held:
-            self._room.enter(entry.content)
-            self._start(self._hold(replace(entry, pending=held)))
-        if len(held) < len(entry.pending):
-            others = tuple([one for one in entry.pending if not one.held]) if held else entry.pending
-            self.begin(replace(entry, pending=others) if held else entry)
+        `domain` is one, or "*.example.com" for all below it. Who cannot be served stays held. Waits while there is no
+        room.
+        """
+        return await self._claims.serve_held(domain)
+
+    def _begin_hold(self, entry: QueueEntry) -> None:
+        self._room.enter(entry.content)
+        self._start(self._hold(entry))
 
     async def _hold(self, entry: QueueEntry) -> None:
         try:
@@ -186,47 +172,13 @@ class Dispatcher:
         finally:
             self._end(entry)
 
-    async def serve_held(self, domain: str) -> int:
-        """The server of a domain asks for its mail (ETRN): try what is held for it; how many recipients that are.
-
-        `domain` is one, or "*.example.com" for all below it. Who cannot be served stays held. Waits while there is no
-        room.
-        """
-        served, after = 0, ""
-        while not self._stopping:
-            limit = min(_CLAIM_AT_ONCE, self._room.left)
-            if limit <= 0:
-                await self._sleep(_STORE_PATIENCE)
-                continue
-            page = await self._store.claim_held(domain, after, limit)
-            for lease in page.leases:
-                served += len(lease.entry.pending)
-                self.begin(lease.entry)
-            after = page.next
-            if not after:
-                break
-        return served
-
-    async def _until_next(self) -> float:
-        due = await self._store.next_due()
-        if due is None:
-            return _LONGEST_SLEEP
-        return min(max((due - self._now()).total_seconds(), 0.01), _LONGEST_SLEEP)
-
-    async def _sleep(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
-
     # -- deliveries
 
     async def _drop_all(self) -> None:
         """Entries that only go into Drop are delivered and settled in groups, which share their syncs."""
         try:
             while self._drops:
-                if len(self._drops) < _DROP_AT_ONCE and not self._stopping:
+                if len(self._drops) < _DROP_AT_ONCE and not self._claims.stopping:
                     await asyncio.sleep(_DROP_GATHERS)  # the clients have had their answers: a larger group costs less
                 await self._probation.enter()
                 group, self._drops = self._drops[:_DROP_AT_ONCE], self._drops[_DROP_AT_ONCE:]
@@ -348,7 +300,7 @@ class Dispatcher:
 
     async def _settle(self, attempts: list[Attempt], patient: bool = False) -> None:
         if await self._settling.settle(attempts, patient):
-            self._wake.set()
+            self.wake()
 
     async def _give_back(self, key: str, pending: Sequence[Pending], route: RelayRoute) -> None:
         """A destination that has its share of the room gets the surplus from the queue later."""
@@ -376,12 +328,11 @@ class Dispatcher:
 
     def resume(self) -> None:
         """Begin again after a stop."""
-        self._stopping = False
+        self._claims.stopping = False
 
     async def stop(self, patience: float) -> None:
         """Begin nothing more; let what is under way end for `patience` seconds, then leave it to the queue."""
-        self._stopping = True
-        self._wake.set()
+        self._claims.stop()
         if self._work:
             await asyncio.wait(self._work, timeout=patience)
             await asyncio.sleep(0)  # a task that never began could not say what it leaves

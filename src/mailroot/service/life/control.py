@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from mailroot import __version__
 from mailroot.edge.listening import bound_port, open_private, shown
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import Fault, Misconfigured
+from mailroot.service.life.queuecontrol import BULK_WORDS, QueueControl
 from mailroot.service.life.reload import Reloaded
 from mailroot.service.life.state import State
 from mailroot.service.measure.reader import reader_of
@@ -24,7 +26,6 @@ from mailroot.settings.fingerprint import fingerprint
 
 _LONGEST_REQUEST = 64 * 1024
 _PATIENCE = 60.0
-_MOST_ROWS = 1_000
 
 Arguments = Mapping[str, Any]
 
@@ -54,6 +55,13 @@ class Control:
         self._service = service
         self._state = service.state
         self._path = path
+        queue = QueueControl(service.state, self._key)
+        self._operations: dict[str, Callable[[Arguments], Awaitable[object]]] = {
+            **{name: partial(perform, self) for name, perform in _OPERATIONS.items()},
+            "queue.list": queue.page,
+            "queue.show": queue.show,
+            **{f"queue.{word}": queue.bulk(word) for word in BULK_WORDS},
+        }
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
@@ -93,11 +101,11 @@ class Control:
             operation, arguments = str(request["operation"]), dict(request.get("arguments") or {})
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return {"ok": False, "error": "a request is a JSON object with an operation and its arguments"}
-        perform = _OPERATIONS.get(operation)
+        perform = self._operations.get(operation)
         if perform is None:
             return {"ok": False, "error": f"there is no operation {operation!r}"}
         try:
-            return {"ok": True, "result": await perform(self, arguments)}
+            return {"ok": True, "result": await perform(arguments)}
         except Fault as fault:
             return {"ok": False, "error": str(fault)}
         except Exception as mistake:  # the outermost frame of a request: the service goes on, and who asked is told
@@ -203,48 +211,6 @@ class Control:
         await asyncio.sleep(1.0)
         return list(rows(await reader.read(), before, only))
 
-    # -- the queue
-
-    async def _queue(self, arguments: Arguments) -> object:
-        """One page: each worker's shards in turn. The cursor is "server|worker|shard|place in the shard"."""
-        only = self._key(arguments) if arguments.get("server") else ""
-        keys = [key for key in self._state.settings.servers if not only or key == only]
-        limit = _limit(arguments.get("limit"))
-        places = [(key, number) for key in keys for number in range(self._state.workers)]
-        place, shard, after = _from_cursor(str(arguments.get("after") or ""), places)
-        while place < len(places):
-            key, number = places[place]
-            answer = await self._state.ask(number, "queue.page", key, shard, after, limit)
-            if answer["next"]:
-                return {"rows": answer["rows"], "next": f"{key}|{number}|{shard}|{answer['next']}"}
-            shard, after = shard + 1, ""
-            if shard >= answer["shards"]:
-                place, shard = place + 1, 0
-            if answer["rows"]:
-                rest = f"{places[place][0]}|{places[place][1]}|{shard}|" if place < len(places) else ""
-                return {"rows": answer["rows"], "next": rest}
-        return {"rows": [], "next": ""}
-
-    async def _show(self, arguments: Arguments) -> object:
-        key = str(arguments.get("key", ""))
-        for answer in await self._state.ask_all("queue.show", key):
-            if answer is not None:
-                return answer
-        raise Misconfigured(f"there is no entry {key!r} in the queue (it may have been delivered)")
-
-    async def _retry(self, arguments: Arguments) -> object:
-        key = "" if arguments.get("all") else str(arguments.get("key") or "-")
-        return self._changed(key, sum(await self._state.ask_all("queue.retry", key)))
-
-    async def _remove(self, arguments: Arguments) -> object:
-        key = str(arguments.get("key") or "-")
-        return self._changed(key, sum(await self._state.ask_all("queue.remove", key)))
-
-    def _changed(self, key: str, recipients: int) -> object:
-        if key and not recipients:
-            raise Misconfigured(f"no recipient of an entry {key!r} waits (it may be in delivery, or be gone)")
-        return {"recipients": recipients}
-
     # -- settings
 
     async def _reload(self, _arguments: Arguments) -> object:
@@ -262,23 +228,6 @@ def _cause(row: dict[str, Any]) -> str:
     return str(row["cause"])
 
 
-def _limit(wanted: object) -> int:
-    """How many rows a page has."""
-    number = wanted if isinstance(wanted, int) and wanted > 0 else _MOST_ROWS
-    return min(number, _MOST_ROWS)
-
-
-def _from_cursor(cursor: str, places: list[tuple[str, int]]) -> tuple[int, int, str]:
-    """Where a page begins: the index of its place, the shard, the row after which it begins."""
-    if not cursor:
-        return 0, 0, ""
-    try:
-        key, number, shard, after = cursor.split("|", 3)
-        return places.index((key, int(number))), int(shard), after
-    except ValueError as fault:
-        raise Misconfigured(f"{cursor!r} is no cursor of this queue; begin again") from fault
-
-
 _OPERATIONS: dict[str, Callable[[Control, Arguments], Awaitable[object]]] = {
     "status": Control._status,
     "server.list": Control._servers,
@@ -288,10 +237,6 @@ _OPERATIONS: dict[str, Callable[[Control, Arguments], Awaitable[object]]] = {
     "server.continue": lambda control, arguments: control._change("continue")(arguments),
     "session.list": Control._sessions,
     "session.end": Control._end_session,
-    "queue.list": Control._queue,
-    "queue.show": Control._show,
-    "queue.retry": Control._retry,
-    "queue.remove": Control._remove,
     "counters": Control._counters,
     "ldap.status": Control._directory_rows,
     "ldap.flush": Control._flush_directories,
