@@ -13,7 +13,6 @@ FACTS = Facts(folder="/etc/mailroot", host="box.example")
     "line",
     [
         "service.queue = 'postgresql://db'",
-        "servers.default.general.log.format = 'ncsa'",
         "servers.default.domains.'a.example'.hold = true",
     ],
 )

@@ -9,6 +9,7 @@ import os
 import ssl
 from typing import cast
 
+from mailroot.edge.protocollog.call import Call
 from mailroot.edge.tls.outgoing import Secured, TlsFailed, handshake_failed, secured
 from mailroot.mail.faults import Unavailable
 from mailroot.mail.reply import Reply
@@ -41,6 +42,8 @@ class Connection(asyncio.Protocol):
         self._tick_at = 0.0
         self.octets_in = self.octets_out = 0
         """How many octets came and went, those of TLS itself left out."""
+        self.log: Call | None = None
+        """Where the protocol log notes what is said; None where none is kept."""
 
     # What the loop calls.
 
@@ -102,6 +105,8 @@ class Connection(asyncio.Protocol):
         self._wanted = replies
         if self._end is None:
             assert self._transport is not None
+            if self.log is not None:
+                self.log.said(octets)
             if octets:
                 self._transport.write(octets)
                 self.octets_out += len(octets)
@@ -109,6 +114,8 @@ class Connection(asyncio.Protocol):
                 self._waiter = self._loop.create_future()
                 await self._guarded(self._waiter, wait)
         heard, self._heard, self._wanted = self._heard, [], 0
+        if self.log is not None:
+            self.log.heard(heard)
         if len(heard) < replies:
             heard += [self._end or no_reply("4.4.2", "the connection was dropped")] * (replies - len(heard))
         elif len(heard) > replies:
@@ -122,6 +129,8 @@ class Connection(asyncio.Protocol):
         self._wanted = 1
         if self._end is not None or self._transport is None:
             return
+        if self.log is not None:
+            self.log.said(octets)
         self._transport.write(octets)
         self.octets_out += len(octets)
         if self._writable is not None:

@@ -228,6 +228,7 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     EventRow("store_failed", _E, ("server", "shard", "cause"), "The queue cannot be written; clients get 4xx."),
     EventRow("task_failed", _E, ("server", "task", "cause"), "A programming mistake ended a task."),
     EventRow("events_repeated", _N, ("count",), "In the journal and in syslog: so many events said the same."),
+    EventRow("log_lost", _E, ("server", "count", "cause"), "Lines of a protocol log could not be written."),
     EventRow("events_lost", _E, ("count",), "Events could not be written and were counted instead."),
 )
 

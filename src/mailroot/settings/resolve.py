@@ -12,12 +12,13 @@ from mailroot.settings.declared import Parts, key_text, values
 from mailroot.settings.delivery import OAuth2, OutboundSecurity
 from mailroot.settings.dkim import DkimKey
 from mailroot.settings.domains import Domain, DomainType
+from mailroot.settings.log import Log
 from mailroot.settings.option import declaration
 from mailroot.settings.problem import Problem
 from mailroot.settings.service import Settings
 from mailroot.settings.virtualserver import Access, LdapRouting, NamedCertificate, VirtualServer
 
-_Holder = TypeVar("_Holder", OutboundSecurity, OAuth2, LdapRouting, DkimKey)
+_Holder = TypeVar("_Holder", OutboundSecurity, OAuth2, LdapRouting, DkimKey, Log)
 _Certified = TypeVar("_Certified", Access, NamedCertificate)
 
 
@@ -128,8 +129,10 @@ def with_secrets(settings: Settings, facts: Facts) -> tuple[Settings, tuple[Prob
             name: _domain_with_secrets(domain, (*here, "domains", name), facts, problems)
             for name, domain in server.domains.items()
         }
+        log = _filled(server.general.log, (*here, "general", "log"), facts, problems)
         servers[key] = dataclasses.replace(
             server,
+            general=dataclasses.replace(server.general, log=log),
             delivery=dataclasses.replace(server.delivery, security=security),
             domains=domains,
             ldap_routing=_filled(server.ldap_routing, (*here, "ldap_routing"), facts, problems),

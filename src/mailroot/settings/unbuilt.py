@@ -12,7 +12,6 @@ from mailroot.settings.declared import Parts, key_parts, key_text, pattern, valu
 from mailroot.settings.problem import Problem
 from mailroot.settings.service import Settings
 from mailroot.settings.spelling import toml_text
-from mailroot.settings.virtualserver import LogFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,6 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("service.queue", lambda value: value != "embedded", "A queue on PostgreSQL", 'write "embedded"'),
     Unbuilt("service.start", _never, "Installation as a service of the system", _NONE),
     Unbuilt("admin.listen", _never, "Administration by browser and REST; nothing listens there", _NONE),
-    Unbuilt(_SERVER + "general.log.enabled", _never, "The protocol log; the event log is kept", _NONE),
-    Unbuilt(_SERVER + "general.log.format", lambda value: value is not LogFormat.W3C, "A choice of log formats", _NONE),
     Unbuilt(_DOMAIN + "hold", _is_set, "Holding mail for ETRN and ATRN", _OFF),
     Unbuilt(_DOMAIN + "atrn_accounts", _is_set, "Holding mail for ETRN and ATRN", _NONE),
 )

@@ -21,11 +21,11 @@ from mailroot.settings.delivery import Authentication, Delivery, OutboundSecurit
 from mailroot.settings.dkim import Dkim
 from mailroot.settings.domains import Domain
 from mailroot.settings.ldap import LdapBinding, LdapRouting, LdapSchema
+from mailroot.settings.log import Log, LogFormat, LogPeriod
 from mailroot.settings.option import Applies, option, section, strict
 from mailroot.settings.pace import Pace
 from mailroot.settings.places import BINDING, AddressEntry, Binding
 from mailroot.settings.spelling import (
-    TEXT,
     Count,
     Duration,
     Flag,
@@ -77,77 +77,11 @@ class Start(enum.Enum):
     DISABLED = "disabled"
 
 
-class LogFormat(enum.Enum):
-    """The form of the protocol log."""
-
-    W3C = "w3c"
-    IIS = "iis"
-    NCSA = "ncsa"
-    ODBC = "odbc"
-    JSON = "json"
-
-
-class LogPeriod(enum.Enum):
-    """When a new log file is begun."""
-
-    HOURLY = "hourly"
-    DAILY = "daily"
-    WEEKLY = "weekly"
-    MONTHLY = "monthly"
-    UNLIMITED = "unlimited"
-    SIZE = "size"
-
-
 class BareNewline(enum.Enum):
     """What becomes of a message with CR or LF alone."""
 
     NORMALIZE = "normalize"
     REJECT = "reject"
-
-
-@strict
-@dataclass(frozen=True, slots=True)
-class Log:
-    """The protocol log."""
-
-    enabled: Flag = option(
-        True, "Whether a protocol log is kept.", label="Enable logging", tab="General", metabase="LogType"
-    )
-    format: Annotated[LogFormat, choice(LogFormat)] = option(
-        LogFormat.W3C,
-        "The form of the log.",
-        label="Active log format",
-        tab="General",
-        metabase="LogPluginClsid",
-    )
-    directory: Folder = option(
-        "Logs",
-        "The folder in which SMTPSVC1, SMTPSVC2 and so on hold the files.",
-        label="Log file directory",
-        tab="General > Properties",
-        metabase="LogFileDirectory",
-    )
-    period: Annotated[LogPeriod, choice(LogPeriod)] = option(
-        LogPeriod.DAILY,
-        "When a new file is begun.",
-        label="New log schedule",
-        tab="General > Properties",
-        metabase="LogFilePeriod",
-    )
-    local_time: Flag = option(
-        False,
-        "Whether files are named and begun by local time instead of UTC.",
-        label="Use local time for file naming and rollover",
-        tab="General > Properties",
-        metabase="LogFileLocaltimeRollover",
-    )
-    fields: Annotated[tuple[str, ...], several(TEXT)] = option(
-        ("date", "time", "c-ip", "cs-username", "cs-method", "cs-uri-query", "sc-status"),
-        "The fields of a line, in their order.",
-        label="Extended properties",
-        tab="General > Properties",
-        metabase="LogExtFileFlags",
-    )
 
 
 @strict

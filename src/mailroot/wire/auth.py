@@ -133,4 +133,5 @@ AUTH_ROW = Row(
     alone=True,
     longest=len("AUTH ") + 20 + 1 + RESPONSE_LIMIT,
     too_long=_TOO_LONG,
+    secret=True,
 )

@@ -35,6 +35,8 @@ def read_data(dialogue: Dialogue) -> None:
     incoming.take(reader.read(waiting.take_all()))
     if reader.rest is not None:
         waiting.append(reader.rest)
+        if dialogue.journal is not None:
+            dialogue.journal.append(incoming.size)
         _end(dialogue, incoming)
     elif incoming.drained_enough:
         dialogue.close(incoming.failure or SESSION_TOO_LARGE)

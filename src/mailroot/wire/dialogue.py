@@ -13,6 +13,7 @@ from mailroot.wire.body import ChunkReader, DotReader
 from mailroot.wire.commands import Chunk
 from mailroot.wire.events import Event, Fault, TransactionReset
 from mailroot.wire.incoming import Incoming
+from mailroot.wire.journal import Journal
 from mailroot.wire.lines import Input
 from mailroot.wire.profile import ServerProfile
 from mailroot.wire.table import FRESH, IN_TRANSACTION, READY, Row
@@ -54,6 +55,7 @@ class Dialogue:
         "flush",
         "hushed",
         "input",
+        "journal",
         "junk",
         "out",
         "owed",
@@ -67,8 +69,10 @@ class Dialogue:
         "transaction",
     )
 
-    def __init__(self, profile: ServerProfile, rows: Mapping[bytes, Row]) -> None:
+    def __init__(self, profile: ServerProfile, rows: Mapping[bytes, Row], journal: Journal | None = None) -> None:
         self.profile = profile
+        self.journal = journal
+        """Where what the client said is noted, before it is answered; None where nobody wants to know."""
         self.rows = rows
         """The table of verbs that counts now."""
         self.state = FRESH

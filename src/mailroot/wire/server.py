@@ -32,6 +32,7 @@ from mailroot.wire.commands import Chunk
 from mailroot.wire.content import read_chunk, read_data, skip_chunk
 from mailroot.wire.dialogue import Dialogue
 from mailroot.wire.events import Disconnected, Event, Fault
+from mailroot.wire.journal import LONGEST, Journal, shown
 from mailroot.wire.lines import STARVED, TLS_HANDSHAKE, NoLine
 from mailroot.wire.profile import ServerProfile
 from mailroot.wire.starttls import begin_secured
@@ -65,8 +66,8 @@ class ServerEngine:
 
     __slots__ = ("_dialogue",)
 
-    def __init__(self, profile: ServerProfile) -> None:
-        self._dialogue = Dialogue(profile, _rows(profile))
+    def __init__(self, profile: ServerProfile, journal: Journal | None = None) -> None:
+        self._dialogue = Dialogue(profile, _rows(profile), journal)
 
     def greet(self, reply: Reply) -> None:
         """Open the dialogue: with 220, or with a refusal, after which the connection closes."""
@@ -204,10 +205,11 @@ def _read_command(dialogue: Dialogue) -> bool:
         return False
     dialogue.progress += 1
     if isinstance(line, NoLine):
+        _note(dialogue, b"" if line is NoLine.TLS else dialogue.input.thrown_away)
         _refuse_line(dialogue, line)
     elif line.endswith(b"\r"):
         _read_line(dialogue, line[:-1])
-    elif _accepts_bare_newline(dialogue):
+    elif _accepts_bare_newline(dialogue, line):
         _read_line(dialogue, line)
     return True
 
@@ -217,6 +219,8 @@ def _read_response(dialogue: Dialogue) -> bool:
     if line is STARVED:
         return False
     dialogue.progress += 1
+    if dialogue.journal is not None:
+        dialogue.journal.append(None)
     if line is NoLine.TOO_LONG:
         refuse_long_response(dialogue)
     elif isinstance(line, NoLine):
@@ -233,6 +237,10 @@ def _read_response(dialogue: Dialogue) -> bool:
 def _read_line(dialogue: Dialogue, line: bytes) -> None:
     verb, _, argument = line.partition(b" ")
     row = dialogue.rows.get(verb.upper())
+    journal = dialogue.journal
+    if journal is not None:
+        plain = row is not None and not row.secret and len(line) <= LONGEST
+        journal.append(line if plain else shown(row, line, dialogue.hushed))
     if row is None:
         _refuse_unknown(dialogue, verb, line)
     elif len(line) + 2 > row.longest:
@@ -295,14 +303,22 @@ def _refuse_line(dialogue: Dialogue, why: NoLine) -> None:
         dialogue.break_off("endless-line", "a command line without an end", REPLIES.line_too_long())
 
 
-def _accepts_bare_newline(dialogue: Dialogue) -> bool:
+def _accepts_bare_newline(dialogue: Dialogue, line: bytes) -> bool:
     if dialogue.profile.reject_bare_newline:
+        _note(dialogue, line)
         dialogue.refuse(REPLIES.bare_newline_in_command(), "command")
         return False
     if not dialogue.bare_line_noted:
         dialogue.bare_line_noted = True
         dialogue.events.append(Fault("bare-newline", "command lines end in LF alone"))
     return True
+
+
+def _note(dialogue: Dialogue, line: bytes) -> None:
+    """Note a line that is not obeyed."""
+    if dialogue.journal is not None:
+        row = dialogue.rows.get(line.partition(b" ")[0].upper())
+        dialogue.journal.append(shown(row, line, dialogue.hushed))
 
 
 def _refuse_early_talk(dialogue: Dialogue) -> None:

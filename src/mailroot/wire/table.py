@@ -65,7 +65,8 @@ class Row:
     `then`: the state after a positive reply; None where it does not change. `ends_group`: RFC 2920 section 3.1;
     `alone`: input behind it breaks the rules (`strict_pipelining`). `parse` reads the argument; `act` obeys, and
     answers or asks; `answered` follows the caller's reply where `act` asked. `longest`: octets of its line with CRLF;
-    a longer one is answered `too_long`. `clear`: it may come unencrypted even where TLS is required.
+    a longer one is answered `too_long`. `clear`: it may come unencrypted even where TLS is required. `secret`: its
+    argument is never shown to anybody.
     """
 
     verb: str
@@ -81,3 +82,4 @@ class Row:
     longest: int = COMMAND_LIMIT
     too_long: Reply = _TOO_LONG
     clear: bool = False
+    secret: bool = False

@@ -1,27 +1,10 @@
-"""The library `gssapi`, which speaks Kerberos: of our own environment, or else the system's own package of it.
+"""The library `gssapi`, which speaks Kerberos."""
 
-Debian's `python3-gssapi` needs no compiler. It is made for the system's Python, so it serves where we run on that.
-"""
-
-import functools
-import importlib
-import sys
 from types import ModuleType
 
-_SYSTEM = "/usr/lib/python3/dist-packages"
+from mailroot.edge.optional import optional_library
 
 
-@functools.cache
 def gssapi_library() -> ModuleType | None:
     """The library, or None where there is none that fits."""
-    try:
-        return importlib.import_module("gssapi")
-    except (ImportError, OSError):
-        pass
-    sys.path.append(_SYSTEM)  # behind our own packages, and only while this one is imported
-    try:
-        return importlib.import_module("gssapi")
-    except (ImportError, OSError):
-        return None
-    finally:
-        sys.path.remove(_SYSTEM)
+    return optional_library("gssapi")

@@ -35,6 +35,7 @@ from mailroot.service.deliver.drop import DropCarrier
 from mailroot.service.deliver.probation import Probation
 from mailroot.service.intake import Intake
 from mailroot.service.life.atwork import Current, Parts, ServerAtWork, Shard, drop_permissions
+from mailroot.service.life.protocollogs import ProtocolLogs
 from mailroot.service.life.slots import SharedLimit, guesses_slot, sessions_slot, turns_slot
 from mailroot.service.life.telling import telling
 from mailroot.service.measure.notes import NoteWriter
@@ -126,6 +127,7 @@ class World:
         )
         self.emit = self._run.emit
         self._directories = Directories(self.emit)
+        self._logs = ProtocolLogs(settings, self._run.filler, self.emit)
         self._entrances = Entrances(settings.service.run_as, counts, number, guesses_slot(settings), self.emit)
         self._turns = SharedTurns(counts, number, turns_slot(settings), time.monotonic, time.time)
         self._notes = NoteWriter(shared.board, number, self.servers, utc_now)
@@ -133,6 +135,8 @@ class World:
 
     async def open(self) -> None:
         """Open the queue of every virtual server; none of them works yet. Raises `Fault`."""
+        self._logs.check(self._settings)
+        await self._logs.apply(self._settings)
         for key in self._settings.servers:
             self.servers[key] = await self._built(key, self._rules(key, self._settings.servers[key]))
         self._notes.start()
@@ -145,6 +149,7 @@ class World:
     async def prepare(self, settings: Settings) -> None:
         """Make what new settings need, without putting them in force. Raises `Fault` where a folder cannot be used."""
         rules = {key: self._rules(key, settings.servers[key]) for key in self.servers}
+        self._logs.check(settings)
         for one in rules.values():
             await self._check_folders(one)
         self._prepared = Prepared(settings, rules)
@@ -161,6 +166,7 @@ class World:
         rules, self._prepared = self._prepared.rules, None
         rebound = _bindings(self._settings) != _bindings(settings)
         self._settings = settings
+        await self._logs.apply(settings)
         for key, server in self.servers.items():
             if rebound or rules[key].settings != server.parts.current.rules.settings:
                 server.apply(rules[key], self._remote(rules[key]))
@@ -181,6 +187,7 @@ class World:
         self._run.pool.shutdown(wait=False, cancel_futures=True)
         await self._entrances.close()
         await self._directories.close()
+        self._logs.close()
         self.emit.close()
 
     # -- building
@@ -210,7 +217,7 @@ class World:
         intake = self._intake(key, shards[0], drop)
         prefix = f"{secrets.token_hex(3)}{self._run.number}-"
         securing = Securing(key, self.tls[key], self._handshakes, self.emit)
-        sessions = Sessions(rules, intake, self._session_count(key), prefix, securing)
+        sessions = Sessions(rules, intake, self._session_count(key), prefix, securing, self._logs[key])
         pickups = [self._pickup(current, self._intake(key, one, drop), badmail, one.name) for one in shards]
         return ServerAtWork(Parts(current, sessions, shards, carriers, badmail, pickups, self.emit))
 
@@ -291,8 +298,8 @@ class World:
         limit = SharedLimit(self._run.counts, self._run.number, self._settings, rules.key)
         bindings = _bindings(self._settings)
         signer = Signer(rules.key, settings, self.emit, self.now)
-        turns = self._turns
-        way = Way(rules.key, settings, resolver, self.emit, bindings, limit, self._wallet, turns, signer, tally)
+        turns, log = self._turns, self._logs[rules.key]
+        way = Way(rules.key, settings, resolver, self.emit, bindings, limit, self._wallet, turns, signer, tally, log)
         return RemoteCarrier(way)
 
     def _token_failed(self, source: str, cause: str) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, cast
 
+from mailroot.edge.protocollog.visit import Visit
 from mailroot.edge.tls.contexts import Secured
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.service.receive.answers import ANSWERS, Answers
@@ -63,6 +64,7 @@ class Session(asyncio.Protocol):
         "reason",
         "secured",
         "since",
+        "visit",
     )
 
     _engine: ServerEngine
@@ -83,6 +85,14 @@ class Session(asyncio.Protocol):
         self.secured: Secured | None = None
         """What the TLS handshake agreed on; None while the connection is in clear."""
         self._securing = False
+        self.visit: Visit | None = None
+        """Where the protocol log notes what is said; None where none is kept."""
+
+    @property
+    def local(self) -> str:
+        """The address of ours that the client has found."""
+        place = self._transport.get_extra_info("sockname") if self._transport is not None else None
+        return str(place[0]) if place else ""
 
     @property
     def hello(self) -> str:
@@ -273,6 +283,8 @@ class Session(asyncio.Protocol):
             say(answer)
         else:
             self._waiting = answer.wait
+            if self.visit is not None:
+                self.visit.waits()
             answer.wait.add_done_callback(partial(self._found_out, say, answer.then))
 
     def _found_out(
@@ -313,6 +325,8 @@ class Session(asyncio.Protocol):
         output, closing = engine.output(), engine.closing
         if output or closing:
             self._outbox.put(transport, output, closing)
+            if output and self.visit is not None:
+                self.visit.tell(output)
 
     def _pause(self) -> None:
         """Read no more while it would not fit: the draft waits for the disk, or the engine for the store."""

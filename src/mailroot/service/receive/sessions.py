@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from mailroot.edge.protocollog.log import ProtocolLog
 from mailroot.edge.tls.contexts import Secured
 from mailroot.mail.counters.layout import SLOTS
 from mailroot.mail.dates import mail_date
@@ -41,7 +42,16 @@ class SessionCount:
 class Sessions:
     """Makes and keeps the sessions. A session keeps the rules that were in force when it began."""
 
-    def __init__(self, rules: Rules, intake: Intake, count: SessionCount, prefix: str, securing: Securing) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        intake: Intake,
+        count: SessionCount,
+        prefix: str,
+        securing: Securing,
+        log: ProtocolLog | None = None,
+    ) -> None:
+        self._log = log
         self._standings = Standings(rules)
         self._securing = securing
         self._intake = intake
@@ -109,7 +119,10 @@ class Sessions:
             greeting = self._once_named(session, answers, standings)
         else:
             greeting = self._greeting(standings)
-        return ServerEngine(standing.profile), answers, greeting
+        if self._log is None or not self._log.enabled:
+            return ServerEngine(standing.profile), answers, greeting
+        visit = session.visit = self._log.visit(session.ident, session.address, session.local)
+        return ServerEngine(standing.profile, visit.journal), answers, greeting
 
     def _greeting(self, standings: Standings) -> Reply:
         return standings.greeting(mail_date(self._intake.local_now()))
@@ -136,6 +149,8 @@ class Sessions:
         if self._sessions.pop(session.ident, None) is None:
             return
         self._count.add(-1)
+        if session.visit is not None:
+            session.visit.end()
         self._emit(
             EVENTS.disconnected,
             server=self._rules.key,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mailroot.edge.outgoing import Connection, connect
+from mailroot.edge.protocollog.log import ProtocolLog
 from mailroot.edge.tls.outgoing import ClientTls, Secured, TlsFailed, distrusted
 from mailroot.mail.faults import Misconfigured, Unavailable
 from mailroot.mail.reply import REPLIES, Reply
@@ -101,6 +102,7 @@ class Tools:
     tls: ClientTls
     wallet: Wallet
     fell_back: Callable[[Host, str], None]
+    log: ProtocolLog | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,8 @@ class _Call:
             connection = await connect(self._host.address, self._host.port, min(_CONNECT_WAIT, self._approach.longest))
         except Unavailable as fault:
             return self._delayed("4.4.1", f"{self._place} cannot be reached: {fault}")
+        if self._tools.log is not None and self._tools.log.enabled:
+            connection.log = self._tools.log.call(self._host.address, self._host.port)
         self._watcher.holds(Link.CONNECTION, self._place)
         try:
             answer = await self._prepared(connection)

@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from mailroot.edge.protocollog.log import ProtocolLog
 from mailroot.edge.tls.outgoing import ClientTls
 from mailroot.mail.counters.layout import SLOTS, UNCOUNTED, Tally
 from mailroot.mail.events import EVENTS, Emit
@@ -50,6 +51,7 @@ class Means:
     wallet: Wallet
     paces: PaceTable
     tally: Tally = UNCOUNTED
+    log: ProtocolLog | None = None
 
 
 class Destination:
@@ -59,7 +61,7 @@ class Destination:
         self.name = name
         self._route = route
         self._means = means
-        self._tools = Tools(means.tls, means.wallet, self._fell_back)
+        self._tools = Tools(means.tls, means.wallet, self._fell_back, means.log)
         self._most = _most_lines(route, means)
         self._width = Width(self._most)
         self._standing_at: Counter[Host] = Counter()

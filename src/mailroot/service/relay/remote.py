@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mailroot.edge.ownaddresses import is_bound_by, is_local
+from mailroot.edge.protocollog.log import ProtocolLog
 from mailroot.edge.sharedturns import SharedTurns
 from mailroot.edge.tls.outgoing import ClientTls
 from mailroot.mail.counters.layout import UNCOUNTED, Tally
@@ -57,6 +58,7 @@ class Way:
     turns: SharedTurns
     signer: Signer | None = None
     tally: Tally = UNCOUNTED
+    log: ProtocolLog | None = None
 
 
 class RemoteCarrier:
@@ -78,6 +80,7 @@ class RemoteCarrier:
             wallet=way.wallet,
             paces=PaceTable(way.settings.pace),
             tally=way.tally,
+            log=way.log,
         )
         paces = self._means.paces
         self._turns = Turns(way.server, paces, way.turns, way.emit, max(_waits(way))) if paces else None

@@ -1,0 +1,75 @@
+"""A connection to another server: our commands and its replies, each an entry of its own as the predecessor has it.
+
+Content, responses to challenges and the challenges themselves are never noted.
+"""
+
+from collections.abc import Sequence
+from time import time
+
+from mailroot.edge.protocollog.entry import NOTHING, Entry, Party, name, plain
+from mailroot.edge.protocollog.recorder import Record, Recorder
+from mailroot.mail.reply import Reply
+from mailroot.wire.journal import without_secret
+from mailroot.wire.replies import NoReply
+
+_COMMAND, _RESPONSE = "OutboundConnectionCommand", "OutboundConnectionResponse"
+_STATUS = "0"
+# After these the next octets are content, or a secret.
+_INVITATION, _CHALLENGE = 354, 334
+
+
+class Call:
+    """One connection. `said` and `heard` are called by its owner, `read` by the writer."""
+
+    __slots__ = ("_asked", "_party", "_recorder", "_silent")
+
+    def __init__(self, recorder: Recorder, party: Party) -> None:
+        self._recorder = recorder
+        self._party = party
+        self._asked = 0.0
+        self._silent = False
+
+    def said(self, octets: bytes) -> None:
+        """These octets are being written: commands, or content where the last reply invited it."""
+        self._asked = time()
+        if self._silent or not octets:
+            return
+        if octets.startswith(b"BDAT "):  # the rest is content
+            octets = octets[: octets.find(b"\r\n") + 2]
+            self._silent = True
+        elif octets.startswith(b"AUTH "):
+            octets = without_secret(octets)
+        self._recorder.take((self, self._asked, 0.0, octets, ()), len(octets))
+
+    def heard(self, replies: Sequence[Reply]) -> None:
+        """These replies have come."""
+        if replies:
+            self._silent = replies[-1].code in {_INVITATION, _CHALLENGE}
+            self._recorder.take((self, time(), self._asked, b"", replies))
+
+    def read(self, record: Record, entries: list[Entry]) -> None:
+        """Add to the entries what a record tells."""
+        _, at, asked, octets, replies = record
+        if octets:
+            self._commands(at, octets, entries)
+        taken = max(round((at - asked) * 1000), 0)
+        for reply in replies:
+            if not isinstance(reply, NoReply):
+                self._response(at, taken, reply, entries)
+
+    def _commands(self, at: float, octets: bytes, entries: list[Entry]) -> None:
+        for line in octets.split(b"\r\n"):
+            verb, _, argument = line.partition(b" ")
+            if not verb:
+                continue
+            method, query = name(verb), plain(argument) or NOTHING
+            entries.append((at, self._party, _COMMAND, method, query, _STATUS, 0, len(verb), 0, 0, line, b""))
+            if verb == b"BDAT":
+                break
+
+    def _response(self, at: float, taken: int, reply: Reply, entries: list[Entry]) -> None:
+        """Its first line (facts 6); of a challenge the code alone."""
+        octets = b"334\r\n" if reply.code == _CHALLENGE else reply.encode()
+        first, _, _ = octets.partition(b"\r\n")
+        query = plain(first)
+        entries.append((at, self._party, _RESPONSE, NOTHING, query, _STATUS, 0, len(first), 0, taken, b"", octets))

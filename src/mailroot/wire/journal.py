@@ -1,0 +1,45 @@
+"""What a client said, noted for the protocol log while the dialogue goes on: one entry for each thing that is answered.
+
+No secret is ever noted: of AUTH the mechanism alone, of its responses that there was one, and of a line that may be a
+password nothing. What the notes become is not decided here (`edge.protocollog`).
+"""
+
+from typing import TypeAlias
+
+from mailroot.wire.table import Row
+
+Said: TypeAlias = bytes | int | None
+"""A command line without its CRLF; the octets of content that ended with the dot; None for a response to a challenge.
+
+A line is cut where it is longer than any command may be, and b"" where nothing of it may be shown.
+"""
+
+Journal: TypeAlias = list[Said]
+
+LONGEST = 2048
+_AUTH = b"AUTH"
+
+
+def shown(row: Row | None, line: bytes, hushed: bool) -> bytes:
+    """What may be noted of an odd line: a long one, one with a secret, one that begins with no known verb.
+
+    `hushed`: what is no command may be a password, because AUTH was refused.
+    """
+    if row is not None:
+        return without_secret(line) if row.secret else line[:LONGEST]
+    if _AUTH in line.upper():
+        return _AUTH  # misspelt, but what stands behind it may be what it looks like
+    return b"" if hushed else line[:LONGEST]
+
+
+def without_secret(line: bytes) -> bytes:
+    """AUTH with its mechanism; whatever else stands there may be a secret."""
+    words = line[:LONGEST].split(None, 2)
+    known = len(words) > 1 and words[1].upper() in _MECHANISMS
+    return b"%b %b" % (words[0], words[1]) if known else words[0]
+
+
+_MECHANISMS = frozenset(
+    b"PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-256-PLUS XOAUTH2 OAUTHBEARER NTLM GSSAPI "
+    b"GSS-SPNEGO EXTERNAL ANONYMOUS".split()
+)
