@@ -6,10 +6,12 @@ full handshake costs them some 700 us, as much as it costs a server. CPU an oper
 
 import base64
 import multiprocessing
+import re
 import signal
 import socket
 import ssl
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
@@ -19,6 +21,7 @@ from bench.servers import RECIPIENT, Unfinished, name_of, password_of
 PROTOCOL, CIPHER = "TLSv1.3", "TLS_AES_256_GCM_SHA384"  # what both servers agree on with an OpenSSL of these years
 READY_LIMIT = 60.0
 RUN_LIMIT = 300
+_REPLY = re.compile(rb"(?:\d{3}-[^\n]*\n)*\d{3}(?: [^\n]*)?\n")
 _FORK = multiprocessing.get_context("fork")
 
 
@@ -49,26 +52,44 @@ class ClientLoad:
 
     def send(self, port: int) -> float:
         """Carry the whole load to a port of loopback; the moment at which it began. Raises `Unfinished`."""
-        start = _FORK.Barrier(self.sessions + 1)
-        clients, results = [], []
-        try:
-            for number in range(self.sessions):
-                result, theirs = _FORK.Pipe(duplex=False)
-                client = _FORK.Process(target=_run, args=(self, number, port, start, theirs), daemon=True)
-                client.start()
-                theirs.close()
-                clients.append(client)
-                results.append(result)
-            start.wait(READY_LIMIT)
-            began = time.monotonic()
-            faults = [_outcome(result) for result in results]
-        finally:
-            for client in clients:
-                client.kill()
-                client.join()
-        if fault := next(filter(None, faults), ""):
-            raise Unfinished(f"a client failed: {fault}")
-        return began
+        return run_clients(self.sessions, port, self._part)
+
+    def _part(self, number: int, port: int) -> Iterator[None]:
+        """One client's part; it yields once, when it is ready."""
+        client = _Client(self, port)
+        if self.resumed:
+            client.connection(0, 0)
+        yield
+        for index in range(number, self.connections, self.sessions):
+            most = self.messages * (index + 1) // self.connections - self.messages * index // self.connections
+            client.connection(index, most)
+
+
+def run_clients(sessions: int, port: int, part: Callable[[int, int], Iterator[None]]) -> float:
+    """Run `part` of each client in a process of its own, given its number and the port; all go on at one moment.
+
+    Returns that moment. Raises `Unfinished` where one failed.
+    """
+    start = _FORK.Barrier(sessions + 1)
+    clients, results = [], []
+    try:
+        for number in range(sessions):
+            result, theirs = _FORK.Pipe(duplex=False)
+            client = _FORK.Process(target=_run, args=(part(number, port), start, theirs), daemon=True)
+            client.start()
+            theirs.close()
+            clients.append(client)
+            results.append(result)
+        start.wait(READY_LIMIT)
+        began = time.monotonic()
+        faults = [_outcome(result) for result in results]
+    finally:
+        for client in clients:
+            client.kill()
+            client.join()
+    if fault := next(filter(None, faults), ""):
+        raise Unfinished(f"a client failed: {fault}")
+    return began
 
 
 def _outcome(result: Connection) -> str:
@@ -78,20 +99,16 @@ def _outcome(result: Connection) -> str:
         return "it ended early"
 
 
-def _run(load: ClientLoad, number: int, port: int, start: Barrier, result: Connection) -> None:
+def _run(part: Iterator[None], start: Barrier, result: Connection) -> None:
     """One client's part, in its own process, which ends after RUN_LIMIT whatever happens."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_DFL)
     signal.alarm(RUN_LIMIT)
     fault = ""
     try:
-        client = _Client(load, port)
-        if load.resumed:
-            client.connection(0, 0)
+        next(part)
         start.wait(READY_LIMIT)
-        for index in range(number, load.connections, load.sessions):
-            most = load.messages * (index + 1) // load.connections - load.messages * index // load.connections
-            client.connection(index, most)
+        next(part, None)
     except (OSError, Unfinished) as failure:
         fault = repr(failure)
         start.abort()
@@ -116,25 +133,25 @@ class _Client:
         connected = socket.create_connection(("127.0.0.1", self._port))
         with connected:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _expect(connected, b"220")
-            _say(connected, b"EHLO client.example\r\n", b"250")
+            say(connected, b"", b"220")
+            say(connected, b"EHLO client.example\r\n", b"250")
             talking = self._secured(connected) if load.tls else connected
             if load.accounts:
                 user = index % load.accounts
                 words = base64.b64encode(f"\0{name_of(user)}\0{password_of(user)}".encode())
-                _say(talking, b"AUTH PLAIN " + words + b"\r\n", b"235")
+                say(talking, b"AUTH PLAIN " + words + b"\r\n", b"235")
             for _ in range(messages):
-                _say(talking, b"MAIL FROM:<sender@source.example>\r\n", b"250")
-                _say(talking, f"RCPT TO:<{RECIPIENT}>\r\n".encode(), b"250")
-                _say(talking, b"DATA\r\n", b"354")
-                _say(talking, self._message, b"250")
-            _say(talking, b"QUIT\r\n", b"221")
+                say(talking, b"MAIL FROM:<sender@source.example>\r\n", b"250")
+                say(talking, f"RCPT TO:<{RECIPIENT}>\r\n".encode(), b"250")
+                say(talking, b"DATA\r\n", b"354")
+                say(talking, self._message, b"250")
+            say(talking, b"QUIT\r\n", b"221")
             talking.close()
 
     def _secured(self, connected: socket.socket) -> ssl.SSLSocket:
-        _say(connected, b"STARTTLS\r\n", b"220")
+        say(connected, b"STARTTLS\r\n", b"220")
         talking = self._context.wrap_socket(connected, session=self._session, suppress_ragged_eofs=True)
-        _say(talking, b"EHLO client.example\r\n", b"250")
+        say(talking, b"EHLO client.example\r\n", b"250")
         cipher = talking.cipher()
         if (talking.version(), cipher[0] if cipher else "") != (PROTOCOL, CIPHER):
             raise Unfinished(f"{talking.version()} and {cipher} are spoken, not {PROTOCOL} and {CIPHER}")
@@ -145,18 +162,17 @@ class _Client:
         return talking
 
 
-def _say(talking: socket.socket, words: bytes, wanted: bytes) -> None:
-    talking.sendall(words)
-    _expect(talking, wanted)
-
-
-def _expect(talking: socket.socket, wanted: bytes) -> None:
-    """Read one reply, of one line or of many."""
-    reply = b""
-    while not (reply.endswith(b"\r\n") and reply[reply.rfind(b"\n", 0, -1) + 4 :][:1] == b" "):
-        received = talking.recv(4096)
-        if not received:
-            raise Unfinished(f"the connection ended after {reply!r}")
-        reply += received
-    if not reply.startswith(wanted):
-        raise Unfinished(f"{reply[:200]!r}, not {wanted.decode()}")
+def say(talking: socket.socket, words: bytes, *wanted: bytes) -> None:
+    """Say something and read the replies, each of one line or of many. Raises `Unfinished` where one is another."""
+    if words:
+        talking.sendall(words)
+    received = b""
+    for reply in wanted:
+        while not (lines := _REPLY.match(received)):
+            piece = talking.recv(4096)
+            if not piece:
+                raise Unfinished(f"the connection ended after {received!r}")
+            received += piece
+        if not lines[0].startswith(reply):
+            raise Unfinished(f"{lines[0][:200]!r}, not {reply.decode()}")
+        received = received[lines.end() :]

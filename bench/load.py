@@ -74,10 +74,10 @@ def send(load: Load, port: int) -> None:
 class Sink:
     """smtp-sink on a port of its own, which takes everything and counts it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
         self.messages = 0
         account = [] if os.geteuid() else ["-u", "nobody"]  # as root it asks for another account
-        command = [tool("smtp-sink"), "-c", *account, f"127.0.0.1:{port}", str(BACKLOG)]
+        command = [tool("smtp-sink"), "-c", "-m", str(BACKLOG), *account, f"{address}:{port}", str(BACKLOG)]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         self.reader = threading.Thread(target=self._count, daemon=True)
         self.reader.start()

@@ -55,10 +55,14 @@ REALM = "drop.example"
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What a server has for its clients besides mail: TLS with the key and certificate of a file; accounts, so many."""
+    """What a server has besides its settings: TLS with the key and certificate of a file; accounts, so many; routes.
+
+    A route is a domain, the address of its host and the port.
+    """
 
     pem: Path | None = None
     accounts: int = 0
+    routes: tuple[tuple[str, str, int], ...] = ()
 
 
 CLEAR = Door()
@@ -238,7 +242,10 @@ fqdn = "mailroot.example"
 smart_host = "[127.0.0.1]:{self.relay_port}"
 [servers.default.domains."drop.example"]
 type = "default"
-"""
+""" + "".join(
+            f'[servers.default.domains.{text(domain)}]\ntype = "remote"\nroute = "[{address}]:{port}"\n'
+            for domain, address, port in self.door.routes
+        )
 
     def command(self) -> list[str]:
         """Return the launcher, which becomes the service."""
@@ -266,6 +273,14 @@ class Postfix(Server):
         (self.config / "master.cf").write_text(MASTER_CF.format(port=self.port) + (TLSMGR if door.pem else ""))
         if door.accounts:
             self._add_accounts()
+        if door.routes:
+            self._add_routes()
+
+    def _add_routes(self) -> None:
+        lines = (f"{domain} smtp:[{address}]:{port}\n" for domain, address, port in self.door.routes)
+        (self.config / "transport").write_text("".join(lines))
+        with (self.config / "main.cf").open("a") as main_cf:
+            main_cf.write(f"transport_maps = texthash:{self.config}/transport\n")
 
     @classmethod
     def missing(cls) -> str | None:

@@ -4,14 +4,16 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.clients import ClientLoad
 from bench.load import IdleSessions, Load, Sink
 from bench.servers import CLEAR, Door, Mailroot, Postfix, Server, Unfinished, free_port, make_certificate
+from bench.spread import Destinations, Outside, SpreadLoad, outside
 
+AnyLoad = Load | ClientLoad | SpreadLoad
 STANDSTILL_LIMIT = 60.0
 DEEP_LIMIT = 1800.0
 IDLE_LIMIT = 60.0
@@ -42,12 +44,12 @@ class Bench:
     deep: int
 
     @contextmanager
-    def servers(self, relay_port: int, door: Door = CLEAR) -> Iterator[list[Server]]:
+    def servers(self, relay_port: int, door: Door = CLEAR, suffix: str = "") -> Iterator[list[Server]]:
         """Yield new servers that are not started; end them and remove their files afterwards."""
         made: list[Server] = []
         try:
             for kind in self.kinds:
-                made.append(kind(self.folder / kind.name, relay_port, door))
+                made.append(kind(self.folder / (kind.name + suffix), relay_port, door))
             yield made
         finally:
             for server in made:
@@ -81,9 +83,56 @@ def to_sink(bench: Bench, load: Load) -> list[Figures]:
         sink.close()
 
 
-def _rounds(
-    bench: Bench, servers: list[Server], load: Load | ClientLoad, arrived: Callable[[Server], int]
-) -> list[Figures]:
+def to_thousand(bench: Bench, load: SpreadLoad) -> list[Figures]:
+    """Measure from the first connection until the servers of a thousand destinations have taken every message."""
+    with everywhere() as (sink, ports):
+        door = Door(routes=tuple(Destinations(ports).table()))
+        with bench.servers(ports.alive, door) as servers:
+            return _rounds(bench, servers, load, lambda server: sink.messages)  # noqa: ARG005
+
+
+def to_thousand_with_dead(bench: Bench, load: SpreadLoad) -> list[Figures]:
+    """Measure the mail for 990 destinations while the other ten live, and in turn while they are dead."""
+    with everywhere() as (sink, ports), ExitStack() as stack:
+        doors = [Door(routes=tuple(Destinations(ports, dead).table())) for dead in (False, True)]
+        pairs = [
+            stack.enter_context(bench.servers(ports.alive, door, suffix))
+            for door, suffix in zip(doors, ("", "-dead"), strict=True)
+        ]
+        figures = [Figures(server.name) for server in pairs[0]]
+        for server in (server for servers in pairs for server in servers):
+            server.start()
+            _round(server, load.warming(), lambda server: sink.messages, load.warming().living)  # noqa: ARG005
+        for _ in range(bench.rounds):
+            for alive, dead, shown in zip(*pairs, figures, strict=True):
+                one = _living(alive, sink, load, load.messages, (shown, "all alive"))
+                other = _living(dead, sink, load, load.living, (shown, "1 % dead"))
+                shown.add("% longer", (other / one - 1) * 100)
+        return figures
+
+
+def _living(server: Server, sink: Sink, load: SpreadLoad, living: int, noted: tuple[Figures, str]) -> float:
+    """Note one round, in which so many messages arrive; return the seconds for each of them."""
+    seconds, cpu = _round(server, load, lambda server: sink.messages, living)  # noqa: ARG005
+    shown, words = noted
+    shown.add(f"msg/s, {words}", living / seconds)
+    shown.add(f"us CPU, {words}", cpu * 1e6 / living)
+    return seconds / living
+
+
+@contextmanager
+def everywhere() -> Iterator[tuple[Sink, Outside]]:
+    """Yield a server that answers on every loopback address, and the ports of those outside."""
+    port = free_port()
+    sink = Sink(port, "0.0.0.0")
+    try:
+        with outside(port) as ports:
+            yield sink, ports
+    finally:
+        sink.close()
+
+
+def _rounds(bench: Bench, servers: list[Server], load: AnyLoad, arrived: Callable[[Server], int]) -> list[Figures]:
     figures = [Figures(server.name) for server in servers]
     for server in servers:
         server.start()
@@ -97,12 +146,17 @@ def _rounds(
     return figures
 
 
-def _round(server: Server, load: Load | ClientLoad, arrived: Callable[[Server], int]) -> tuple[float, float]:
-    """Return the seconds until all had arrived, and the seconds of CPU until the server was quiet again."""
+def _round(
+    server: Server, load: AnyLoad, arrived: Callable[[Server], int], arriving: int | None = None
+) -> tuple[float, float]:
+    """Return the seconds until all had arrived, and the seconds of CPU until the server was quiet again.
+
+    `arriving` messages are waited for; None: all.
+    """
     server.clear()
     os.sync()  # what was written before is not written during the round
     server.account.wait_until_quiet(30)
-    wanted, cpu = arrived(server) + load.messages, server.account.cpu()
+    wanted, cpu = arrived(server) + (load.messages if arriving is None else arriving), server.account.cpu()
     began = load.send(server.port)
     seconds = _wait_for(server, wanted, arrived) - began
     server.account.wait_until_quiet(30)
@@ -239,6 +293,8 @@ def workloads(bench: Bench) -> list[Workload]:
     one = Load(bench.messages)
     many = Load(bench.messages * 2, persistent=True)
     relay = Load(bench.messages, recipient=RELAYED)
+    flow = Load(bench.messages * 2, persistent=True, recipient=RELAYED)
+    spread = SpreadLoad(bench.messages * 2)
     alone = Load(bench.messages // 5, sessions=1, persistent=True)
     tls_one = ClientLoad(bench.messages, messages=bench.messages)
     tls_many = ClientLoad(50, messages=bench.messages * 2)
@@ -250,6 +306,13 @@ def workloads(bench: Bench) -> list[Workload]:
         Workload("drop-one", f"accept to Drop, one message a connection: {one}", lambda b: to_drop(b, one)),
         Workload("drop-many", f"accept to Drop, many messages a connection: {many}", lambda b: to_drop(b, many)),
         Workload("relay", f"relay to smtp-sink, one message a connection: {relay}", lambda b: to_sink(b, relay)),
+        Workload("relay-many", f"relay to smtp-sink, many messages a connection: {flow}", lambda b: to_sink(b, flow)),
+        Workload("relay-thousand", f"relay to many hosts: {spread}", lambda b: to_thousand(b, spread)),
+        Workload(
+            "relay-thousand-dead",
+            f"the same with 1 % of the hosts dead: {spread}",
+            lambda b: to_thousand_with_dead(b, spread),
+        ),
         Workload("sequential", f"accept to Drop, one client alone: {alone}", lambda b: to_drop(b, alone)),
         Workload("large", f"accept to Drop, large messages: {large}", lambda b: to_drop(b, large)),
         Workload("tls-one", f"accept to Drop through STARTTLS: {tls_one}", lambda b: to_drop_by_tls(b, tls_one)),

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bench import account, main, servers, table, workloads
+from bench import account, main, servers, spread, table, workloads
 from bench.workloads import Bench, Figures
 
 
@@ -44,7 +44,7 @@ def test_figures_have_three_digits(value, shown):
 
 def test_every_workload_has_its_own_name(tmp_path):
     names = [workload.name for workload in workloads.workloads(Bench(tmp_path, (), 1, 100, 10, 10))]
-    assert len(names) == len(set(names)) == 13
+    assert len(names) == len(set(names)) == 16
 
 
 def test_an_unknown_workload_is_refused_with_the_known_ones(tmp_path):
@@ -61,3 +61,22 @@ def test_mailroot_is_asked_for_settings_that_exist(tmp_path):
         assert (done.returncode, done.stderr) == (0, "")
     finally:
         server.close()
+
+
+def test_a_thousand_destinations_stand_in_the_tables_of_both_servers(tmp_path, monkeypatch):
+    ports = spread.Outside(alive=2526, refusing=2527, silent=2528)
+    table = tuple(spread.Destinations(ports, dead=True).table())
+    assert len({(name, address) for name, address, _ in table}) == spread.DOMAINS
+    assert [port for _, _, port in table].count(2527) == [port for _, _, port in table].count(2528) == 5
+    assert {port for _, _, port in spread.Destinations(ports).table()} == {2526}
+    server = servers.Mailroot(tmp_path / "Mailroot", 2526, servers.Door(routes=table))
+    try:
+        text = server.config.read_text()
+        assert '[servers.default.domains."d250.relay.example"]\ntype = "remote"\nroute = "[127.1.1.1]:2528"' in text
+    finally:
+        server.close()
+
+
+def test_what_arrives_of_a_spread_load_is_what_goes_to_the_living():
+    assert spread.SpreadLoad(1000).living == 990
+    assert spread.SpreadLoad(50).living == 50 and spread.SpreadLoad(2051).living == 2030
