@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
+from threading import BrokenBarrierError
 
 from bench.servers import RECIPIENT, Unfinished, name_of, password_of
 
 PROTOCOL, CIPHER = "TLSv1.3", "TLS_AES_256_GCM_SHA384"  # what both servers agree on with an OpenSSL of these years
 READY_LIMIT = 60.0
 RUN_LIMIT = 300
+_ABANDONED = "another client failed"
 _REPLY = re.compile(rb"(?:\d{3}-[^\n]*\n)*\d{3}(?: [^\n]*)?\n")
 _FORK = multiprocessing.get_context("fork")
 
@@ -87,7 +89,7 @@ def run_clients(sessions: int, port: int, part: Callable[[int, int], Iterator[No
         for client in clients:
             client.kill()
             client.join()
-    if fault := next(filter(None, faults), ""):
+    if fault := max(faults, key=lambda fault: (fault != _ABANDONED, len(fault))):
         raise Unfinished(f"a client failed: {fault}")
     return began
 
@@ -112,6 +114,8 @@ def _run(part: Iterator[None], start: Barrier, result: Connection) -> None:
     except (OSError, Unfinished) as failure:
         fault = repr(failure)
         start.abort()
+    except BrokenBarrierError:
+        fault = _ABANDONED
     result.send(fault)
 
 
