@@ -3,7 +3,7 @@
 Not responsible for the names and addresses of hosts (`routing.exchangers`) or for carrying (`service`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mailroot.mail.address import Mailbox
 from mailroot.mail.status import Disposition, Status
@@ -31,7 +31,8 @@ class RelayRoute:
     `smart_hosts` are tried in their order; without any, the domain's exchangers are asked for (RFC 5321 section 5.1).
     With `direct_first`, the exchangers come first and the smart hosts only if none could be reached. `port` is the port
     of exchangers and of smart hosts that name none. With `known_domain`, the settings say by name how the domain is
-    signed in to; otherwise our credentials are for smart hosts alone.
+    signed in to; otherwise our credentials are for smart hosts alone. `destination` is what deliveries share
+    connections, limits and the memory of failures by, and what operators read.
     """
 
     domain: str
@@ -41,6 +42,13 @@ class RelayRoute:
     use_helo: bool
     security: OutboundSecurity
     known_domain: bool = False
+    destination: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Name the destination once: it is asked for with every delivery."""
+        by_host = bool(self.smart_hosts) and not self.direct_first
+        name = ",".join(str(host) for host in self.smart_hosts) if by_host else self.domain
+        object.__setattr__(self, "destination", name)
 
     def security_for(self, host: str) -> OutboundSecurity:
         """What is demanded of a host, by its name. One that only DNS leads to is never shown our credentials."""
@@ -49,13 +57,6 @@ class RelayRoute:
         if any(host == (f"[{smart.host}]" if smart.literal else smart.host) for smart in self.smart_hosts):
             return self.security
         return replace(self.security, authentication=Authentication.ANONYMOUS)
-
-    @property
-    def destination(self) -> str:
-        """What deliveries share connections, limits and the memory of failures by, and what operators read."""
-        if self.smart_hosts and not self.direct_first:
-            return ",".join(str(host) for host in self.smart_hosts)
-        return self.domain
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ as it asks for. A reply that cannot come any more is a `NoReply`, so a lost conn
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from mailroot.mail.envelope import Body, Recipient
 from mailroot.mail.reply import Reply
@@ -23,8 +23,7 @@ CONTENT_WAIT = 600.0
 QUIT_WAIT = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Say:
+class Say(NamedTuple):
     """Write the octets at once, then bring the next replies. `wait` is the longest silence, in seconds."""
 
     octets: bytes
@@ -32,8 +31,7 @@ class Say:
     wait: float
 
 
-@dataclass(frozen=True, slots=True)
-class SendContent:
+class SendContent(NamedTuple):
     """Write `lead` and the content, then bring one reply.
 
     `dotted` content is dot-stuffed and ended by a line with a dot (RFC 5321 section 4.5.2); otherwise it goes as it is

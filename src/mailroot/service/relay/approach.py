@@ -5,6 +5,7 @@ approached, and when (`service.relay.destination`), or for transactions (`servic
 """
 
 import enum
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -87,10 +88,16 @@ class Approach:
         return security.tls is not OutboundTls.OFF and (security.implicit_tls or self.host.port == _IMPLICIT_PORT)
 
 
+@functools.lru_cache(maxsize=64)
+def _own_greeting(fqdn: str, banner: str) -> str:
+    """What our own greeting begins with."""
+    return REPLIES.greeting(fqdn=fqdn, banner=banner, date="").lines[0].rstrip()
+
+
 def approach_of(host: Host, route: RelayRoute, settings: VirtualServer) -> Approach:
     """The way to a host on which a route leads."""
     delivery = settings.delivery
-    greeting = REPLIES.greeting(fqdn=delivery.fqdn, banner=settings.general.banner, date="").lines[0].rstrip()
+    greeting = _own_greeting(delivery.fqdn, settings.general.banner)
     longest = delivery.connection_timeout.total_seconds()
     return Approach(host, delivery.fqdn, route.use_helo, route.security_for(host.name), longest, greeting)
 

@@ -103,6 +103,11 @@ class Guide:
         self._resolver = resolver
         self._ours = ours
 
+    def knows(self, route: RelayRoute) -> bool:
+        """Whether a route always leads to the same hosts in the same turn: to addresses that the settings name."""
+        hosts = route.smart_hosts
+        return bool(hosts) and not route.direct_first and all(one.literal and not one.weight for one in hosts)
+
     async def hosts(self, route: RelayRoute) -> tuple[Host, ...] | Status:
         """The hosts to try, in order; a status where there are none."""
         if not route.smart_hosts:

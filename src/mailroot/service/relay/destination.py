@@ -65,6 +65,7 @@ class Destination:
         self._most = _most_lines(route, means)
         self._width = Width(self._most)
         self._standing_at: Counter[Host] = Counter()
+        self._known: tuple[Host, ...] | Status | None = None
         self._idle: list[tuple[Line, asyncio.TimerHandle]] = []
         self._waiting: deque[asyncio.Future[Line | Status]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -131,7 +132,7 @@ class Destination:
 
     async def another(self, tried: Collection[Host]) -> Line | Status | None:
         """A new line to a host that was not tried yet; None where there is none, or no connection to be had."""
-        hosts = await self._means.guide.hosts(self._route)
+        hosts = await self._hosts()
         if (
             isinstance(hosts, Status)
             or all(host in tried for host in hosts)
@@ -178,7 +179,7 @@ class Destination:
     async def _open(self) -> None:
         result: Line | Status | None = None
         try:
-            hosts = await self._means.guide.hosts(self._route)
+            hosts = await self._hosts()
             result = hosts if isinstance(hosts, Status) else await self._first_line(hosts)
         finally:
             self._opened(result)
@@ -188,6 +189,14 @@ class Destination:
         else:
             self.release(result)
         self.reach()
+
+    async def _hosts(self) -> tuple[Host, ...] | Status:
+        if self._known is not None:
+            return self._known
+        hosts = await self._means.guide.hosts(self._route)
+        if self._means.guide.knows(self._route):
+            self._known = hosts
+        return hosts
 
     async def _first_line(self, hosts: Collection[Host]) -> Line | Status:
         """The first host that greets us; a status where none does: a delay, unless every one refuses for good."""

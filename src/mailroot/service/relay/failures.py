@@ -44,7 +44,8 @@ class FailedHosts:
 
     def answered(self, host: Hashable) -> None:
         """Forget what a host did: it works."""
-        self._failures.pop(host, None)
+        if self._failures:
+            self._failures.pop(host, None)
 
     def forget(self) -> None:
         """Forget all failures."""
@@ -52,5 +53,7 @@ class FailedHosts:
 
     def status(self, host: Hashable, moment: float) -> Status | None:
         """How the host failed, while it is to be left alone; None when it may be tried."""
+        if not self._failures:
+            return None
         failure = self._failures.get(host)
         return failure.status if failure is not None and moment < failure.until else None

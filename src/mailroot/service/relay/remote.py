@@ -89,6 +89,7 @@ class RemoteCarrier:
         self._signer = way.signer
         self._chunkless = ChunklessHosts(time.monotonic)
         self._destinations: dict[tuple[str, int, bool, OutboundSecurity], Destination] = {}
+        self._near: dict[int, tuple[RelayRoute, Destination]] = {}
 
     async def carry(self, delivery: Delivery) -> Mapping[int, Status]:
         """The outcome for each recipient; see `Carrier`. Waits while the destination's connections are all in use."""
@@ -147,6 +148,10 @@ class RemoteCarrier:
         await asyncio.gather(*(destination.close() for destination in self._destinations.values()))
 
     def _destination(self, route: RelayRoute) -> Destination:
+        # The plan gives the same routes again and again, and to compare their demands costs more than to remember them.
+        near = self._near.get(id(route))
+        if near is not None and near[0] is route:
+            return near[1]
         name = route.destination
         # A line is shared by those alone who demand the same of it: it never carries mail that asks for more.
         key = (name, route.port, route.use_helo, route.security)
@@ -154,11 +159,15 @@ class RemoteCarrier:
         if destination is None:
             self._sweep()
             destination = self._destinations[key] = Destination(name, route, self._means)
+        if len(self._near) >= _DESTINATIONS:
+            self._near.clear()
+        self._near[id(route)] = (route, destination)
         return destination
 
     def _sweep(self) -> None:
         """Forget destinations that have nothing to do, so that their number does not only grow."""
         if len(self._destinations) >= _DESTINATIONS:
+            self._near.clear()
             self._destinations = {key: each for key, each in self._destinations.items() if not each.quiet}
 
     async def _serve(self, delivery: Delivery, destination: Destination) -> dict[int, Status]:
