@@ -35,9 +35,11 @@ from mailroot.wire.events import (
     Disconnected,
     Event,
     MailFrom,
+    QueueRequested,
     RcptTo,
     TlsRequested,
     TransactionReset,
+    TurnRequested,
 )
 from mailroot.wire.profile import ServerProfile
 from mailroot.wire.server import ServerEngine
@@ -181,6 +183,11 @@ class Policy:
             return REPLIES.tls_ready()
         if isinstance(event, AuthRequested | AuthResponse):
             return self._sign_in(event)
+        if isinstance(event, QueueRequested):
+            return _queue(event)
+        if isinstance(event, TurnRequested):
+            refused = {"empty.test": REPLIES.no_mail(), "other.test": REPLIES.turn_refused()}
+            return next((refused[one] for one in event.domains if one in refused), REPLIES.reversing())
         if isinstance(event, DataRequested):
             self.pieces.clear()
             return REPLIES.start_input()
@@ -226,6 +233,14 @@ class Policy:
             return REPLIES.relay_denied(address=address)
         self.recipients.append(address)
         return REPLIES.recipient_ok(address=address)
+
+
+def _queue(event: QueueRequested) -> Reply:
+    """Mail waits for held.test alone."""
+    node = f"{event.kind}{event.name}"
+    if event.name == "held.test":
+        return REPLIES.queuing_started(node=node)
+    return REPLIES.node_not_allowed(node=node, reason="nothing is held for it")
 
 
 def _qualified(mailbox: Mailbox | None) -> str:

@@ -384,6 +384,19 @@ async def test_what_is_held_below_a_domain_is_claimed_domain_after_domain(store:
     assert len((await store.claim_held("example.net", "", 10)).leases) == 1
 
 
+async def test_what_is_held_is_counted_and_its_domains_are_known(store: QueueStore) -> None:
+    assert (await store.count_held("example.net"), list(await store.held_domains())) == (0, [])
+    entry = await awaited(store)
+    await awaited(store)
+    assert await frozen(store, entry.key) == 1
+    for wanted, count in (("example.net", 1), ("EXAMPLE.net", 1), ("*.net", 1), ("*.example.net", 0), ("", 0)):
+        assert await store.count_held(wanted) == count, wanted
+    assert list(await store.held_domains()) == ["example.net"]
+    await store.claim_held("example.net", "", 10)
+    assert await store.count_held("example.net") == 1, "leased ones are counted"
+    await store.thaw("example.net", NOON)
+
+
 @pytest.mark.parametrize(
     ("wanted", "count"),
     [("*.net", 1), ("*.example.net", 0), ("example.net", 1), ("net", 0), ("*.et", 0), ("", 0), ("*.", 0)],

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mailroot.mail.reply import REPLY_ROWS
-from mailroot.wire.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, hello_keywords
+from mailroot.wire.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, Terms, hello_keywords
 from mailroot.wire.verbs import TABLE
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -28,7 +28,10 @@ def replies() -> Iterator[str]:
 
 def extensions() -> Iterator[str]:
     yield "## What EHLO lists\n"
-    yield from (f"- `{keyword}`" for keyword in hello_keywords(2048 * 1024, ("LOGIN", "PLAIN"), starttls=True))
+    yield from (
+        f"- `{keyword}`"
+        for keyword in hello_keywords(Terms(2048 * 1024, ("LOGIN", "PLAIN"), starttls=True, holds=True, turns=True))
+    )
     yield ""
     yield f"Parameters of MAIL: {', '.join(f'`{name}`' for name in MAIL_PARAMETERS)}."
     yield f"Parameters of RCPT: {', '.join(f'`{name}`' for name in RCPT_PARAMETERS)}."

@@ -8,6 +8,7 @@ from mailroot.wire.profile import ServerProfile
 from mailroot.wire.sasl.client import CLIENT_MECHANISMS
 from mailroot.wire.sasl.server import MECHANISMS
 from mailroot.wire.server import ServerEngine
+from mailroot.wire.turning import parse_domains, parse_node
 from tests.dialogue import GREETING, Policy, pump
 from tests.wire.sasl import strangers
 
@@ -34,6 +35,8 @@ def arguments(octets: bytes) -> None:
         commands.parse_verify,
         commands.parse_chunk,
         parse_auth,
+        parse_node,
+        parse_domains,
     ):
         for smtputf8 in (False, True):
             parse(octets, smtputf8)
@@ -44,7 +47,9 @@ def arguments(octets: bytes) -> None:
 def conversation(octets: bytes) -> None:
     """The engine neither raises nor keeps what it has read, and answers in whole lines."""
     engine = ServerEngine(
-        ServerProfile("m", "127.0.0.1", size_limit=1000, strict_pipelining=False, mechanisms=("PLAIN",))
+        ServerProfile(
+            "m", "127.0.0.1", size_limit=1000, strict_pipelining=False, mechanisms=("PLAIN",), holds=True, turns=True
+        )
     )
     engine.greet(GREETING)
     policy = Policy()

@@ -56,7 +56,7 @@ def _settings(script: Script) -> str:
 
 def _on_sockets() -> list[Script]:
     """All but those that need what no setting gives, or that are about a moment before the greeting."""
-    needless = {"strict_pipelining", "mechanisms", "auth_needs_tls"}
+    needless = {"strict_pipelining", "mechanisms", "auth_needs_tls", "holds", "turns"}
     return [one for one in scripts() if not one.turns[0].send and needless.isdisjoint(one.settings)]
 
 

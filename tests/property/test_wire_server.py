@@ -40,6 +40,11 @@ WORDS = [
     b"dXNlcg==\r\n",
     b"*\r\n",
     b"A" * 12400 + b"\r\n",
+    b"ETRN @held.test\r\n",
+    b"ETRN other.test\r\n",
+    b"ATRN\r\n",
+    b"ATRN empty.test,held.test\r\n",
+    b"TURN\r\n",
     b"XYZZY\r\n",
     b"NOOP " + b"x" * 3000 + b"\r\n",
     b"MAIL FROM:<\xc3\xa9@b> SMTPUTF8\r\n",
@@ -65,6 +70,8 @@ PROFILES = st.builds(
     tls_required=st.booleans(),
     mechanisms=st.sampled_from([(), ("LOGIN", "PLAIN")]),
     auth_limit=st.sampled_from([0, 2]),
+    holds=st.booleans(),
+    turns=st.booleans(),
     strict_pipelining=st.just(False),  # which is about what comes in one write
 )
 REPLY = re.compile(rb"(?:\d{3}-[^\r\n]*\r\n)*\d{3} [^\r\n]*\r\n")

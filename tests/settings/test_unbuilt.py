@@ -13,7 +13,6 @@ FACTS = Facts(folder="/etc/mailroot", host="box.example")
     "line",
     [
         "service.queue = 'postgresql://db'",
-        "servers.default.domains.'a.example'.hold = true",
     ],
 )
 def test_a_promise_that_cannot_be_kept_is_a_problem(line: str) -> None:

@@ -7,8 +7,10 @@ with `NoReply`; nothing is raised.
 import asyncio
 import os
 import ssl
+from pathlib import Path
 from typing import cast
 
+from mailroot.edge.control import reachable
 from mailroot.edge.protocollog.call import Call
 from mailroot.edge.tls.outgoing import Secured, TlsFailed, handshake_failed, secured
 from mailroot.mail.faults import Unavailable
@@ -172,6 +174,20 @@ class Connection(asyncio.Protocol):
         transport.set_write_buffer_limits(high=_WRITE_LIMIT)
         return secured(transport.get_extra_info("ssl_object"))
 
+    def lend(self, protocol: asyncio.Protocol) -> asyncio.Transport | None:
+        """Give what comes to somebody else until `take_back`; the transport, None where the connection is gone."""
+        if self._transport is None or not self.usable:
+            return None
+        self._transport.set_protocol(protocol)
+        return self._transport
+
+    def take_back(self, lost: bool) -> None:
+        """Listen again to what comes; `lost`: the connection ended meanwhile."""
+        if lost:
+            self._finish(no_reply("4.4.2", "the connection was dropped"))
+        elif self._transport is not None:
+            self._transport.set_protocol(self)
+
     def stop(self, enhanced: str, reason: str) -> None:
         """End the connection at once; whoever asks again is told the reason."""
         self._finish(no_reply(enhanced, reason))
@@ -219,6 +235,18 @@ class Connection(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+async def connect_inside(path: str, wait: float) -> Connection:
+    """Open a connection over a Unix socket of our own service. Raises `Unavailable`."""
+    loop = asyncio.get_running_loop()
+    try:
+        with reachable(Path(path)) as name:
+            async with asyncio.timeout(wait):
+                _, connection = await loop.create_unix_connection(lambda: Connection(loop), name)
+    except (TimeoutError, OSError) as fault:
+        raise Unavailable(f"the connection cannot be taken up: {fault}") from fault
+    return connection
 
 
 async def connect(address: str, port: int, wait: float) -> Connection:

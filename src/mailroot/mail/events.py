@@ -103,6 +103,18 @@ EVENT_ROWS: tuple[EventRow, ...] = (
         "A message is in the queue, durably.",
     ),
     EventRow(
+        "queue_asked_for",
+        _N,
+        ("server", "session", "address", "node", "recipients"),
+        "A client asked by ETRN for held mail to be sent; `recipients` are held for `node`.",
+    ),
+    EventRow(
+        "connection_turned",
+        _N,
+        ("server", "session", "address", "user", "domains", "recipients", "cause"),
+        "A turned connection (ATRN, TURN) has ended; `recipients` were served, `cause` says what broke it off.",
+    ),
+    EventRow(
         "attempt",
         _D,
         ("server", "entry", "message_id", "destination", "remote", "recipients"),

@@ -108,6 +108,18 @@ REPLY_ROWS: dict[str, ReplyRow] = {
     "too_many_sign_ins": ReplyRow(
         421, "4.7.0", "{fqdn} Too many failed sign-ins, closing the connection", "RFC 5321 4.2.1"
     ),
+    "sign_in_first": ReplyRow(530, "5.7.0", "Authentication required", "RFC 4954 6"),
+    # mail that waits to be asked for
+    "queuing_started": ReplyRow(250, "2.0.0", "Queuing for {node} started", "facts 5.7"),
+    "nothing_waits": ReplyRow(251, "2.0.0", "OK, no messages waiting for {node}", "RFC 1985 5.3"),
+    "pending_started": ReplyRow(252, "2.0.0", "OK, pending messages for {node} started", "RFC 1985 5.3"),
+    "pending_counted": ReplyRow(253, "2.0.0", "OK, {count} pending messages for {node} started", "RFC 1985 5.3"),
+    "queuing_failed": ReplyRow(458, "4.3.0", "Unable to queue messages for {node}", "RFC 1985 5.3"),
+    "node_not_allowed": ReplyRow(459, "4.7.1", "Node {node} not allowed: {reason}", "RFC 1985 5.3"),
+    "reversing": ReplyRow(250, "2.0.0", "OK now reversing the connection", "RFC 2645 5.2.2"),
+    "turn_refused": ReplyRow(450, "4.7.1", "ATRN request refused", "RFC 2645 5.2.2"),
+    "turn_unavailable": ReplyRow(451, "4.3.0", "Unable to process ATRN request now", "RFC 2645 5.2.2"),
+    "no_mail": ReplyRow(453, "4.2.0", "You have no mail", "RFC 2645 5.2.2"),
     # mail transaction
     "sender_ok": ReplyRow(250, "2.1.0", "{address}....Sender OK", "facts 5.4"),
     "recipient_ok": ReplyRow(250, "2.1.5", "{address} ", "facts 5.4"),

@@ -79,6 +79,22 @@ class MemoryQueue:
         leases = self._lease([(kept.entry.key, pending) for kept, pending in rows])
         return Taken(leases, 0, _cursor(rows, limit))
 
+    async def count_held(self, domain: str) -> int:
+        """See `QueueStore.count_held`."""
+        return sum(of_domain(domain, awaited) for awaited in self._awaited())
+
+    async def held_domains(self) -> Sequence[str]:
+        """See `QueueStore.held_domains`."""
+        return sorted(set(self._awaited()))
+
+    def _awaited(self) -> list[str]:
+        return [
+            pending.recipient.address.domain_key
+            for kept in self._kept.values()
+            for pending in kept.waiting.values()
+            if pending.held == AWAITED
+        ]
+
     async def thaw(self, domain: str, now: datetime) -> int:
         """See `QueueStore.thaw`."""
         held = self._held(domain)

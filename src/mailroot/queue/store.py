@@ -60,6 +60,12 @@ class QueueStore(Protocol):
         stays held where it is released or deferred; the cursor sees to it that nobody is claimed twice in one turn.
         """
 
+    def count_held(self, domain: str) -> Awaitable[int]:
+        """How many recipients are held for a domain's server, as in `claim_held`; leased ones included."""
+
+    def held_domains(self) -> Awaitable[Sequence[str]]:
+        """The domains, as they are compared, for whose servers somebody is held (`AWAITED`)."""
+
     def thaw(self, domain: str, now: datetime) -> Awaitable[int]:
         """Hold the mail for a domain (as in `claim_held`) no longer: it is due now; how many recipients that were.
 

@@ -11,6 +11,7 @@ from mailroot.queue.schedule import RetryPlan
 from mailroot.routing.domains import DomainTable
 from mailroot.routing.plan import Plan
 from mailroot.routing.route import DropRoute, Route
+from mailroot.service.held.summoning import Holding
 from mailroot.service.receive.clientnames import ClientNames
 from mailroot.service.receive.signin import Entrance
 from mailroot.service.resolve.directory import Directory
@@ -28,7 +29,8 @@ class Rules:
     `retries` are the plans of domains with times of their own, by the names that settings have. `quotas` are the limits
     of Drop folders in octets, for those that have one. `places` remembers domains. `names`
     searches for clients' names; None where no rule asks for them. `entrance` is where clients sign in; None where they
-    cannot. `directory` resolves addresses; None without LDAP routing.
+    cannot. `directory` resolves addresses; None without LDAP routing. `holding` is what clients may ask for of held
+    mail; None where no domain holds any.
     """
 
     key: str
@@ -43,6 +45,7 @@ class Rules:
     names: ClientNames | None = None
     entrance: Entrance | None = None
     directory: Directory | None = None
+    holding: Holding | None = None
     places: dict[str, Place] = field(default_factory=dict)
 
     @property

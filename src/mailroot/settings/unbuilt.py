@@ -34,7 +34,6 @@ def _never(_value: object) -> bool:
 
 
 _SERVER = "servers.x."
-_DOMAIN = "servers.x.domains.x."
 _OFF = "remove the line, or write false"
 _NONE = "remove the line"
 
@@ -42,8 +41,6 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("service.queue", lambda value: value != "embedded", "A queue on PostgreSQL", 'write "embedded"'),
     Unbuilt("service.start", _never, "Installation as a service of the system", _NONE),
     Unbuilt("admin.listen", _never, "Administration by browser and REST; nothing listens there", _NONE),
-    Unbuilt(_DOMAIN + "hold", _is_set, "Holding mail for ETRN and ATRN", _OFF),
-    Unbuilt(_DOMAIN + "atrn_accounts", _is_set, "Holding mail for ETRN and ATRN", _NONE),
 )
 
 _ROWS = {pattern(key_parts(row.key)): row for row in UNBUILT}

@@ -1,7 +1,8 @@
 """What the server engine tells its caller. Nothing here decides anything.
 
-Seven events owe a reply: `MailFrom`, `RcptTo`, `DataRequested`, `BodyEnd`, `TlsRequested`, `AuthRequested` and
-`AuthResponse`. No other event follows until `ServerEngine.reply` has been called. All others are statements.
+Nine events owe a reply: `MailFrom`, `RcptTo`, `DataRequested`, `BodyEnd`, `TlsRequested`, `AuthRequested`,
+`AuthResponse`, `QueueRequested` and `TurnRequested`. No other event follows until `ServerEngine.reply` has been called.
+All others are statements.
 """
 
 from typing import NamedTuple
@@ -109,6 +110,27 @@ class AuthEnded(NamedTuple):
     cause: str
 
 
+class QueueRequested(NamedTuple):
+    """ETRN: mail for `name`, as it is compared, is asked for. Owes a reply.
+
+    `kind`: "" for the domain alone, "@" for it and all below it, "#" for an entry of the settings (RFC 1985).
+    """
+
+    name: str
+    kind: str
+
+
+class TurnRequested(NamedTuple):
+    """ATRN or TURN, from a client that has signed in. Owes a reply: after a positive one the connection is the
+    caller's, who is the client on it from then on; the engine reads and says no more.
+
+    `domains` are those that were asked for, as they are compared; none stands for all that are the client's.
+    """
+
+    verb: str
+    domains: tuple[str, ...]
+
+
 class TransactionReset(NamedTuple):
     """An open transaction ended without a message; what was stored of it is to be dropped."""
 
@@ -149,6 +171,8 @@ Event = (
     | AuthRequested
     | AuthResponse
     | AuthEnded
+    | QueueRequested
+    | TurnRequested
     | TransactionReset
     | Fault
     | Quit

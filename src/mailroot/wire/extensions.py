@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from mailroot.mail.envelope import Body, Notify, Return
 from mailroot.mail.reply import REPLIES, Reply
@@ -124,16 +125,29 @@ def parse_parameters(text: str, known: Mapping[str, Parameter]) -> dict[str, obj
     return values
 
 
+class Terms(NamedTuple):
+    """What EHLO depends on. `holds`: ETRN is offered; `turns`: TURN and ATRN are."""
+
+    size_limit: int
+    mechanisms: tuple[str, ...] = ()
+    starttls: bool = False
+    holds: bool = False
+    turns: bool = False
+
+
 @functools.lru_cache(maxsize=64)
-def hello_keywords(size_limit: int, mechanisms: tuple[str, ...] = (), starttls: bool = False) -> tuple[str, ...]:
+def hello_keywords(terms: Terms) -> tuple[str, ...]:
     """What EHLO lists after its first line, in the order of the predecessor; SMTPUTF8 is ours.
 
     `AUTH=` is what clients looked for before there was a standard (facts 5.2); it names what they know.
     """
+    size_limit, mechanisms, starttls, holds, turns = terms
     return (
         *((f"AUTH {' '.join(mechanisms)}",) if mechanisms else ()),
         *(("AUTH=LOGIN",) if "LOGIN" in mechanisms else ()),
+        *(("TURN", "ATRN") if turns else ()),
         f"SIZE {size_limit}" if size_limit else "SIZE",
+        *(("ETRN",) if holds else ()),
         "PIPELINING",
         "DSN",
         "ENHANCEDSTATUSCODES",

@@ -39,6 +39,10 @@ class ServerProfile:
     """AUTH is offered once the connection is encrypted, not before."""
     auth_limit: int = 5
     """The failed attempt to sign in with this number is answered 421, and the connection ends."""
+    holds: bool = False
+    """Some domain's mail waits to be asked for: ETRN is offered."""
+    turns: bool = False
+    """TURN and ATRN are offered to who can sign in."""
     command_timeout: float = 300.0  # RFC 5321 section 4.5.3.2.7: at least 5 minutes
     body_timeout: float = 180.0  # RFC 5321 section 4.5.3.2.5: 3 minutes for a block of content
     drain_limit: int = 256 * 1024 * 1024

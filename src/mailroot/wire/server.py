@@ -164,6 +164,11 @@ class ServerEngine:
         return self._dialogue.input.full
 
     @property
+    def unread(self) -> bool:
+        """Whether input waits that was not used."""
+        return bool(self._dialogue.input.octets)
+
+    @property
     def timeout(self) -> float:
         """Seconds within which `progress` must change while input is waited for (RFC 5321 section 4.5.3.2)."""
         dialogue = self._dialogue

@@ -16,10 +16,11 @@ from mailroot.wire.commands import Chunk, Odd
 from mailroot.wire.content import begin_chunk, begin_chunks, begin_data
 from mailroot.wire.dialogue import Dialogue, Transaction
 from mailroot.wire.events import DataRequested, Fault, Hello, MailFrom, Quit, RcptTo
-from mailroot.wire.extensions import hello_keywords
+from mailroot.wire.extensions import Terms, hello_keywords
 from mailroot.wire.incoming import SESSION_TOO_LARGE
 from mailroot.wire.starttls import STARTTLS_ROW, with_tls_first
 from mailroot.wire.table import ALWAYS, CHUNKS, DATA, FAILED, GREETED, MAIL, NO_TRANSACTION, RCPT, READY, Row
+from mailroot.wire.turning import ETRN_ROW, TURN_ROWS
 
 _SMALL_CHUNK = 512  # Smaller chunks bring no mail forward; a client that sends thousands of them only costs.
 
@@ -28,7 +29,7 @@ _OK = REPLIES.ok().encode()
 _RESETTING = REPLIES.resetting().encode()
 _TOO_MANY_RECIPIENTS: Reply = REPLIES.too_many_recipients()
 # The predecessor's list and order, of the verbs that are built.
-_VERBS = "HELO EHLO STARTTLS RCPT DATA RSET MAIL QUIT HELP AUTH BDAT VRFY"
+_VERBS = "HELO EHLO STARTTLS RCPT DATA RSET MAIL QUIT HELP AUTH TURN ATRN ETRN BDAT VRFY"
 _HELP = Reply(214, "", (*REPLIES.help().lines, _VERBS)).encode()
 
 
@@ -36,7 +37,9 @@ def _hello(dialogue: Dialogue, hello: Hello) -> None:
     profile = dialogue.profile
     mechanisms = () if dialogue.signed_in else profile.mechanisms
     starttls = profile.starttls and not dialogue.signed_in
-    _greet_back(dialogue, hello, hello_keywords(profile.size_limit, mechanisms, starttls))
+    turns = profile.turns and (dialogue.signed_in or mechanisms != ())
+    terms = Terms(profile.size_limit, mechanisms, starttls, profile.holds, turns)
+    _greet_back(dialogue, hello, hello_keywords(terms))
 
 
 def _old_hello(dialogue: Dialogue, hello: Hello) -> None:
@@ -229,9 +232,8 @@ _ROWS = (
     Row("HELP", "RFC 5321 section 4.1.1.8", ALWAYS, commands.parse_nothing, _help, ends_group=True, clear=True),
     Row("QUIT", "RFC 5321 section 4.1.1.10", ALWAYS, commands.parse_nothing, _quit, ends_group=True, clear=True),
     _later("EXPN", "RFC 5321 section 4.1.1.7"),
-    _later("ETRN", "RFC 1985"),
-    _later("TURN", "RFC 821 section 3.8"),
-    _later("ATRN", "RFC 2645"),
+    ETRN_ROW,
+    *TURN_ROWS.values(),
     STARTTLS_ROW,
     AUTH_ROW,
 )

@@ -7,7 +7,17 @@ from json import dumps
 
 from mailroot.edge.sqlite.listing import cursor_of, listed, rows_after
 from mailroot.edge.sqlite.queries import queries
-from mailroot.edge.sqlite.rows import LEASED, NUMBER_BITS, RecipientRow, held_range, held_words, microseconds, number_of
+from mailroot.edge.sqlite.rows import (
+    LEASED,
+    NUMBER_BITS,
+    RecipientRow,
+    all_held,
+    awaited_domain,
+    held_range,
+    held_words,
+    microseconds,
+    number_of,
+)
 from mailroot.edge.sqlite.tables import Tables
 from mailroot.queue.entry import Listed, QueueEntry
 from mailroot.queue.selection import Change, Selection, effect
@@ -96,6 +106,23 @@ def _with_room(tables: Tables, rows: list[RecipientRow]) -> tuple[list[Recipient
         if row[0] >> NUMBER_BITS not in room:
             return rows[:count], row
     return rows, None
+
+
+def count_held(tables: Tables, domain: str) -> int:
+    """See `QueueStore.count_held`."""
+    (count,) = next(iter(tables.connection.execute(_SQL["count_held"], held_range(domain))))
+    return int(count)
+
+
+def held_domains(tables: Tables) -> list[str]:
+    """See `QueueStore.held_domains`."""
+    bounds = all_held()
+    found = []
+    held = _next_held(tables, bounds["first"], bounds["end"])
+    while held:
+        found.append(awaited_domain(held))
+        held = _next_held(tables, f"{held}\0", bounds["end"])
+    return sorted(found)
 
 
 def thaw(tables: Tables, domain: str, now: datetime, limit: int) -> int:

@@ -110,6 +110,14 @@ class SqliteQueue:
         """See `QueueStore.claim_held`; a page also ends at 8 MB of contents."""
         return self._call(lambda tables: _taken(operating.claim_held(tables, domain, after, limit)))
 
+    def count_held(self, domain: str) -> Awaitable[int]:
+        """See `QueueStore.count_held`."""
+        return self._call(lambda tables: operating.count_held(tables, domain))
+
+    def held_domains(self) -> Awaitable[Sequence[str]]:
+        """See `QueueStore.held_domains`."""
+        return self._call(operating.held_domains)
+
     async def thaw(self, domain: str, now: datetime) -> int:
         """See `QueueStore.thaw`."""
         thawed = 0

@@ -256,6 +256,16 @@ def held_range(domain: str) -> dict[str, str]:
     return {"first": words, "end": words + "\0"}
 
 
+def all_held() -> dict[str, str]:
+    """The texts that `held_words` gives for any domain that is waited for, from `first` to `end`."""
+    return {"first": _AWAITED, "end": _AWAITED[:-1] + chr(ord(_AWAITED[-1]) + 1)}
+
+
+def awaited_domain(words: str) -> str:
+    """The domain that is waited for, from what `held_words` gave for it."""
+    return ".".join(reversed(words.removeprefix(_AWAITED).removesuffix(".").split(".")))
+
+
 def read_held(words: str | None) -> str:
     """The cause that is kept in these words."""
     if words is None:

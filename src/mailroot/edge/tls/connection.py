@@ -8,7 +8,7 @@ waited for, and nothing is read that is not handed on at once.
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 _RECORD = 16384  # RFC 8446 section 5.1: no record holds more, so that one reading takes a whole one
 _NOBODY = asyncio.Protocol()
@@ -115,6 +115,18 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
     def resume_reading(self) -> None:
         """Listen again."""
         self._below.resume_reading()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Give what comes from now on to somebody else."""
+        self._above = cast("asyncio.Protocol", protocol)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """Who gets what comes."""
+        return self._above
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """How much may wait to be written before the protocol is told to pause."""
+        self._below.set_write_buffer_limits(high, low)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """`ssl_object` is TLS itself; the rest is known below."""

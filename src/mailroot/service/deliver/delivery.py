@@ -18,6 +18,8 @@ class Delivery:
     entry: QueueEntry
     pending: tuple[Pending, ...]
     route: Route
+    carrier: "Carrier | None" = None
+    """Who carries what is held, on a line that its server opened; None: who carries such routes."""
 
 
 class Carrier(Protocol):

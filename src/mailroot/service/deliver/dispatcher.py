@@ -19,7 +19,7 @@ from mailroot.queue.store import QueueStore
 from mailroot.routing.route import DropRoute, HoldRoute, NoRoute, RelayRoute
 from mailroot.service.deliver.carriers import Carriers
 from mailroot.service.deliver.claims import Claims
-from mailroot.service.deliver.delivery import Delivery, deliveries_of
+from mailroot.service.deliver.delivery import Carrier, Delivery, deliveries_of
 from mailroot.service.deliver.leases import Leases
 from mailroot.service.deliver.mistakes import Mistakes
 from mailroot.service.deliver.probation import Probation
@@ -66,6 +66,11 @@ class Dispatcher:
     def room(self, content: Content) -> bool:
         """Whether one more message may be worked on from memory."""
         return not self._claims.stopping and self._room.fits(content)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing more is begun."""
+        return self._claims.stopping
 
     def begin(self, entry: QueueEntry) -> None:
         """Start to work on an entry whose recipients are leased to us. Never raises: it may have been committed."""
@@ -158,8 +163,19 @@ class Dispatcher:
         return await self._claims.serve_held(domain)
 
     def _begin_hold(self, entry: QueueEntry) -> None:
+        self.hold(entry)
+
+    def hold(self, entry: QueueEntry) -> asyncio.Task[None]:
+        """Hold recipients that are leased to us on, and tell their senders what is due now."""
         self._room.enter(entry.content)
-        self._start(self._hold(entry))
+        return self._start(self._hold(entry))
+
+    def attempt(self, entry: QueueEntry, carrier: Carrier) -> asyncio.Task[None]:
+        """Try recipients that were claimed as held, over a line that their server opened (ATRN, TURN)."""
+        self._room.enter(entry.content)
+        route = self._rules().plan.route(entry.pending[0].recipient.address.domain)
+        carried = Delivery(entry, entry.pending, route, carrier if isinstance(route, HoldRoute) else None)
+        return self._start(self._life(entry, [carried]))
 
     async def _hold(self, entry: QueueEntry) -> None:
         try:
@@ -273,6 +289,8 @@ class Dispatcher:
                 return
         elif isinstance(route, DropRoute):
             outcome = await self._carriers.drop.carry(delivery)
+        elif delivery.carrier is not None:
+            outcome = await delivery.carrier.carry(delivery)
         elif isinstance(route, HoldRoute):
             await self._settling.hold(delivery.entry, delivery.pending)
             return

@@ -21,7 +21,9 @@ _CHANGE_PATIENCE = 30.0
 # Who asks waits for 10 seconds (`edge.control`).
 _QUESTION_PATIENCE = 8.0
 _LOOK = 0.05
-_READING = {"counts", "ldap.status", "sessions", "queue.page", "queue.show"}
+# What a worker may have another one do, and how long that may take, in seconds.
+_FELLOWS = {"held.count": _QUESTION_PATIENCE, "held.start": _QUESTION_PATIENCE, "held.serve": 86_400.0}
+_READING = {"counts", "ldap.status", "sessions", "queue.page", "queue.show", "held.count"}
 
 # The state of a virtual server after an operation (facts 9: states); what is not here cannot be done.
 _AFTER = {
@@ -105,13 +107,24 @@ class State:
         """The answer of every worker, in the order of their numbers; see `ask`."""
         return await asyncio.gather(*(self.ask(number, operation, *arguments) for number in range(self.workers)))
 
-    async def ask(self, number: int, operation: str, *arguments: object) -> Any:
+    async def serve(self, operation: str, arguments: list[Any]) -> object:
+        """What a worker asks of another one, whose number comes first."""
+        number, *rest = arguments or [None]
+        patience = _FELLOWS.get(operation)
+        if patience is None or not isinstance(number, int) or not 0 <= number < self.workers:
+            return {"fault": f"{operation} is no question of a worker"}
+        try:
+            return await self.ask(number, operation, *rest, patience=patience)
+        except Unavailable as fault:
+            return {"fault": str(fault)}
+
+    async def ask(self, number: int, operation: str, *arguments: object, patience: float = _QUESTION_PATIENCE) -> Any:
         """The answer of one worker; where it is being replaced, that of its successor.
 
         Raises `Unavailable` with its sentence where it cannot answer, or where it does not in time.
         """
         try:
-            async with asyncio.timeout(_QUESTION_PATIENCE):
+            async with asyncio.timeout(patience):
                 return _sound(await self._answer(number, operation, *arguments))
         except ConnectionLost as fault:
             raise Unavailable(f"worker {number} has just ended and is being replaced; try again") from fault

@@ -13,13 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mailroot.edge.channel import ChannelEnds, serve_line
+from mailroot.edge.channel import ChannelEnds, SupervisorLine
 from mailroot.edge.process import become
 from mailroot.edge.sharedboard import SharedBoard
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.tls.contexts import Presented, ServerTls, ignore_odd_names
 from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import Fault
+from mailroot.service.held.fellows import HELD_OPERATIONS
 from mailroot.service.life.directories import DIRECTORY_INQUIRIES
 from mailroot.service.life.inquiry import QUEUE_INQUIRIES, session_rows
 from mailroot.service.life.world import Shared, World
@@ -70,7 +71,7 @@ async def _work(birth: Birth) -> int:
     except Fault as fault:
         print(f"worker {birth.number}: {fault}", file=sys.stderr)
         return FAILED
-    line = asyncio.create_task(serve_line(birth.ends, worker.answer))
+    line = asyncio.create_task(worker.line.run(worker.answer))
     line.add_done_callback(lambda _: worker.end(0))  # without its supervisor a worker ends
     await worker.over
     return await worker.close()
@@ -82,9 +83,9 @@ class Worker:
     def __init__(self, birth: Birth) -> None:
         self._birth = birth
         self.over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._world: World = World(
-            birth.number, birth.settings, Shared(birth.counts, birth.board), birth.tls, self._fail
-        )
+        self.line = SupervisorLine(birth.ends)
+        shared = Shared(birth.counts, birth.board)
+        self._world: World = World(birth.number, birth.settings, shared, birth.tls, self._fail, self.line.ask)
 
     async def open(self) -> None:
         """Open the queue, begin to work, and say so."""
@@ -100,10 +101,10 @@ class Worker:
         try:
             if operation in _WITH_SOCKETS:
                 return await _WITH_SOCKETS[operation](self, *arguments, sockets)
-            if operation in QUEUE_INQUIRIES:
-                return await QUEUE_INQUIRIES[operation](self._world, *arguments)
-            if operation in DIRECTORY_INQUIRIES:
-                return await DIRECTORY_INQUIRIES[operation](self._world, *arguments)
+            if operation in _INQUIRIES:
+                return await _INQUIRIES[operation](self._world, *arguments)
+            if operation in HELD_OPERATIONS:
+                return await self._world.fellows.answer(operation, *arguments)
             return await _OPERATIONS[operation](self, *arguments)
         except Fault as fault:
             return {"fault": str(fault)}
@@ -213,6 +214,7 @@ class Worker:
 
 _Operation = Callable[..., Awaitable[object]]
 _WITH_SOCKETS: dict[str, _Operation] = {"start": Worker.start, "swap": Worker.swap}
+_INQUIRIES: dict[str, _Operation] = {**QUEUE_INQUIRIES, **DIRECTORY_INQUIRIES}
 _OPERATIONS: dict[str, _Operation] = {
     "ready": Worker.ready,
     "pause": Worker.pause,

@@ -68,7 +68,7 @@ class Workforce:
         except OSError as fault:
             raise Unavailable(f"cannot start worker {number}: {fault.strerror}") from fault
         ends.close_theirs()
-        worker = WorkerAtWork(number, pid, WorkerLine(ends), loop.create_future(), loop.time())
+        worker = WorkerAtWork(number, pid, WorkerLine(ends, state.serve), loop.create_future(), loop.time())
         state.running[number] = worker
         loop.add_reader(ended, self._ended, worker, ended)
         worker.answers = asyncio.create_task(worker.line.run())

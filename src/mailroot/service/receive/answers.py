@@ -7,10 +7,9 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from mailroot import __version__
-from mailroot.edge.tls.contexts import Secured
 from mailroot.mail.address import Mailbox
 from mailroot.mail.counters.layout import STAGE_SLOTS
 from mailroot.mail.envelope import Envelope, Recipient
@@ -26,8 +25,10 @@ from mailroot.policy.trace import remark
 from mailroot.policy.verdict import Accept, Refuse, Undecided, Verdict
 from mailroot.queue.entry import Origin, QueueEntry, SealedDraft
 from mailroot.routing.route import DropRoute
+from mailroot.service.held.summoning import Summoning
 from mailroot.service.intake import Intake
 from mailroot.service.receive.decisions import decide_header, decide_recipient
+from mailroot.service.receive.door import Door
 from mailroot.service.receive.draft import Draft
 from mailroot.service.receive.later import Later
 from mailroot.service.receive.signin import Claimant, SigningIn
@@ -40,15 +41,6 @@ _RECEIVE, _COMMIT = STAGE_SLOTS["receive"], STAGE_SLOTS["commit"]
 _START_INPUT = REPLIES.start_input()
 
 Commit = asyncio.Future[QueueEntry | None]
-
-
-class Door(Protocol):
-    """What a session does besides answering."""
-
-    secured: Secured | None
-
-    def begin_tls(self) -> Reply:
-        """STARTTLS: the reply; a positive one is followed by the handshake."""
 
 
 class Answers:
@@ -217,6 +209,20 @@ class Answers:
         if self._rules.settings.access.user_in_received:
             self._trace = replace(self._trace, user=self.standing.client.user)
 
+    def _queue_requested(self, event: wire.QueueRequested) -> Reply | Later:
+        return self._summoning().queue(event)
+
+    def _turn_requested(self, event: wire.TurnRequested) -> Reply | Later:
+        return self._summoning().turn(event)
+
+    def _summoning(self) -> Summoning:
+        assert self._rules.holding is not None  # or else nothing was offered
+        return Summoning(self._rules.holding, self.standing.client, self._origin, self.door, self._not_given)
+
+    def _not_given(self, reply: Reply, cause: str) -> Reply:
+        self._sender = None
+        return self._refused(reply, cause)
+
     def _tls_requested(self, _event: wire.TlsRequested) -> Reply:
         return self.door.begin_tls()
 
@@ -382,6 +388,8 @@ ANSWERS: dict[type, Callable[[Answers, Any], Reply | Later | Commit | None]] = {
     wire.AuthRequested: Answers._auth_requested,
     wire.AuthResponse: Answers._auth_response,
     wire.AuthEnded: Answers._auth_ended,
+    wire.QueueRequested: Answers._queue_requested,
+    wire.TurnRequested: Answers._turn_requested,
     wire.TransactionReset: Answers._reset,
     wire.Fault: Answers._fault,
     wire.Quit: Answers._nothing,

@@ -10,10 +10,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, cast
 
+from mailroot.edge.outgoing import Connection
 from mailroot.edge.protocollog.visit import Visit
 from mailroot.edge.tls.contexts import Secured
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.service.receive.answers import ANSWERS, Answers
+from mailroot.service.receive.door import Work
 from mailroot.service.receive.later import Later
 from mailroot.service.receive.outbox import Outbox
 from mailroot.wire.server import ServerEngine
@@ -58,6 +60,7 @@ class Session(asyncio.Protocol):
         "_sessions",
         "_stuck_since",
         "_transport",
+        "_turned",
         "_waiting",
         "address",
         "ident",
@@ -85,6 +88,8 @@ class Session(asyncio.Protocol):
         self.secured: Secured | None = None
         """What the TLS handshake agreed on; None while the connection is in clear."""
         self._securing = False
+        self._turned: Connection | None = None
+        """Who is the client on the connection, once it was turned round."""
         self.visit: Visit | None = None
         """Where the protocol log notes what is said; None where none is kept."""
 
@@ -116,6 +121,8 @@ class Session(asyncio.Protocol):
             return self._answers.state
         if self._securing:
             return "handshake"
+        if self._turned is not None:
+            return "turned"
         return "committing" if self._answers.state == "data" else "waiting"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -191,11 +198,15 @@ class Session(asyncio.Protocol):
     def cut(self, reason: str) -> None:
         """End at once, without a word."""
         self.reason = reason
+        if self._turned is not None:
+            self._turned.stop("4.3.2", reason)
         if self._transport is not None:
             self._transport.abort()
 
     def end(self, reply: Reply, reason: str) -> None:
         """Say why, and close. What the client is still sending is not ours."""
+        if self._turned is not None:
+            self.cut(reason)
         if self._transport is None:
             return
         if self._securing:  # nothing can be said in the middle of a handshake
@@ -215,6 +226,44 @@ class Session(asyncio.Protocol):
         self._transport.pause_reading()
         self._loop.call_soon(self._shake_hands, self._transport)
         return REPLIES.tls_ready()
+
+    def turn_round(self, work: Work) -> Reply:
+        """ATRN, TURN: yes. Once this reply is written the connection is `work`'s, who is the client on it.
+
+        The session is there until that ends, so that it is counted, seen, and ended like any other.
+        """
+        if self._transport is None:
+            return REPLIES.turn_unavailable()
+        self._loop.call_soon(self._hand_over, self._transport, work)
+        return REPLIES.reversing()
+
+    def _hand_over(self, transport: asyncio.Transport, work: Work) -> None:
+        if self._transport is not transport or transport.is_closing():
+            return
+        self._outbox.send()
+        if self._engine.unread:
+            self.cut("spoke before the connection was turned round")
+            return
+        self._transport = None
+        self._turned = Connection(self._loop)
+        transport.set_protocol(self._turned)
+        self._turned.connection_made(transport)
+        self._waiting = self._loop.create_task(work(self._turned))
+        self._waiting.add_done_callback(self._turned_back)
+        if not transport.is_reading():
+            transport.resume_reading()
+
+    def _turned_back(self, work: "asyncio.Future[None]") -> None:
+        """The work is done, and the connection with it."""
+        mistake = None if work.cancelled() else work.exception()
+        if isinstance(mistake, Exception):
+            self._sessions.mistake(self, mistake)
+            self.reason = "internal error"
+        elif self.reason == _BY_CLIENT:
+            self.reason = "turned round"
+        assert self._turned is not None
+        self._turned.stop("4.4.2", "the connection was closed")
+        self.connection_lost(None)
 
     def _shake_hands(self, transport: asyncio.Transport) -> None:
         self._outbox.send()
@@ -238,8 +287,8 @@ class Session(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether a transaction is open, or a message is being committed."""
-        return self._answers.in_transaction
+        """Whether a transaction is open, a message is being committed, or mail goes out on the turned connection."""
+        return self._answers.in_transaction or self._turned is not None
 
     def _pump(self) -> None:
         """Answer event after event, then write what is to be written.

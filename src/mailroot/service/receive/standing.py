@@ -117,6 +117,8 @@ def _profile(rules: Rules, address: str, tls: bool, mechanisms: tuple[str, ...])
         tls_required=access.tls is TlsOffer.REQUIRE,
         mechanisms=mechanisms,
         auth_needs_tls=not tls and access.tls is not TlsOffer.OFF and bool(_mechanisms(rules, tls=True, binding=True)),
+        holds=rules.holding is not None,
+        turns=rules.holding is not None and rules.holding.domains.any_account,
         command_timeout=patience,
         body_timeout=patience,
     )

@@ -16,7 +16,7 @@ from mailroot.mail.status import Disposition, Status
 from mailroot.queue.entry import Pending, QueueEntry
 from mailroot.routing.exchangers import Host, Surroundings
 from mailroot.routing.pace import PaceTable
-from mailroot.routing.route import RelayRoute
+from mailroot.routing.route import HoldRoute, RelayRoute
 from mailroot.service.deliver.delivery import Delivery
 from mailroot.service.deliver.redirect import redirected, shared
 from mailroot.service.measure.progress import Progress
@@ -25,7 +25,7 @@ from mailroot.service.relay.chunkless import ChunklessHosts
 from mailroot.service.relay.connections import Allotment, ConnectionLimit
 from mailroot.service.relay.destination import Destination, Means
 from mailroot.service.relay.failures import FailedHosts
-from mailroot.service.relay.masque import masque_of
+from mailroot.service.relay.masque import Masque, masque_of
 from mailroot.service.relay.parcel import Parcel, prepare
 from mailroot.service.relay.signin import Wallet
 from mailroot.service.relay.signing import Signer
@@ -98,8 +98,7 @@ class RemoteCarrier:
         if trap is not None:
             return await self._trapped(delivery, route, trap)
         if self._masque is not None:
-            entry = replace(delivery.entry, envelope=await self._masque.over(delivery.entry))
-            delivery = replace(delivery, entry=entry)
+            delivery = await self._masked(delivery, self._masque)
         return await self._counted(delivery, route)
 
     async def _counted(self, delivery: Delivery, route: RelayRoute) -> Mapping[int, Status]:
@@ -111,8 +110,7 @@ class RemoteCarrier:
     async def _trapped(self, delivery: Delivery, route: RelayRoute, trap: Trap) -> Mapping[int, Status]:
         """Whatever way led here: nothing but the trap's address has any mail."""
         if trap.address is None:
-            reason = "delivery.trap holds all mail of this server."
-            return {one.number: Status(Disposition.DELAYED, "4.3.2", reason) for one in delivery.pending}
+            return _kept_by_the_trap(delivery)
         return shared(await self._counted(redirected(delivery, trap.address), route), delivery)
 
     @property
@@ -129,6 +127,30 @@ class RemoteCarrier:
         """What is told of a delivery that waits for its turn."""
         assert self._turns is not None
         return self._turns.status(_relay_route(delivery))
+
+    async def _masked(self, delivery: Delivery, masque: Masque) -> Delivery:
+        return replace(delivery, entry=replace(delivery.entry, envelope=await masque.over(delivery.entry)))
+
+    async def carry_on(self, line: Line, delivery: Delivery) -> Mapping[int, Status]:
+        """The same over a line that the other side opened (ATRN, TURN): there is no other host to try."""
+        if self._means.settings.delivery.trap is not None:
+            return _kept_by_the_trap(delivery)
+        if self._masque is not None:
+            delivery = await self._masked(delivery, self._masque)
+        assert isinstance(delivery.route, HoldRoute)
+        destination = Destination(line.host.name, delivery.route.relay, self._means)
+        outcome = await self._transact(line, destination, delivery, delivery.pending)
+        return outcome.statuses
+
+    @property
+    def hello(self) -> str:
+        """The name that we give ourselves."""
+        return self._means.settings.delivery.fqdn
+
+    @property
+    def longest(self) -> float:
+        """Seconds that no step may wait longer."""
+        return self._means.settings.delivery.connection_timeout.total_seconds()
 
     def try_again(self) -> None:
         """Forget which hosts and token endpoints failed: an operator knows better."""
@@ -246,6 +268,11 @@ class RemoteCarrier:
         )
         outcome.statuses.update(unfit)
         return outcome
+
+
+def _kept_by_the_trap(delivery: Delivery) -> dict[int, Status]:
+    reason = "delivery.trap holds all mail of this server."
+    return {one.number: Status(Disposition.DELAYED, "4.3.2", reason) for one in delivery.pending}
 
 
 def _relay_route(delivery: Delivery) -> RelayRoute:

@@ -132,6 +132,10 @@ WHERE held = :held AND place > :after AND due < 4611686018427387904 ORDER BY pla
 -- The first text of `held` in a range.
 SELECT min(held) FROM recipient WHERE held >= :first AND held < :end;
 
+-- name: count_held
+-- How many recipients have a text of `held` in a range.
+SELECT count(*) FROM recipient WHERE held >= :first AND held < :end;
+
 -- name: any_held
 -- Whether anybody is held.
 SELECT 1 FROM recipient WHERE held IS NOT NULL LIMIT 1;
