@@ -51,7 +51,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         )
         routes = "".join(
             f'[servers.default.domains."{name}.example"]\ntype = "remote"\nroute = "[127.0.0.1]:{peer.port}"\n'
-            for name, peer in (("plain", plain), ("confirming", confirming), ("refusing", refusing))
+            for name, peer in (
+                ("plain", plain),
+                ("confirming", confirming),
+                ("refusing", refusing),
+                ("also", refusing),
+            )
         )
         service = stack.enter_context(relaying(tmp_path_factory.mktemp("site"), more=COPY + routes))
         yield Site(service, plain, confirming, refusing, world)
@@ -189,3 +194,37 @@ def test_J09_a_storm_of_failures_does_not_become_a_storm_of_reports(site: Site) 
     kept = [path for path in (site.service.home / "Badmail").glob("*.BDR") if "storm" in path.read_text()]
     assert len(kept) == 20
     assert len(until(lambda: site.service.events("report_storm"), "the event")) == 1
+
+
+def test_failures_in_several_domains_share_a_report_that_belongs_to_the_message(site: Site) -> None:
+    body = f"Message-ID: <o1@client.example>\r\n{BODY}"
+    site.send("<sender@local.test>", "<r1@refusing.example>", "<ann@local.test>", "<r2@also.example>", body=body)
+    told = report(site.service, "r2@also.example")
+    groups = told.get_payload()[1].get_payload()[1:]
+    assert sorted(group["Final-Recipient"] for group in groups) == [
+        "rfc822;r1@refusing.example",
+        "rfc822;r2@also.example",
+    ]
+    assert told["In-Reply-To"] == told["References"] == "<o1@client.example>"
+    assert scan_message(told) == {b"r1@refusing.example", b"r2@also.example"}
+    site.idle()
+    assert len({one["Message-ID"] for one in reports(site.service, "r1@refusing.example")}) == 1, "one, and its copy"
+
+
+def test_an_international_recipient_comes_back_in_its_own_letters(site: Site) -> None:
+    with site.service.connect() as client:
+        client.ehlo("client.example")
+        assert client.docmd("MAIL", "FROM:<sender@local.test> SMTPUTF8 BODY=8BITMIME")[0] == 250
+        client.send(
+            "RCPT TO:<jürgen@refusing.example> NOTIFY=FAILURE ORCPT=utf-8;j\\x{FC}rgen@refusing.example\r\n".encode()
+        )
+        assert client.getreply()[0] == 250
+        assert client.data("Subject: Grüße\r\n\r\nAt noon?\r\n".encode())[0] == 250
+    told = until(lambda: reports(site.service, "jürgen@refusing.example"), "the report")[0]
+    status = told.get_payload()[1]
+    assert status.get_content_type() == "message/global-delivery-status"
+    assert told.get_payload()[2].get_content_type() == "message/global"
+    octets = b"".join(path.read_bytes() for path in site.service.dropped())
+    assert "Original-Recipient: utf-8;jürgen@refusing.example\r\n".encode() in octets
+    assert "Final-Recipient: utf-8;jürgen@refusing.example\r\n".encode() in octets
+    assert "jürgen@refusing.example" in told.get_payload()[0].get_payload(decode=True).decode()

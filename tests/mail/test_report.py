@@ -1,5 +1,6 @@
 """Reports: multipart/report messages that programs parse and people understand."""
 
+import quopri
 from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes
 from email.message import Message
@@ -8,16 +9,25 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailroot.mail import report
+from mailroot.mail import report, statuswords
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Body, Recipient, Return
-from mailroot.mail.report import QUOTED_LIMIT, Kind, Making, Original, Outcome, Report, compose, decode_xtext
+from mailroot.mail.mime import seven_bit
+from mailroot.mail.report import QUOTED_LIMIT, Kind, Making, Original, Outcome, Report, compose
+from mailroot.mail.reportlines import decode_xtext, original_recipient
 from mailroot.mail.status import Disposition, Status
+from mailroot.mail.statuswords import words_for
 
 NOW = datetime(2015, 1, 28, 21, 28, 58, tzinfo=timezone(timedelta(hours=-8)))
 MAKING = Making("mail-1.example.com", "example.com", NOW, "<m1@mail-1.example.com>", "01D005D8FEF70220", 0x1E05)
 TEXT = b"From: alice@example.org\r\nSubject: lunch\r\n\r\nAt noon?\r\n"
-ORIGINAL = Original(Mailbox("alice", "example.org"), "client.example", datetime(2015, 1, 27, tzinfo=UTC), TEXT)
+ORIGINAL = Original(
+    Mailbox("alice", "example.org"),
+    "client.example",
+    datetime(2015, 1, 27, tzinfo=UTC),
+    TEXT,
+    message_id="<o1@client.example>",
+)
 BOB = Recipient(Mailbox("bob", "example.net"))
 UNKNOWN = Status(
     Disposition.FAILED, "5.1.1", "The address is not known there.", "550 5.1.1 No such user", "mx.example.net"
@@ -68,6 +78,8 @@ def test_the_header_has_the_predecessors_order() -> None:
         ("Message-ID", "<m1@mail-1.example.com>"),
         ("Subject", "Delivery Status Notification (Failure)"),
         ("Auto-Submitted", "auto-replied"),
+        ("In-Reply-To", "<o1@client.example>"),
+        ("References", "<o1@client.example>"),
     ]
     assert message.preamble == (
         "This is a MIME-formatted message.  \r\n"
@@ -104,8 +116,30 @@ def test_expiry_and_loops_have_the_predecessors_sentences(code: str, begin: str)
 
 
 def test_every_status_code_has_advice() -> None:
-    for code in ("5.0.0", "5.1.2", "5.2.2", "5.3.4", "4.4.1", "5.5.0", "5.6.1", "5.7.1", "5.8.9", "", "x"):
+    for code in ("5.0.0", "5.1.2", "5.2.2", "5.3.4", "4.4.1", "5.5.0", "5.6.1", "5.7.1", "5.8.9", "", "x", "5.7.999"):
         assert "What to do:" in words(failure(Status(Disposition.FAILED, code)))
+
+
+def test_a_code_that_the_server_gave_is_explained() -> None:
+    text = " ".join(words(failure()).split())
+    assert "What that means: There is no mailbox by that name." in text
+    full = Status(Disposition.FAILED, "5.2.2", "It refused.", "552 5.2.2 over quota", "mx.example.net")
+    text = " ".join(words(failure(full)).split())
+    assert "What that means: The mailbox is full. What to do: Try again later" in text
+
+
+def test_a_code_that_was_guessed_claims_nothing() -> None:
+    vague = Status(Disposition.FAILED, "5.1.1", "It refused.", "550 blocked, see our site", "mx.example.net")
+    assert "What that means" not in words(failure(vague))
+    assert "What to do: Check how the address is written" in words(failure(vague))
+
+
+def test_a_code_is_explained_by_its_detail_or_else_by_its_subject() -> None:
+    assert words_for("5.1.10").meaning == words_for("4.1.10").meaning != words_for("5.1.1").meaning
+    assert words_for("5.7.777") == words_for("5.7.0") == words_for("5.7")
+    for code in statuswords._TABLE:
+        row = words_for(f"5.{code}")
+        assert row.meaning.endswith(".") and row.advice.endswith(".")
 
 
 def test_a_failure_of_our_own_names_us() -> None:
@@ -302,3 +336,52 @@ def test_a_long_address_is_never_broken() -> None:
 
 def test_every_kind_has_a_face() -> None:
     assert set(report._FACES) == set(Kind)
+
+
+@pytest.mark.parametrize(
+    "odd", ["", "no brackets", "<a@b>\r\nBcc: x", "<a@\u00e4>", "<>", "<" + "x" * 300 + ">", "<a><b>"]
+)
+def test_an_odd_message_id_connects_nothing(odd: str) -> None:
+    message = message_from_bytes(failure(about=original(message_id=odd)).content)
+    assert message.keys()[-1] == "Auto-Submitted"
+
+
+def test_an_international_domain_alone_has_its_a_labels() -> None:
+    """Every program can read that; the text for people has the letters."""
+    making = Making("bücher.example", "bücher.example", NOW, "<m1@x>", "0" * 16, 1)
+    recipient = Recipient(Mailbox("bob", "bücher.example"))
+    made = compose(Kind.FAILURE, ORIGINAL, [Outcome(recipient, UNKNOWN)], making)
+    message, group = groups(made)
+    assert group["Final-Recipient"] == "rfc822;bob@xn--bcher-kva.example"
+    assert message["Reporting-MTA"] == "dns;xn--bcher-kva.example"
+    assert message_from_bytes(made.content)["From"] == "postmaster@xn--bcher-kva.example"
+    assert made.content.isascii()
+    assert "bob@bücher.example" in words(made)
+
+
+@pytest.mark.parametrize(
+    ("orcpt", "plain", "beyond"),
+    [
+        ("rfc822;b+2Bc@x", "rfc822;b+c@x", "rfc822;b+c@x"),
+        (r"utf-8;j\x{FC}rgen@x", r"utf-8;j\x{FC}rgen@x", "utf-8;jürgen@x"),
+        ("UTF-8;jürgen@x", r"utf-8;j\x{FC}rgen@x", "utf-8;jürgen@x"),
+        (r"utf-8;a\x{2B}b\x{5C}c@x", r"utf-8;a\x{2B}b\x{5C}c@x", "utf-8;a+b\\c@x"),
+        (r"utf-8;\x{D800}\x{110000}\x{}", r"utf-8;??\x{5C}x{}", r"utf-8;??\x{}"),
+    ],
+)
+def test_an_original_recipient_has_the_form_of_its_type(orcpt: str, plain: str, beyond: str) -> None:
+    assert original_recipient(orcpt, beyond_ascii=False) == plain
+    assert original_recipient(orcpt, beyond_ascii=True) == beyond
+
+
+def test_a_global_report_can_be_made_7_bit_for_a_server_that_needs_it() -> None:
+    quoted = "Subject: Grüße\r\n\r\nAt noon?\r\n".encode()
+    made = failure(about=original(quoted=quoted), recipient=Recipient(Mailbox("jürgen", "example.net")))
+    content = seven_bit(made.content)
+    assert content.isascii()
+    boundary = (message_from_bytes(content).get_boundary() or "").encode()
+    _, _, status, message, _ = content.split(b"--" + boundary)
+    header, _, body = status.partition(b"\r\n\r\n")
+    assert b"message/global-delivery-status" in header and b"quoted-printable" in header
+    assert "Final-Recipient: utf-8;jürgen@example.net\r\n".encode() in quopri.decodestring(body)
+    assert quoted in quopri.decodestring(message.partition(b"\r\n\r\n")[2])

@@ -1,7 +1,7 @@
 """The second half of a message's life: what it is carried by, and that nothing of it is ever lost, doubled or stuck."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import pytest
@@ -11,6 +11,7 @@ from mailroot.mail.status import Status
 from mailroot.queue.recovery import HOPELESS_AFTER, SUSPECT_AFTER
 from mailroot.routing.plan import Plan
 from mailroot.service.deliver import leases
+from mailroot.service.deliver import round as rounds
 from mailroot.service.deliver.delivery import Delivery
 from tests.service.working import DELAYED, DELIVERED, FAILED, NOON, Work, everybody, until
 
@@ -299,3 +300,79 @@ def _raise_for(key: str):
         return everybody(DELIVERED)(delivery)
 
     return outcome
+
+
+# -- what the sender of a message to several domains is told
+
+
+def _by_recipient(**statuses: Status) -> Callable[[Delivery], Mapping[int, Status]]:
+    return lambda delivery: {one.number: statuses[one.recipient.address.local] for one in delivery.pending}
+
+
+async def _report_kinds(work: Work) -> list[tuple[str, list[object]]]:
+    """The reports in their order, each with whom it is about."""
+    found: dict[object, tuple[str, list[object]]] = {}
+    for told in work.told("reported"):
+        found.setdefault(told["message_id"], (str(told["kind"]), []))[1].append(told["recipient"])
+    return list(found.values())
+
+
+async def test_failures_in_several_domains_are_told_in_one_report(work: Work) -> None:
+    work.remote.outcome = _by_recipient(a=FAILED, b=FAILED, c=DELIVERED, d=DELAYED)
+    await work.begin("a@one.test", "b@two.test", "c@three.test", "d@four.test")
+    await work.idle()
+    assert await _report_kinds(work) == [("Failure", ["a@one.test", "b@two.test"])]
+    assert len(work.told("delivered")) == 2, "the report too"
+    assert [row.recipient for row in await work.queue.page("", 10)] == ["d@four.test"]
+
+
+async def test_delays_in_several_domains_are_told_in_one_notice(work: Work) -> None:
+    work.remote.outcome = everybody(DELAYED)
+    await work.commit("a@one.test", "b@two.test", lease=False)
+    work.clock.moment = NOON + timedelta(hours=13)
+    assert await work.dispatcher._claims.claim()
+    await work.idle()
+    assert await _report_kinds(work) == [("Delay", ["a@one.test", "b@two.test"])]
+    assert all(row.delay_reported for row in await work.queue.page("", 10))
+
+
+async def test_what_was_delivered_is_settled_before_the_slowest(work: Work) -> None:
+    work.remote.outcome = _by_recipient(a=FAILED, b=DELIVERED)
+    work.remote.gate.clear()
+    await work.begin("ann@local.test", "a@one.test", "b@two.test")
+    await until(lambda: work.told("delivered"))
+    assert len(work.queue.settled) == 1
+    work.remote.gate.set()
+    await work.idle()
+    assert await work.queue.depth() == 0
+
+
+async def test_a_failure_does_not_wait_for_ever_for_the_slowest(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "_COMPANY", 0.02)
+    gate = asyncio.Event()
+    carried = work.remote.carry
+
+    async def carry(delivery: Delivery) -> Mapping[int, Status]:
+        if delivery.pending[0].recipient.address.domain == "slow.test":
+            await gate.wait()
+        return await carried(delivery)
+
+    monkeypatch.setattr(work.remote, "carry", carry)
+    work.remote.outcome = everybody(FAILED)
+    await work.begin("a@one.test", "b@slow.test")
+    await until(lambda: work.told("reported"))
+    assert await _report_kinds(work) == [("Failure", ["a@one.test"])]
+    gate.set()
+    await work.idle()
+    assert await _report_kinds(work) == [("Failure", ["a@one.test"]), ("Failure", ["b@slow.test"])]
+
+
+async def test_a_stop_leaves_untold_failures_to_the_queue(work: Work) -> None:
+    work.remote.outcome = _by_recipient(a=FAILED)
+    gate = asyncio.Event()
+    work.drop.gate = gate
+    entry = await work.begin("ann@local.test", "a@one.test")
+    await until(lambda: work.remote.carried)
+    await work.dispatcher.stop(0.01)
+    assert [row.leased for row in await work.queue.page("", 10) if row.key == entry.key] == [False, False]
+    assert not work.told("failed")

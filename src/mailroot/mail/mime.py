@@ -15,6 +15,8 @@ _BOUNDARY_LIMIT = 2048
 # RFC 2045 section 6.7: encoded lines have at most 76 characters.
 _QP_LINE = 76
 _BASE64_OCTETS = 57
+# RFC 6532 section 3.7 and RFC 6533 section 6 allow encodings for these, unlike for all other messages.
+_GLOBAL = b"message/global"
 
 
 class Unconvertible(Exception):
@@ -61,7 +63,7 @@ def _entity(entity: bytes, depth: int) -> bytes:
         return _with_encoding(header, b"7bit") + b"\r\n" + _multipart(body, kind.boundary, depth)
     if kind.name == b"message/rfc822":
         return _with_encoding(header, b"7bit") + b"\r\n" + _entity(body, depth + 1)
-    if kind.name.startswith(b"message/"):
+    if kind.name.startswith(b"message/") and not kind.name.startswith(_GLOBAL):
         raise Unconvertible(f"MIME allows no encoding for {kind.name.decode()}")
     return _leaf(header, body, kind, fields)
 
@@ -73,7 +75,7 @@ def _leaf(header: bytes, body: bytes, kind: _Type, fields: dict[bytes, bytes]) -
     if b"mime-version" not in fields and b"content-type" not in fields and encoding == b"7bit":
         # Without MIME nobody could tell that the body is encoded; the added fields say so and nothing untrue.
         header += b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n"
-    if kind.name.startswith(b"text/") and not is_binary_text(body):
+    if kind.name.startswith((b"text/", _GLOBAL)) and not is_binary_text(body):
         return _with_encoding(header, b"quoted-printable") + b"\r\n" + quoted_printable(body)
     return _with_encoding(header, b"base64") + b"\r\n" + _base64(body)
 

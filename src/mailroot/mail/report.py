@@ -19,19 +19,18 @@ from mailroot.mail.address import Mailbox
 from mailroot.mail.dates import mail_date
 from mailroot.mail.envelope import Body, Recipient, Return
 from mailroot.mail.header import header_end
+from mailroot.mail.reportlines import ascii_name, clean, decode_xtext, folded, original_recipient, wrapped
 from mailroot.mail.status import Status
+from mailroot.mail.statuswords import words_for
 
 # A message that is larger is quoted by its header only.
 QUOTED_LIMIT = 1024 * 1024
 # What a remote server said is cut after so many characters.
 REPLY_LIMIT = 2000
 
-_LINE = 76  # RFC 5322 section 2.1.1 wants at most 78,
-_LONGEST = 900  # and allows 998 octets
-_EARLIEST_BREAK = 24
 _TAG = "4D61696C"  # ours, where the predecessor has its own: in boundaries and X-DSNContext
 _NAME_IN_BOUNDARY = 16
-_XTEXT = re.compile(r"\+([0-9A-F]{2})")
+_MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
 _NOT_BOUNDARY = re.compile(r"[^0-9A-Za-z.]")
 _LINE_BREAK = re.compile(rb"\r\n?|\n")
 
@@ -81,7 +80,6 @@ _FACES = {
     ),
 }
 
-# By the subject and detail of the enhanced status code (RFC 3463 section 3): the first row that fits.
 _EXPIRED = (
     "Unable to deliver message to the following recipients, due to being unable to connect successfully to the "
     "destination mail server."
@@ -91,19 +89,6 @@ _LOOP = (
     "allowed times. This could indicate a mail loop."
 )
 _TOO_LATE = "Unable to deliver message to the following recipients within the time that is allowed for it."
-_ADVICE = (
-    ("1.", "Check how the address is written; if it is right, ask the recipient by another way."),
-    ("2.2", "The mailbox is full. Try again later, or tell the recipient by another way."),
-    ("2.", "The mailbox cannot take mail. Tell the recipient by another way."),
-    ("3.4", "The message is too large. Send it in parts, or put the attachment where it can be fetched."),
-    ("3.", "The mail system had a fault. Try again later."),
-    ("4.6", "The mail systems send the message in a circle. Show this report to your administrator."),
-    ("4.7", "Check the domain of the address, or try again later. If that fails, show this to your administrator."),
-    ("4.", "The mail server could not be found or reached. Check the domain of the address, or try again later."),
-    ("6.", "The message has a form that the other server does not take. Show this report to your administrator."),
-    ("7.", "The message was not permitted. Ask the administrator of the server that refused it, and show this report."),
-    ("", "Show this report to your administrator."),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +105,8 @@ class Original:
     """The message that a report is about.
 
     `sender` gets the report. `hello` is what the client called itself, "" where there was none. `quoted` is the
-    content, or its beginning where `whole` is false; the beginning holds the header block. `body` and `smtputf8` are
-    what the envelope said, `ret` and `envid` too (RFC 3461).
+    content, or its beginning where `whole` is false; the beginning holds the header block. `body` is what the envelope
+    said, `ret` and `envid` too (RFC 3461). `message_id` is that of the message, "" where it has none.
     """
 
     sender: Mailbox
@@ -132,6 +117,7 @@ class Original:
     body: Body = Body.SEVEN_BIT
     ret: Return | None = None
     envid: str | None = None
+    message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,21 +188,29 @@ def _boundary(making: Making, parts: Sequence[_Part]) -> str:
 def _header(kind: Kind, original: Original, outcomes: Sequence[Outcome], making: Making, boundary: str) -> bytes:
     face = _FACES[kind]
     return (
-        f"From: postmaster@{_clean(making.domain)}\r\n"
-        f"To: {_clean(str(original.sender))}\r\n"
+        f"From: postmaster@{ascii_name(making.domain)}\r\n"
+        f"To: {clean(str(original.sender))}\r\n"
         f"Date: {mail_date(making.now)}\r\n"
         "MIME-Version: 1.0\r\n"
         f'Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="{boundary}"\r\n'
         f"X-DSNContext: {_TAG.lower()} - {making.serial % 10_000:04d} - {face.number:08x} - "
         f"{_status_number(outcomes[0].status.code)}\r\n"
-        f"Message-ID: {_clean(making.message_id)}\r\n"
+        f"Message-ID: {clean(making.message_id)}\r\n"
         f"Subject: Delivery Status Notification ({kind.value})\r\n"
         # RFC 3834 section 2: no other automaton may answer this.
         "Auto-Submitted: auto-replied\r\n"
+        f"{_references(original.message_id)}"
         "\r\n"
         "This is a MIME-formatted message.  \r\n"
         "Portions of this message may be unreadable without a MIME-capable mail program.\r\n\r\n"
     ).encode()
+
+
+def _references(message_id: str) -> str:
+    """What connects the report with the message in mail programs (RFC 3834 section 3.1.5); "" for an odd name."""
+    if not _MESSAGE_ID.fullmatch(message_id):
+        return ""
+    return f"In-Reply-To: {message_id}\r\nReferences: {message_id}\r\n"
 
 
 def _status_number(code: str) -> str:
@@ -232,7 +226,7 @@ def _text_part(kind: Kind, outcomes: Sequence[Outcome], making: Making) -> _Part
     lines = ["This is an automatically generated Delivery Status Notification.", ""]
     lines += _sentences(kind, outcomes)
     for outcome in outcomes:
-        lines += ["", f"       {_clean(str(outcome.recipient.address))}"]
+        lines += ["", f"       {clean(str(outcome.recipient.address))}"]
         lines += _explanation(kind, outcome, making)
     text = "\r\n".join([*lines, "", "", "", "", ""]).encode()
     if text.isascii():
@@ -244,9 +238,9 @@ def _sentences(kind: Kind, outcomes: Sequence[Outcome]) -> list[str]:
     details = {_detail(outcome.status.code) for outcome in outcomes}
     if kind is Kind.FAILURE and details == {"4.7"}:
         unreached = all(outcome.status.remote and not outcome.status.reply for outcome in outcomes)
-        return _wrapped(_EXPIRED if unreached else _TOO_LATE, "", "")
+        return wrapped(_EXPIRED if unreached else _TOO_LATE, "", "")
     if kind is Kind.FAILURE and details == {"4.6"}:
-        return _wrapped(_LOOP, "", "")
+        return wrapped(_LOOP, "", "")
     return list(_FACES[kind].sentences)
 
 
@@ -254,18 +248,21 @@ def _explanation(kind: Kind, outcome: Outcome, making: Making) -> list[str]:
     status = outcome.status
     lines = []
     if kind in (Kind.FAILURE, Kind.DELAY):
-        side = f"the mail server {_clean(status.remote)}" if status.remote else f"this mail server, {making.fqdn}"
-        lines += _wrapped(f"Where: {side}", "         ")
+        side = f"the mail server {clean(status.remote)}" if status.remote else f"this mail server, {making.fqdn}"
+        lines += wrapped(f"Where: {side}", "         ")
     if status.reason:
-        lines += _wrapped(f"What happened: {_clean(status.reason)}", "         ")
+        lines += wrapped(f"What happened: {clean(status.reason)}", "         ")
     if status.reply:
-        lines += _wrapped(f"What that server said: {_clean(status.reply)[:REPLY_LIMIT]}", "         ")
+        lines += wrapped(f"What that server said: {clean(status.reply)[:REPLY_LIMIT]}", "         ")
     if kind is Kind.FAILURE:
-        detail = _detail(status.code)
-        lines += _wrapped(f"What to do: {next(text for lead, text in _ADVICE if detail.startswith(lead))}", "         ")
+        words = words_for(status.code)
+        # A code that we had to guess, or decided on for a reason that was told, says nothing more.
+        if words.meaning and (status.code in status.reply or not (status.reply or status.reason)):
+            lines += wrapped(f"What that means: {words.meaning}", "         ")
+        lines += wrapped(f"What to do: {words.advice}", "         ")
     if outcome.until:
         until = mail_date(outcome.until.astimezone(making.now.tzinfo))
-        lines += _wrapped(f"What to do: nothing. Delivery is tried again until {until}.", "         ")
+        lines += wrapped(f"What to do: nothing. Delivery is tried again until {until}.", "         ")
     return lines
 
 
@@ -277,33 +274,35 @@ def _detail(code: str) -> str:
 
 
 def _status_part(kind: Kind, original: Original, outcomes: Sequence[Outcome], making: Making) -> _Part:
-    # RFC 6533 section 3: addresses beyond ASCII need the global form.
-    beyond_ascii = not all(outcome.recipient.address.ascii for outcome in outcomes)
-    fields = [f"Reporting-MTA: dns;{_clean(making.fqdn)}"]
+    # RFC 6533 section 3: addresses beyond ASCII need the global form; a domain alone has its A-labels.
+    beyond_ascii = not all(outcome.recipient.address.local.isascii() for outcome in outcomes)
+    fields = [f"Reporting-MTA: dns;{ascii_name(making.fqdn)}"]
     if original.hello:
-        fields.append(f"Received-From-MTA: dns;{_clean(original.hello)}")
+        fields.append(f"Received-From-MTA: dns;{clean(original.hello)}")
     fields.append(f"Arrival-Date: {mail_date(original.arrived.astimezone(making.now.tzinfo))}")
     if original.envid:
-        fields.append(f"Original-Envelope-Id: {_clean(decode_xtext(original.envid))}")
-    groups = [fields, *(_recipient_fields(kind, outcome, making) for outcome in outcomes)]
-    text = "\r\n".join("".join(f"{_folded(field)}\r\n" for field in group) for group in groups)
+        fields.append(f"Original-Envelope-Id: {clean(decode_xtext(original.envid))}")
+    groups = [fields, *(_recipient_fields(kind, outcome, making, beyond_ascii) for outcome in outcomes)]
+    text = "\r\n".join("".join(f"{folded(field)}\r\n" for field in group) for group in groups)
     if beyond_ascii:
         return _Part("message/global-delivery-status", text.encode(), "8bit")
     return _Part("message/delivery-status", text.encode("ascii", "replace"))
 
 
-def _recipient_fields(kind: Kind, outcome: Outcome, making: Making) -> list[str]:
+def _recipient_fields(kind: Kind, outcome: Outcome, making: Making, beyond_ascii: bool) -> list[str]:
     status, address = outcome.status, outcome.recipient.address
     fields = []
     if outcome.recipient.orcpt:
-        fields.append(f"Original-Recipient: {_clean(decode_xtext(outcome.recipient.orcpt))}")
-    fields.append(f"Final-Recipient: {'rfc822' if address.ascii else 'utf-8'};{_clean(str(address))}")
+        fields.append(f"Original-Recipient: {clean(original_recipient(outcome.recipient.orcpt, beyond_ascii))}")
+    plain = address.local.isascii()
+    final = address.at(ascii_name(address.domain)) if plain else address
+    fields.append(f"Final-Recipient: {'rfc822' if plain else 'utf-8'};{clean(str(final))}")
     fields.append(f"Action: {_FACES[kind].action}")
-    fields.append(f"Status: {_clean(status.code)}")
+    fields.append(f"Status: {clean(status.code)}")
     if status.remote:
-        fields.append(f"Remote-MTA: dns;{_clean(status.remote)}")
+        fields.append(f"Remote-MTA: dns;{clean(status.remote)}")
     if status.reply:
-        fields.append(f"Diagnostic-Code: smtp;{_clean(status.reply)[:REPLY_LIMIT]}")
+        fields.append(f"Diagnostic-Code: smtp;{clean(status.reply)[:REPLY_LIMIT]}")
     fields.append(f"Last-Attempt-Date: {mail_date(making.now)}")
     if outcome.until:
         fields.append(f"Will-Retry-Until: {mail_date(outcome.until.astimezone(making.now.tzinfo))}")
@@ -341,36 +340,3 @@ def _is_text(original: Original) -> bool:
         return False
     lines = data.count(b"\r\n")
     return data.count(b"\n") == lines == data.count(b"\r")
-
-
-# --- words ---
-
-
-def decode_xtext(text: str) -> str:
-    """The text that xtext stands for (RFC 3461 section 4); what is no xtext stays as it is."""
-    return _XTEXT.sub(lambda pair: chr(int(pair[1], 16)), text)
-
-
-def _clean(text: str) -> str:
-    """The text in one line, without control characters, line separators and signs that turn its direction."""
-    return text if text.isprintable() else "".join(mark if mark.isprintable() else "?" for mark in text)
-
-
-def _folded(field: str) -> str:
-    """A field in lines of bounded length, broken at spaces where there are any (RFC 5322 section 2.2.3)."""
-    return "\r\n".join(_wrapped(field, "", "\t"))
-
-
-def _wrapped(text: str, indent: str, next_indent: str | None = None) -> list[str]:
-    following = f"{indent}  " if next_indent is None else next_indent
-    lines, line = [], indent + text
-    while len(line) > _LINE:
-        # A break in the first words would leave a bare name; one inside a word would change it.
-        at = line.rfind(" ", _EARLIEST_BREAK, _LINE)
-        at = at if at > 0 else line.find(" ", _LINE, _LONGEST)
-        at = at if at > 0 else _LONGEST
-        lines.append(line[:at])
-        line = following + line[at:].lstrip(" ")
-        if not line.strip():
-            return lines
-    return [*lines, line]

@@ -26,6 +26,7 @@ from mailroot.service.deliver.probation import Probation
 from mailroot.service.deliver.resolving import Resolution, Resolver
 from mailroot.service.deliver.returns import Returns
 from mailroot.service.deliver.room import MOST_ENTRIES, Room
+from mailroot.service.deliver.round import Round, side_by_side
 from mailroot.service.deliver.settling import Attempt, Settling
 from mailroot.service.deliver.turn import turn_of
 from mailroot.service.report.ends import Ends
@@ -267,21 +268,27 @@ class Dispatcher:
             self._probation.leave()
 
     async def _deliver_all(self, deliveries: list[Delivery]) -> None:
-        """The deliveries of an entry, side by side."""
+        """The deliveries of an entry, side by side; their sender is told of all failures together."""
         if len(deliveries) == 1:
-            await self._guarded(deliveries[0])
-        else:
-            await asyncio.gather(*(self._guarded(delivery) for delivery in deliveries))
+            await self._guarded(deliveries[0], None)
+            return
+        entry, together = deliveries[0].entry, Round()
 
-    async def _guarded(self, delivery: Delivery) -> None:
+        async def settle_late() -> None:
+            if await self._settling.settle_late(entry, together):
+                self.wake()
+
+        await side_by_side([self._guarded(delivery, together) for delivery in deliveries], settle_late)
+
+    async def _guarded(self, delivery: Delivery, together: Round | None) -> None:
         """A delivery whose mistakes end in the queue, never in a loss."""
         try:
-            await self._deliver(delivery)
+            await self._deliver(delivery, together)
         except Exception as mistake:  # the task supervisor of a delivery (design: errors)
             await self._mistakes.after(replace(delivery.entry, pending=delivery.pending), mistake)
 
-    async def _deliver(self, delivery: Delivery) -> None:
-        """One attempt and its settlement."""
+    async def _deliver(self, delivery: Delivery, together: Round | None) -> None:
+        """One attempt and its settlement, as far as its sender is not told later."""
         route = delivery.route
         if isinstance(route, RelayRoute):
             outcome = await self._relay(delivery, route)
@@ -296,7 +303,10 @@ class Dispatcher:
             return
         else:
             outcome = {one.number: route.status for one in delivery.pending}
-        await self._settle([(delivery, outcome)])
+        if together is None:
+            await self._settle([(delivery, outcome)])
+        elif await self._settling.settle_in(together, (delivery, outcome)):
+            self.wake()
 
     async def _relay(self, delivery: Delivery, route: RelayRoute) -> Mapping[int, Status] | None:
         """The outcome at another server; None for what cannot go now, and has gone back to the queue."""

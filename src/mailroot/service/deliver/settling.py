@@ -13,6 +13,7 @@ from mailroot.routing.route import HoldRoute
 from mailroot.service.deliver.delivery import Delivery
 from mailroot.service.deliver.leases import Leases
 from mailroot.service.deliver.resolving import Resolution
+from mailroot.service.deliver.round import Round
 from mailroot.service.deliver.told import tell_settled
 from mailroot.service.report.ends import Ends, no_report_is_due, untold
 from mailroot.service.rules import Rules
@@ -46,10 +47,36 @@ class Settling:
         await self.apply([settlement for _, settlement in both], patient)
         waiting = False
         for (delivery, _), (settled, _) in zip(attempts, both, strict=True):
-            tell_settled(self._ends.emit, rules.key, delivery.entry, settled)
-            self._ends.progress.settled(delivery, settled)
-            waiting = waiting or bool(settled.deferred)
+            waiting = self._tell(rules, delivery, settled) or waiting
         return waiting
+
+    async def settle_in(self, round_: Round, attempt: Attempt) -> bool:
+        """Make an outcome durable but for what `round_` keeps for later; whether somebody waits now."""
+        rules, (delivery, outcome) = self._rules(), attempt
+        settled = round_.keep(delivery, _settled(rules, delivery, outcome, self._ends.now()))
+        if not settled.final and not settled.deferred:
+            return False
+        settled, settlement = await self._consequences(rules, delivery.entry, settled)
+        await self.apply([settlement])
+        return self._tell(rules, delivery, settled)
+
+    async def settle_late(self, entry: QueueEntry, round_: Round) -> bool:
+        """Settle what a round has kept, with one report for all failures; whether somebody waits now."""
+        late = round_.take()
+        if not late:
+            return False
+        rules = self._rules()
+        joined, settlement = await self._consequences(rules, entry, _joined(entry, [settled for _, settled in late]))
+        await self.apply([settlement])
+        tell_settled(self._ends.emit, rules.key, entry, joined)
+        for delivery, settled in late:
+            self._ends.progress.settled(delivery, settled)
+        return bool(joined.deferred)
+
+    def _tell(self, rules: Rules, delivery: Delivery, settled: Settled) -> bool:
+        tell_settled(self._ends.emit, rules.key, delivery.entry, settled)
+        self._ends.progress.settled(delivery, settled)
+        return bool(settled.deferred)
 
     async def hold(self, entry: QueueEntry, pending: Sequence[Pending]) -> None:
         """Tell the senders of those who are held what is due now, and hold them on.

@@ -250,6 +250,7 @@ def _original(entry: QueueEntry, sender: Mailbox) -> Original:
         body=envelope.body,
         ret=envelope.ret,
         envid=envelope.envid,
+        message_id=entry.message_id,
     )
 
 
