@@ -34,7 +34,8 @@ Routing Table Lookups Total;
 Avg Retries/msg Delivered; Avg Retries/msg Sent; Bytes Sent/sec; Bytes Received/sec; Bytes Total; Bytes Total/sec;
 Message Bytes Sent/sec; Message Bytes Received/sec; Message Bytes Total; Message Bytes Total/sec; Message Received/sec;
 Messages Sent/sec; Messages Delivered/sec; Directory Drops/sec; DNS Queries/sec; ETRN Messages/sec;
-Routing Table Lookups/sec; Pickup Directory Messages Retrieved/sec; Connection Errors/sec"""
+Routing Table Lookups/sec; Pickup Directory Messages Retrieved/sec; Connection Errors/sec;
+Cat: Address lookups; Cat: Address lookups/sec; Cat: Address lookups not found; Cat: Address lookup completions"""
 
 
 def test_every_counter_of_the_predecessor_is_there_by_its_name() -> None:

@@ -17,6 +17,7 @@ from mailroot.policy.loop import may_hop
 from mailroot.queue.settle import settle
 from mailroot.service.deliver.delivery import Delivery
 from mailroot.service.measure.counting import _COUNTS, Counting
+from mailroot.service.measure.directorycounts import DirectoryCounts
 from mailroot.service.measure.look import OTHERS, Seen, look
 from mailroot.service.measure.progress import Progress
 from mailroot.service.measure.refusals import cause_of
@@ -276,3 +277,12 @@ def test_an_empty_queue_has_no_age() -> None:
         "queue_age_seconds": 0.0,
         "queue_look_age_seconds": 5.0,
     }
+
+
+def test_what_a_directory_does_is_counted_in_its_servers_tally() -> None:
+    tally = Tally([0] * LENGTH)
+    counts_of_one = DirectoryCounts(tally)
+    counts_of_one.lookups += 3
+    counts_of_one.completed += True
+    assert counts(tally) == {"cat_lookups": 3, "cat_completions": 1}
+    assert (counts_of_one.lookups, DirectoryCounts().lookups) == (3, 0)

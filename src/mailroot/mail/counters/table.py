@@ -214,6 +214,26 @@ _QUEUES = (
     _rate("ETRN Messages/sec", "etrn_messages"),
 )
 
+_DIRECTORY = (
+    _count("cat_lookups", "Cat: Address lookups", "addresses", "the directory", "Addresses that were looked up."),
+    _rate("Cat: Address lookups/sec", "cat_lookups"),
+    _count("cat_completions", "Cat: Address lookup completions", "addresses", "the directory", "Those with an answer."),
+    _rate("Cat: Address lookup completions/sec", "cat_completions"),
+    _count("cat_waited", "", "addresses", "the directory", "Those without: their mail waits for the directory."),
+    _count("cat_not_found", "Cat: Address lookups not found", "addresses", "the directory", "Those that nobody has."),
+    _count(
+        "cat_ambiguous",
+        "Cat: Recipients NDRd (ambiguous address)",
+        "addresses",
+        "the directory",
+        "Those that several entries have.",
+    ),
+    _count("cat_failed", "", "addresses", "the directory", "Those that are returned for another cause."),
+    _count("cat_expanded", "", "addresses", "the directory", "Those of groups, which stand for their members."),
+    _count("cat_searches", "Cat: LDAP searches", "questions", "the directory", "Questions that memory did not answer."),
+    _rate("Cat: LDAP searches/sec", "cat_searches"),
+)
+
 _REFUSALS = (
     _count(
         "refused_for_size", "Messages Refused for Size", "messages", "event `refused`", "Too large, or a session's."
@@ -261,6 +281,7 @@ COUNTER_ROWS: tuple[CounterRow, ...] = (
     *_CONNECTIONS,
     *_FOLDERS,
     *_QUEUES,
+    *_DIRECTORY,
     *_REFUSALS,
     *_REPORTS,
     *_SERVICE,

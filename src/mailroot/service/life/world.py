@@ -137,7 +137,7 @@ class World:
         self._keepers: dict[str, Keeper] = {}
         self.fellows = Workers(number, counts.workers, self._keepers, ask)
         self._restraint = Restraint(time.monotonic)
-        self._directories = Directories(self.emit)
+        self._directories = Directories(self.emit, self._tallies)
         self._logs = ProtocolLogs(settings, self._run.filler, self.emit)
         self._entrances = Entrances(settings.service.run_as, counts, number, guesses_slot(settings), self.emit)
         self._turns = SharedTurns(counts, number, turns_slot(settings), time.monotonic, time.time)

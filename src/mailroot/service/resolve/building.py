@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from mailroot.edge.dns import DnsResolver
 from mailroot.edge.ldap.directory import LdapDirectory
+from mailroot.mail.counters.layout import Tally
 from mailroot.mail.events import Emit
 from mailroot.routing.directory.resolve import Terms, terms_of
+from mailroot.service.measure.directorycounts import DirectoryCounts
 from mailroot.service.resolve.directory import Directory
 from mailroot.settings.access import AccountSource
 from mailroot.settings.ldap import LdapRouting
@@ -22,8 +24,10 @@ _Made = tuple[str, LdapRouting, Terms, tuple[object, ...]]
 class Directories:
     """The directories of one worker. What is remembered of answers lasts over changes of other settings."""
 
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, emit: Emit, tallies: Mapping[str, Tally]) -> None:
+        """`tallies` are what the virtual servers count in."""
         self._emit = emit
+        self._tallies = tallies
         self._made: dict[_Made, Directory] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -33,7 +37,8 @@ class Directories:
             return None
         made = _made(key, settings)
         if made not in self._made:
-            self._made[made] = built(key, settings, self._emit)
+            directory = self._made[made] = built(key, settings, self._emit)
+            directory.tally = DirectoryCounts(self._tallies[key])
         return self._made[made]
 
     def keep(self, settings: Mapping[str, VirtualServer]) -> None:

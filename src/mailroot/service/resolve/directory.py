@@ -7,7 +7,6 @@ told at once, and whoever listens hears when it is back. One question is asked o
 import asyncio
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mailroot.mail.address import Mailbox
@@ -17,6 +16,7 @@ from mailroot.mail.status import Status
 from mailroot.routing.directory.entry import Entry
 from mailroot.routing.directory.questions import Answer, ByAddress, NoAnswer, Question
 from mailroot.routing.directory.resolve import Conversation, Outcome, Resolution, Terms, judged, resolve
+from mailroot.service.measure.directorycounts import DirectoryCounts
 from mailroot.service.resolve.memory import Memory, Spans
 from mailroot.settings.ldap import LdapRouting
 
@@ -48,19 +48,6 @@ class Sight(enum.Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(slots=True)
-class Tally:
-    """What has happened since the start."""
-
-    lookups: int = 0
-    not_found: int = 0
-    ambiguous: int = 0
-    expanded: int = 0
-    failed: int = 0
-    waited: int = 0
-    searches: int = 0
-
-
 class Directory:
     """The directory under one revision of the rules; what is under way ends with `close`."""
 
@@ -74,7 +61,7 @@ class Directory:
         self._emit = emit
         spans = Spans(routing.cache.total_seconds(), routing.negative_cache.total_seconds())
         self.memory = Memory(spans, moment)
-        self.tally = Tally()
+        self.tally = DirectoryCounts()
         self.down = ""
         """Why the directory gives no answers; "" while it does."""
         self.returns = 0
@@ -200,6 +187,7 @@ class Directory:
         self.tally.lookups += 1
         conversation = resolve(address, self.terms)
         resolution = await self._driven(conversation)
+        self.tally.completed += resolution.outcome is not Outcome.WAITING
         self._keep(resolution)
         return resolution
 
