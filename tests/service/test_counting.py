@@ -154,6 +154,15 @@ def test_what_is_of_no_virtual_server_counts_for_the_service() -> None:
     assert service[SLOTS.worker_deaths] == service[SLOTS.mistakes] == counted.labelled("refusals", "relay", "") == 1
 
 
+def test_calls_for_held_mail_and_lines_that_were_lost_are_counted() -> None:
+    counted = Counted()
+    counted.tell(EVENTS.queue_asked_for, server="one", node="example.com", recipients=3)
+    counted.tell(EVENTS.connection_turned, server="one", user="x", recipients=2)
+    counted.tell(EVENTS.log_lost, server="one", count=7, cause="full")
+    assert counted["etrn_messages"] == 2
+    assert counted.tallies[""].cells[SLOTS.log_lines_lost] == 7
+
+
 def test_every_event_that_is_counted_is_in_the_table() -> None:
     assert set(_COUNTS) <= {row.name for row in EVENT_ROWS}
 

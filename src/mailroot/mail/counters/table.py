@@ -209,8 +209,14 @@ _QUEUES = (
     ),
     _level("held_current", "", "recipients", _LOOK, "Held by an operator, or for a domain's server."),
     _none("pending_routing", "Messages Pending Routing", "messages", "A route is found at once: none waits for one."),
-    _none("categorizer_queue_length", "Categorizer Queue Length", "messages", "Messages wait in the queue itself."),
-    _count("etrn_messages", "ETRN Messages Total", "requests", "ETRN, ATRN, TURN", "Calls for held mail."),
+    _level("categorizer_queue_length", "Categorizer Queue Length", "recipients", _LOOK, "Waiting for the directory."),
+    _count(
+        "etrn_messages",
+        "ETRN Messages Total",
+        "requests",
+        "events `queue_asked_for`, `connection_turned`",
+        "Calls for held mail by ETRN, ATRN and TURN.",
+    ),
     _rate("ETRN Messages/sec", "etrn_messages"),
 )
 
@@ -269,6 +275,7 @@ _SERVICE = tuple(
         ("memory_bytes", Kind.LEVEL, "bytes", "the system", "Resident memory of all workers."),
         ("start_time_seconds", Kind.LEVEL, "seconds", "the supervisor", "When the service started, since 1970."),
         ("events_lost", Kind.COUNT, "events", "the sinks of events", "Events that no log could take."),
+        ("log_lines_lost", Kind.COUNT, "lines", "event `log_lost`", "Lines of protocol logs that were not written."),
         ("mistakes", Kind.COUNT, "tasks", "event `task_failed`", "Mistakes of the program that ended a task."),
         ("store_failures", Kind.COUNT, "failures", "event `store_failed`", "Queues that could not be written or read."),
         ("settings_refused", Kind.COUNT, "files", "event `settings_refused`", "Reloads that changed nothing."),

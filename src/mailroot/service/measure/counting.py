@@ -91,6 +91,9 @@ class Counting:
         cells[SLOTS.outbound_connections_refused] += 1
         cells[SLOTS.connection_errors] += 1
 
+    def _log_lost(self, fields: _Fields) -> None:
+        self._service[SLOTS.log_lines_lost] += fields["count"]
+
 
 _BADMAIL = {
     "general": SLOTS.badmail_general,
@@ -155,6 +158,9 @@ _COUNTS: dict[str, _Count] = {
     "failed": _subject(SLOTS.recipients_failed, FAILURES),
     "badmail": Counting._badmail,
     "destination_down": Counting._destination_down,
+    "queue_asked_for": _one(SLOTS.etrn_messages),
+    "connection_turned": _one(SLOTS.etrn_messages),
+    "log_lost": Counting._log_lost,
     "tls_failed": _one(SLOTS.connection_errors),
     "signed_in": _one(_SIGN_IN["done"]),
     "sign_in_failed": _one(_SIGN_IN["failed"]),

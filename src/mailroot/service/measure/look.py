@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from mailroot.queue.entry import Listed
+from mailroot.queue.entry import UNRESOLVED, Listed
 from mailroot.queue.store import QueueStore
 from mailroot.routing.plan import Plan
 from mailroot.routing.route import DropRoute, RelayRoute
@@ -50,7 +50,9 @@ class Seen:
         arrived = row.arrived.timestamp()
         self.oldest = min(self.oldest, arrived)
         place = "local" if local else "remote"
-        if row.held:
+        if row.held == UNRESOLVED:
+            self._one("categorizer_queue_length")
+        elif row.held:
             self._one("held_current")
         elif row.leased and local:
             self._one("local_delivery_current")
