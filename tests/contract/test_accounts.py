@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mailroot.edge.accounts.directory import DirectoryAccounts
 from mailroot.edge.accounts.embedded import EmbeddedAccounts, PasswordCheck, new_account
 from mailroot.edge.accounts.file import AccountFile, LiveAccounts
 from mailroot.edge.accounts.ntlmauth import SambaAccounts
@@ -16,6 +17,8 @@ from mailroot.edge.accounts.pam import PamAccounts
 from mailroot.edge.accounts.passwords import PasswordHashes, RightPasswords
 from mailroot.edge.boundedpool import BoundedPool
 from mailroot.policy.account import KeptKeys
+from mailroot.routing.directory.entry import Entry
+from mailroot.routing.directory.questions import Answer, ByAccount, Question
 from mailroot.service.receive.accounts import Accounts
 from mailroot.wire.sasl.server import MECHANISMS, Need
 from tests.peers.machine import fake_ntlm_auth, pam_service
@@ -58,7 +61,25 @@ async def samba(folder: Path) -> AsyncIterator[Accounts]:
         await accounts.close()
 
 
+class AccountsInMemory:
+    """A directory that knows "bob" as many directories would: blanks around a name do not count."""
+
+    async def ask(self, question: Question) -> Answer:
+        assert isinstance(question, ByAccount)
+        return (Entry("cn=bob,dc=x"),) if question.user.strip().lower() == "bob" else ()
+
+    async def admits(self, dn: str, password: str) -> bool:
+        return (dn, password) == ("cn=bob,dc=x", "sesame")
+
+
+@contextlib.asynccontextmanager
+async def directory(_folder: Path) -> AsyncIterator[Accounts]:
+    """A directory that knows "bob"; tests/live asks a real one."""
+    yield DirectoryAccounts(AccountsInMemory(), frozenset({"home"}), even_seconds=0.0)
+
+
 BACKENDS = [
+    pytest.param(directory, id="ldap"),
     pytest.param(embedded, id="embedded"),
     pytest.param(pam, id="pam", marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root makes rules for PAM")),
     pytest.param(samba, id="ntlm_auth"),

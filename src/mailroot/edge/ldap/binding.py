@@ -74,14 +74,16 @@ async def bind(line: Line, name: str, password: str, wait: float) -> None:
     """Sign in with a name of the directory and a password."""
     result = await line.request(lambda number: messages.bind(number, name, password), wait)
     if result.code != Code.SUCCESS:
-        raise refused(result)
+        raise refused(result, line)
 
 
-def refused(result: Result) -> Misconfigured | Unavailable:
+def refused(result: Result, line: Line) -> Misconfigured | Unavailable:
     """The fault that a refusal is, in words for an operator."""
     text = f": {result.text}" if result.text else ""
     if result.code == Code.INVALID_CREDENTIALS:
         return Misconfigured(f"the directory does not take the user name or the password{text}")
+    if result.code in {Code.STRONGER_AUTH, Code.CONFIDENTIALITY} and line.secured is not None:
+        return Misconfigured(f"the directory takes no Windows account inside TLS{text}")
     if result.code in {Code.STRONGER_AUTH, Code.CONFIDENTIALITY}:
         return Misconfigured(f"the directory wants an encrypted connection{text}")
     if result.code in _BUSY:
@@ -165,7 +167,7 @@ async def _agree(line: Line, context: KerberosClient, offer: bytes, wait: float)
         raise Misconfigured("Kerberos: the choice of a security layer cannot be sealed")
     result = await line.request(lambda number: messages.bind_by(number, "GSSAPI", answer), wait)
     if result.code != Code.SUCCESS:
-        raise refused(result)
+        raise refused(result, line)
     if wanted == _SEALED:
         line.protect(_Sealed(context))
 
@@ -175,7 +177,9 @@ async def _said(line: Line, mechanism: str, token: bytes, wait: float) -> bytes:
     result = await line.request(lambda number: messages.bind_by(number, mechanism, token), wait)
     if result.code != Code.SASL_CONTINUES:
         raise (
-            refused(result) if result.code != Code.SUCCESS else Misconfigured("the directory ended the exchange early")
+            refused(result, line)
+            if result.code != Code.SUCCESS
+            else Misconfigured("the directory ended the exchange early")
         )
     return result.credentials
 
@@ -191,7 +195,7 @@ async def _ntlm(line: Line, identity: Identity, host: str, wait: float) -> None:
         if result.code == Code.SUCCESS and step.conclusive:
             return
         if result.code != Code.SASL_CONTINUES:
-            raise refused(result)
+            raise refused(result, line)
         try:
             step = script.send(result.credentials)
         except StopIteration as end:

@@ -134,6 +134,7 @@ async def _asked(source: LdapDirectory, question: Question, tell: Callable[[Step
 _MENDS = (
     ("name cannot be looked up", "check how the server's name is written in ldap_routing.servers"),
     ("user name or the password", "check ldap_routing.username, domain and password"),
+    ("inside TLS", 'write tls = "off", since Kerberos seals everything itself, or binding = "plain-text"'),
     ("wants an encrypted connection", 'write tls = "verify", or use ldaps://'),
     ("does not offer StartTLS", 'give the directory a certificate, or write tls = "off" where nobody can listen'),
     ("TLS failed", "have the certificate mended, or name its authority in ldap_routing.ca_file"),
