@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.running import Service, running, until
+from tests.live.running import SETTINGS, Service, running, until
 from tests.peers.authority import Authority
 from tests.peers.directory import ADMIN, BASE, PASSWORD, PEOPLE, Slapd, group, person, slapd
 
@@ -210,6 +210,53 @@ def test_the_command_shows_each_step(directory: Slapd, tmp_path: Path) -> None:
         assert '"status": "5.1.1"' in answer.stdout
         (row,) = service.ask("ldap", "status")
         assert row["state"] == "answers"
+
+
+def test_clients_sign_in_with_the_accounts_of_the_directory(program: Callable[[str], str], tmp_path: Path) -> None:
+    made = Slapd(program, person("ann", f"ann@{DOMAIN}", userPassword="sesame") + person("bob", f"bob@{DOMAIN}"))
+    try:
+        made.start()
+        settings = SETTINGS.replace(
+            "[servers.default.access.relay]",
+            '[servers.default.access]\nbasic = true\nbasic_requires_tls = false\naccounts = "ldap"\n'
+            "[servers.default.access.relay]",
+        )
+        more = routing(made, 'tls = "off"\npassword_without_tls = true\n').replace("enabled = true\n", "")
+        with running(tmp_path, more, settings=settings) as service:
+            for name in ("ann", f"ann@{DOMAIN}"):
+                with smtplib.SMTP("127.0.0.1", service.port, timeout=30) as client:
+                    assert client.login(name, "sesame")[0] == 235
+            for name, password in (("ann", "wrong"), ("*", "sesame")):
+                with smtplib.SMTP("127.0.0.1", service.port, timeout=30) as client:
+                    with pytest.raises(smtplib.SMTPAuthenticationError) as raised:
+                        client.login(name, password)
+                    assert raised.value.smtp_code == 535
+            made.stop()
+            with smtplib.SMTP("127.0.0.1", service.port, timeout=30) as client:
+                with pytest.raises(smtplib.SMTPAuthenticationError) as raised:
+                    client.login("carl", "sesame")
+                assert raised.value.smtp_code == 454
+            send(service, f"nobody@{DOMAIN}")  # routing is not enabled
+            until(lambda: dropped(service) == [f"nobody@{DOMAIN}"], "mail that is not looked up")
+    finally:
+        made.remove()
+
+
+@pytest.mark.timeout(600)
+def test_a_hundred_thousand_people_and_nested_groups_of_ten_thousand(
+    program: Callable[[str], str], tmp_path: Path
+) -> None:
+    names = [f"p{number}" for number in range(100_000)]
+    halves = [names[:5_000], names[4_000:10_000]]
+    ldif = "".join(person(name, f"{name}@{DOMAIN}") for name in names)
+    ldif += "".join(group(f"half{number}", f"half{number}@{DOMAIN}", half) for number, half in enumerate(halves))
+    ldif += group("everybody", f"everybody@{DOMAIN}", ["half0", "half1", "everybody"])
+    with slapd(program, ldif) as made, running(tmp_path, routing(made)) as service:
+        send(service, f"p99999@{DOMAIN}")
+        assert refused(service, f"p100000@{DOMAIN}").startswith("550 5.1.1")
+        send(service, f"everybody@{DOMAIN}")
+        wanted = sorted([*(f"p{number}@{DOMAIN}" for number in range(10_000)), f"p99999@{DOMAIN}"])
+        until(lambda: service.ask("status")["servers"][0]["waiting"] == 0 and dropped(service) == wanted, "all", 300)
 
 
 def test_certificates_are_checked_and_passwords_hidden(program: Callable[[str], str], tmp_path: Path) -> None:

@@ -134,7 +134,11 @@ class Slapd:
             _SETTINGS.format(schemas=_SCHEMAS, folder=self.folder, base=BASE, admin=ADMIN, password=PASSWORD, more=more)
         )
         self._process: subprocess.Popen[bytes] | None = None
-        self._load(TOP + ldif)
+        try:
+            self._load(TOP + ldif)
+        except BaseException:
+            self.remove()
+            raise
 
     @property
     def url(self) -> str:

@@ -96,6 +96,7 @@ class Made:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PAUSE", 0.01)
+    monkeypatch.setattr(module, "_FIRST_AGAIN", 0.01)
 
 
 @pytest.fixture
@@ -200,7 +201,7 @@ async def test_a_directory_that_is_gone_is_told_once_and_its_return_too(made: Ma
     assert (await made.directory.resolve(box("bob"))).outcome is Outcome.SAME
 
 
-async def test_one_question_without_an_answer_does_not_make_it_gone(made: Made) -> None:
+async def test_one_question_without_an_answer_is_asked_again_and_does_not_make_it_gone(made: Made) -> None:
     class Choosy(Source):
         async def check(self) -> str:
             return ""
@@ -209,8 +210,12 @@ async def test_one_question_without_an_answer_does_not_make_it_gone(made: Made) 
     one = Made()
     one.directory._source = source
     source.gone = "too hard"
+    again = asyncio.Event()
+    one.directory.when_back(again.set)
     assert (await one.directory.resolve(box("ann"))).outcome is Outcome.WAITING
-    await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        await again.wait()  # what waits is tried again
+    assert one.directory.returns == 1
     assert not one.directory.down
     assert not one.names
     await one.directory.close()

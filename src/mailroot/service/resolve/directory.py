@@ -22,6 +22,8 @@ from mailroot.settings.ldap import LdapRouting
 
 # Seconds between attempts to reach a directory that gives no answers, and for one of them.
 _PAUSE, _PATIENCE = 3.0, 5.0
+# Seconds after which a question that had no answer, while others have, is asked again.
+_FIRST_AGAIN, _LAST_AGAIN = 5.0, 300.0
 # Questions of one group that are under way at a time.
 _AT_ONCE = 200
 
@@ -70,6 +72,7 @@ class Directory:
         self._resolving: dict[Mailbox, asyncio.Task[Resolution]] = {}
         self._probe: asyncio.Task[None] | None = None
         self._back: list[Callable[[], None]] = []
+        self._again_after, self._last_again = _FIRST_AGAIN, 0.0
         self._told_odd: set[str] = set()
         self._closed = False
 
@@ -239,14 +242,29 @@ class Directory:
     async def _probed(self) -> None:
         cause = await self._checked()
         if not cause:
+            await self._again()
             return
         self.down = cause
         self._emit(EVENTS.directory_down, server=self._key, cause=cause)
         while self.down:
             await asyncio.sleep(_PAUSE)
             self.down = await self._checked()
-        self.returns += 1
+        self._again_after = _FIRST_AGAIN
         self._emit(EVENTS.directory_back, server=self._key)
+        self._tell_back()
+
+    async def _again(self) -> None:
+        """The directory answers, but a question had no answer: what waits is tried again after a while, ever longer."""
+        now = asyncio.get_running_loop().time()
+        if now - self._last_again > 2 * _LAST_AGAIN:
+            self._again_after = _FIRST_AGAIN
+        self._last_again = now
+        await asyncio.sleep(self._again_after)
+        self._again_after = min(2 * self._again_after, _LAST_AGAIN)
+        self._tell_back()
+
+    def _tell_back(self) -> None:
+        self.returns += 1
         for listen in self._back:
             listen()
 
