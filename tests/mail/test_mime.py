@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailroot.mail.mime import Unconvertible, is_binary, quoted_printable, seven_bit
+from mailroot.mail.mime import Scan, Unconvertible, is_binary, quoted_printable, seven_bit
 
 TEXT = "Grüße aus Köln = schön ".encode()
 
@@ -137,3 +137,17 @@ def test_K03_the_same_boundary_again_inside_ends_in_bounded_time():
         assert seven_bit(head * 5_000 + b"\r\n" + TEXT).isascii()
     except Unconvertible:
         pass
+
+
+_BITS = st.lists(st.sampled_from([b"a", b"\r\n", b"\r", b"\n", b"\0", b"\xe4", b"x" * 998]), max_size=8)
+
+
+@given(_BITS.map(b"".join), st.lists(st.integers(0, 4000), max_size=6))
+def test_a_content_that_is_looked_at_piece_by_piece_is_the_same(content, cuts):
+    scan, before = Scan(), 0
+    for cut in [*sorted(cuts), len(content)]:
+        if before < cut:
+            scan.feed(content[before:cut])
+            before = cut
+    scan.feed(b"")
+    assert (scan.binary, scan.ascii) == (is_binary(content), content.isascii())

@@ -98,3 +98,14 @@ def test_a_host_is_forgotten_after_an_hour_and_there_are_not_too_many():
     for number in range(2000):
         hosts.heard(number, refused)
     assert hosts.without("first", offer).binary and not hosts.without(1999, offer).binary
+
+
+async def test_a_large_text_that_was_only_announced_as_binary_goes_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("mailroot.service.relay.parcel._CONVERSION_LIMIT", 1000)
+    text = b"Subject: x\r\n\r\n" + "Grüße\r\n".encode() * 1000
+    for content, code in ((text, "2.0.0"), (text + b"\0\r\n", "5.6.3")):
+        path = tmp_path / code
+        path.write_bytes(content)
+        async with Peer() as peer, carrier() as way:
+            statuses = await way.carry(binary(peer, FileContent(path, len(content))))
+            assert statuses[0].code == code and peer.messages == ([content] if code == "2.0.0" else [])

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ("mailroot", "check", ".ci/run", "bench/run", "tools/environment.sh", "tools/install-debian")
+SCRIPTS = (
+    "mailroot",
+    "check",
+    ".ci/run",
+    "bench/run",
+    "tools/environment.sh",
+    "tools/install-debian",
+    "tools/unpack-debian",
+)
 # Stands for Python: makes a "virtual environment" with itself inside, and writes down what pip was asked for.
 FAKE_PYTHON = """#!/bin/sh
 case "$*" in

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 DEPTH_LIMIT = 100
 # RFC 2046 section 5.1.1 allows 70 characters.
 _BOUNDARY_LIMIT = 2048
+# RFC 5322 section 2.1.1: octets of a line without its end.
+_LINE_LIMIT = 998
 # RFC 2045 section 6.7: encoded lines have at most 76 characters.
 _QP_LINE = 76
 _BASE64_OCTETS = 57
@@ -43,7 +45,30 @@ def is_binary(content: bytes) -> bool:
     line_ends = content.count(b"\r\n")
     if content.count(b"\n") != line_ends or content.count(b"\r") != line_ends:
         return True
-    return len(max(content.split(b"\r\n"), key=len)) > 998
+    return len(max(content.split(b"\r\n"), key=len)) > _LINE_LIMIT
+
+
+class Scan:
+    """What a content needs of a server, found piece by piece: `ascii`, and `binary` as `is_binary` has it."""
+
+    __slots__ = ("_held", "_line", "ascii", "binary")
+
+    def __init__(self) -> None:
+        self.ascii, self.binary = True, False
+        self._held = b""
+        self._line = 0
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next piece; the last one is empty."""
+        self.ascii = self.ascii and piece.isascii()
+        text = self._held + piece
+        # A CR at the border of two pieces: what it means shows with the next one.
+        self._held = b"\r" if piece and text.endswith(b"\r") else b""
+        text = text[: len(text) - len(self._held)]
+        first, *others = text.split(b"\r\n")
+        longest = max([self._line + len(first), *map(len, others)])
+        self._line = len(others[-1]) if others else self._line + len(first)
+        self.binary = self.binary or is_binary_text(text) or longest > _LINE_LIMIT
 
 
 def _entity(entity: bytes, depth: int) -> bytes:

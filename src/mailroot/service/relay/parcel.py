@@ -10,7 +10,7 @@ from mailroot.edge.outgoing import Connection
 from mailroot.mail.envelope import Body, Envelope
 from mailroot.mail.faults import Unavailable
 from mailroot.mail.message import BytesContent, Content, Preceded
-from mailroot.mail.mime import Unconvertible, is_binary, seven_bit
+from mailroot.mail.mime import Scan, Unconvertible, is_binary, seven_bit
 from mailroot.mail.reply import Reply
 from mailroot.mail.status import Disposition, Status
 from mailroot.queue.entry import QueueEntry
@@ -82,9 +82,14 @@ async def _reduced(content: Content, offer: Offer, limit: int) -> Parcel | Statu
 
 def _reduce(content: Content, eight_bit: bool, limit: int) -> Parcel | Status:
     if content.size > limit:
-        if all(piece.isascii() for piece in content.pieces()):
-            return Parcel(content, Body.SEVEN_BIT)
-        return _failed("5.6.3", f"The server takes only 7-bit content, and more than {limit} octets are not converted.")
+        scan = Scan()
+        for piece in content.pieces():
+            scan.feed(piece)
+        scan.feed(b"")
+        if not scan.binary and (eight_bit or scan.ascii):
+            return Parcel(content, Body.SEVEN_BIT if scan.ascii else Body.EIGHT_BIT)
+        takes = "text" if eight_bit else "7-bit content"
+        return _failed("5.6.3", f"The server takes only {takes}, and more than {limit} octets are not converted.")
     whole = _whole(content)
     if not is_binary(whole) and (eight_bit or whole.isascii()):
         return Parcel(content, Body.SEVEN_BIT if whole.isascii() else Body.EIGHT_BIT)
