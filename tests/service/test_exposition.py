@@ -128,7 +128,7 @@ def test_ratios_and_sums_are_made_of_counts() -> None:
     assert found["one", "Avg Recipients/msg Received"] == 3.0
     assert found["one", "Avg Recipients/msg Sent"] is None
     assert found["one", "Bytes Total"] == 10
-    local = reading(counts={"": cells(), "one": cells(recipients_served=4, recipients_delivered=1)}, levels={})
+    local = reading(counts={"": cells(), "one": cells(recipients_sent=3, recipients_delivered=1)}, levels={})
     assert shown(local)["one", "% Recipients Local"] == 25.0
 
 

@@ -39,6 +39,7 @@ FAMILY_SLOTS, _FIRST_STAGE = _family_slots(_FIRST_FAMILY)
 # A stage has a slot for each bound, one for what is beyond them, and one for the sum.
 STAGE_LENGTH = len(BOUNDS) + 2
 STAGE_SLOTS = {stage.name: _FIRST_STAGE + place * STAGE_LENGTH for place, stage in enumerate(STAGES)}
+_SUM = STAGE_LENGTH - 1
 LENGTH = _FIRST_STAGE + len(STAGES) * STAGE_LENGTH
 
 
@@ -72,12 +73,12 @@ class Tally:
         """Count so many things that took so long each; `first` is the slot of their stage."""
         cells = self.cells
         cells[first + bisect_left(BOUNDS, seconds)] += times
-        cells[first + STAGE_LENGTH - 1] += int(seconds * _TICKS) * times
+        cells[first + _SUM] += int(seconds * _TICKS) * times
 
 
 def seconds_of(cells: Sequence[int], first: int) -> float:
     """The time of a stage, added up."""
-    return cells[first + STAGE_LENGTH - 1] / _TICKS
+    return cells[first + _SUM] / _TICKS
 
 
 UNCOUNTED = Tally()

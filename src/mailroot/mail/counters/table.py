@@ -28,9 +28,8 @@ def _rate(shown: str, *of: str) -> CounterRow:
     return CounterRow(name, shown, Kind.RATE, "1/s", counts, f"Growth of {counts}.", of)
 
 
-def _sum(name: str, shown: str, *of: str) -> CounterRow:
-    counts = " + ".join(f"`{one}`" for one in of)
-    return CounterRow(name, shown, Kind.SUM, "bytes", counts, f"{counts}.", of)
+def _sum(name: str, shown: str, unit: str, sentence: str, *of: str) -> CounterRow:
+    return CounterRow(name, shown, Kind.SUM, unit, " + ".join(f"`{one}`" for one in of), sentence, of)
 
 
 def _ratio(name: str, shown: str, unit: str, over: str, under: str) -> CounterRow:
@@ -48,7 +47,14 @@ _MESSAGES = (
         "recipients_received",
         "messages_received",
     ),
-    _count("messages_submitted", "Total messages submitted", "messages", _ACCEPTED, "All that came into the queue."),
+    _sum(
+        "messages_submitted",
+        "Total messages submitted",
+        "messages",
+        "All that came into the queue.",
+        "messages_received",
+        "reports",
+    ),
     _count("messages_delivered", "Messages Delivered Total", "messages", _SETTLED, "Delivered into Drop folders."),
     _rate("Messages Delivered/sec", "messages_delivered"),
     _count("recipients_delivered", "", "recipients", _SETTLED, "Recipients served by Drop folders."),
@@ -66,7 +72,14 @@ _MESSAGES = (
     _ratio("recipients_per_message_sent", "Avg Recipients/msg Sent", "recipients", "recipients_sent", "messages_sent"),
     _count("send_retries", "Message Send Retries", "attempts", _SETTLED, "Attempts on other servers after the first."),
     _ratio("retries_per_message_sent", "Avg Retries/msg Sent", "attempts", "send_retries", "messages_sent"),
-    _count("recipients_served", "", "recipients", _SETTLED, "Recipients that were served, by Drop or by servers."),
+    _sum(
+        "recipients_served",
+        "",
+        "recipients",
+        "Recipients that were served, by Drop or by servers.",
+        "recipients_delivered",
+        "recipients_sent",
+    ),
     _ratio("recipients_local_percent", "% Recipients Local", "%", "recipients_delivered", "recipients_served"),
     _ratio("recipients_remote_percent", "% Recipients Remote", "%", "recipients_sent", "recipients_served"),
     _count("recipients_deferred", "", "recipients", "event `deferred`", "Recipients that were tried in vain and wait."),
@@ -78,13 +91,20 @@ _OCTETS = (
     _rate("Bytes Received/sec", "bytes_received"),
     _count("bytes_sent", "Bytes Sent Total", "bytes", "connections", "Octets to clients and servers."),
     _rate("Bytes Sent/sec", "bytes_sent"),
-    _sum("bytes", "Bytes Total", "bytes_sent", "bytes_received"),
+    _sum("bytes", "Bytes Total", "bytes", "Octets in and out.", "bytes_sent", "bytes_received"),
     _rate("Bytes Total/sec", "bytes_sent", "bytes_received"),
     _count("message_bytes_received", "Message Bytes Received Total", "bytes", _ACCEPTED, "Octets of messages taken."),
     _rate("Message Bytes Received/sec", "message_bytes_received"),
     _count("message_bytes_sent", "Message Bytes Sent Total", "bytes", _SETTLED, "Octets of messages sent on."),
     _rate("Message Bytes Sent/sec", "message_bytes_sent"),
-    _sum("message_bytes", "Message Bytes Total", "message_bytes_sent", "message_bytes_received"),
+    _sum(
+        "message_bytes",
+        "Message Bytes Total",
+        "bytes",
+        "Octets of messages in and out.",
+        "message_bytes_sent",
+        "message_bytes_received",
+    ),
     _rate("Message Bytes Total/sec", "message_bytes_sent", "message_bytes_received"),
 )
 
@@ -141,8 +161,16 @@ _FOLDERS = (
         "Messages from the Pickup folder.",
     ),
     _rate("Pickup Directory Messages Retrieved/sec", "pickup_messages"),
-    _count("directory_drops", "Directory Drops Total", "messages", _SETTLED, "Files put into Drop folders."),
-    _rate("Directory Drops/sec", "directory_drops"),
+    _sum("directory_drops", "Directory Drops Total", "messages", "Files put into Drop folders.", "messages_delivered"),
+    CounterRow(
+        "directory_drops_rate",
+        "Directory Drops/sec",
+        Kind.RATE,
+        "1/s",
+        "`messages_delivered`",
+        "Growth of `messages_delivered`.",
+        ("messages_delivered",),
+    ),
     _count(
         "badmail_pickup",
         "Badmailed Messages (Bad Pickup File)",

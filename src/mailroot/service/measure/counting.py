@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from mailroot.mail.counters.families import (
@@ -21,8 +22,12 @@ from mailroot.mail.pickup import NO_RECIPIENTS
 from mailroot.mail.report import Kind
 from mailroot.service.measure.refusals import cause_of
 
+_RECEIVED, _RECIPIENTS_RECEIVED = SLOTS.messages_received, SLOTS.recipients_received
+_BYTES_RECEIVED = SLOTS.message_bytes_received
+
 _Fields = Mapping[str, Any]
-_Count = Callable[["Counting", _Fields], None]
+# What makes the listener of a row for one process.
+_Counter = Callable[["Counting"], Listener]
 
 
 class Counting:
@@ -35,14 +40,8 @@ class Counting:
 
     def listener(self, row: EventRow) -> Listener | None:
         """What counts events of this row."""
-        count = _COUNTS.get(row.name)
-        if count is None:
-            return None
-
-        def listen(_at: datetime, _row: EventRow, fields: _Fields) -> None:
-            count(self, fields)
-
-        return listen
+        counter = _COUNTS.get(row.name)
+        return None if counter is None else counter(self)
 
     def close(self) -> None:
         """Nothing waits."""
@@ -50,27 +49,25 @@ class Counting:
     def _of(self, fields: _Fields) -> Any:
         return self._cells.get(fields["server"], self._service)
 
-    def _accepted(self, fields: _Fields) -> None:
-        cells = self._of(fields)
-        cells[SLOTS.messages_received] += 1
-        cells[SLOTS.messages_submitted] += 1
-        cells[SLOTS.message_bytes_received] += fields["size"]
-        cells[SLOTS.recipients_received] += fields["recipients"]
+    def _accepted(self, _at: datetime, _row: EventRow, fields: _Fields) -> None:
+        cells = self._cells[fields["server"]]
+        cells[_RECEIVED] += 1
+        cells[_BYTES_RECEIVED] += fields["size"]
+        cells[_RECIPIENTS_RECEIVED] += fields["recipients"]
         if not fields["session"]:
             cells[SLOTS.pickup_messages] += 1
 
-    def _reported(self, fields: _Fields) -> None:
+    def _reported(self, _at: datetime, _row: EventRow, fields: _Fields) -> None:
         """A report is told of once a recipient, all in a row."""
         if fields["message_id"] == self._report:
             return
         self._report = fields["message_id"]
         cells = self._of(fields)
-        cells[SLOTS.messages_submitted] += 1
         cells[SLOTS.reports] += 1
         if fields["kind"] == Kind.FAILURE.value:
             cells[SLOTS.ndrs] += 1
 
-    def _refused(self, fields: _Fields) -> None:
+    def _refused(self, _at: datetime, _row: EventRow, fields: _Fields) -> None:
         cells, cause = self._of(fields), cause_of(fields["reply"])
         cells[slot_of(REFUSALS, cause)] += 1
         if cause == "size":
@@ -78,7 +75,7 @@ class Counting:
         elif cause == "room":
             cells[SLOTS.refused_for_room] += 1
 
-    def _badmail(self, fields: _Fields) -> None:
+    def _badmail(self, _at: datetime, _row: EventRow, fields: _Fields) -> None:
         kind = fields["kind"]
         if kind == "pickup" and fields["cause"] == NO_RECIPIENTS:
             kind = "no_recipients"
@@ -86,12 +83,12 @@ class Counting:
             kind = "hops"
         self._of(fields)[_BADMAIL[kind]] += 1
 
-    def _destination_down(self, fields: _Fields) -> None:
+    def _destination_down(self, _at: datetime, _row: EventRow, fields: _Fields) -> None:
         cells = self._of(fields)
         cells[SLOTS.outbound_connections_refused] += 1
         cells[SLOTS.connection_errors] += 1
 
-    def _log_lost(self, fields: _Fields) -> None:
+    def _log_lost(self, _at: datetime, _row: EventRow, fields: _Fields) -> None:
         self._service[SLOTS.log_lines_lost] += fields["count"]
 
 
@@ -104,63 +101,80 @@ _BADMAIL = {
 }
 
 
-def _one(slot: int) -> _Count:
+def _one(slot: int) -> _Counter:
     """Counts an event of a virtual server."""
 
-    def count(counting: Counting, fields: _Fields) -> None:
-        counting._of(fields)[slot] += 1
+    def counter(counting: Counting) -> Listener:
+        def count(_at: datetime, _row: EventRow, fields: _Fields) -> None:
+            counting._of(fields)[slot] += 1
 
-    return count
+        return count
+
+    return counter
 
 
-def _served(slot: int) -> _Count:
+def _served(slot: int) -> _Counter:
     """Counts an event of the service."""
 
-    def count(counting: Counting, _fields: _Fields) -> None:
-        counting._service[slot] += 1
+    def counter(counting: Counting) -> Listener:
+        def count(_at: datetime, _row: EventRow, _fields: _Fields) -> None:
+            counting._service[slot] += 1
 
-    return count
+        return count
+
+    return counter
 
 
-def _tls(family: Family) -> _Count:
+def _tls(family: Family) -> _Counter:
     """Counts an event by its version of TLS."""
 
-    def count(counting: Counting, fields: _Fields) -> None:
-        counting._of(fields)[slot_of(family, fields.get("tls") or "none")] += 1
+    def counter(counting: Counting) -> Listener:
+        def count(_at: datetime, _row: EventRow, fields: _Fields) -> None:
+            counting._of(fields)[slot_of(family, fields.get("tls") or "none")] += 1
 
-    return count
+        return count
+
+    return counter
 
 
-def _subject(slot: int, family: Family) -> _Count:
+def _subject(slot: int, family: Family) -> _Counter:
     """Counts an event, and by the subject of its enhanced status code."""
 
-    def count(counting: Counting, fields: _Fields) -> None:
-        cells = counting._of(fields)
-        cells[slot] += 1
-        cells[slot_of(family, SUBJECTS.get(fields["status"][2:3], ""))] += 1
+    def counter(counting: Counting) -> Listener:
+        def count(_at: datetime, _row: EventRow, fields: _Fields) -> None:
+            cells = counting._of(fields)
+            cells[slot] += 1
+            cells[slot_of(family, SUBJECTS.get(fields["status"][2:3], ""))] += 1
 
-    return count
+        return count
+
+    return counter
+
+
+def _by(listener: Callable[["Counting", datetime, EventRow, _Fields], None]) -> _Counter:
+    """Counts by a method of its own."""
+    return lambda counting: partial(listener, counting)
 
 
 _SIGN_IN = FAMILY_SLOTS[SIGN_INS.name]
 _REFUSAL = FAMILY_SLOTS[REFUSALS.name]
 
-_COUNTS: dict[str, _Count] = {
-    "accepted": Counting._accepted,
-    "reported": Counting._reported,
+_COUNTS: dict[str, _Counter] = {
+    "accepted": _by(Counting._accepted),
+    "reported": _by(Counting._reported),
     "not_reported": _one(SLOTS.reports_missing),
-    "refused": Counting._refused,
+    "refused": _by(Counting._refused),
     "connection_refused": _one(_REFUSAL["connection"]),
     "protocol_fault": _one(_REFUSAL["protocol"]),
     "disconnected": _tls(SESSIONS),
     "attempt": _tls(TRANSACTIONS),
     "deferred": _subject(SLOTS.recipients_deferred, DEFERRALS),
     "failed": _subject(SLOTS.recipients_failed, FAILURES),
-    "badmail": Counting._badmail,
-    "destination_down": Counting._destination_down,
+    "badmail": _by(Counting._badmail),
+    "destination_down": _by(Counting._destination_down),
     "queue_asked_for": _one(SLOTS.etrn_messages),
     "connection_turned": _one(SLOTS.etrn_messages),
-    "log_lost": Counting._log_lost,
+    "log_lost": _by(Counting._log_lost),
     "tls_failed": _one(SLOTS.connection_errors),
     "signed_in": _one(_SIGN_IN["done"]),
     "sign_in_failed": _one(_SIGN_IN["failed"]),

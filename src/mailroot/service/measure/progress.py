@@ -10,6 +10,9 @@ from mailroot.routing.route import DropRoute
 from mailroot.service.deliver.delivery import Delivery
 
 _WAIT, _ATTEMPT, _TOTAL = STAGE_SLOTS["wait"], STAGE_SLOTS["attempt"], STAGE_SLOTS["total"]
+_LOOKUPS, _DELIVERY_RETRIES, _SEND_RETRIES = SLOTS.routing_lookups, SLOTS.delivery_retries, SLOTS.send_retries
+_DELIVERED, _RECIPIENTS_DELIVERED = SLOTS.messages_delivered, SLOTS.recipients_delivered
+_SENT, _RECIPIENTS_SENT, _BYTES_SENT = SLOTS.messages_sent, SLOTS.recipients_sent, SLOTS.message_bytes_sent
 _FAILED = Disposition.FAILED
 
 
@@ -23,6 +26,7 @@ class Progress:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tally = tally
+        self._cells = tally.cells
         self._epoch = epoch
         self._now = now
 
@@ -40,21 +44,18 @@ class Progress:
 
     def settled(self, delivery: Delivery, settled: Settled) -> None:
         """What an attempt came to is durable."""
-        tally, local = self._tally, isinstance(delivery.route, DropRoute)
-        tally.add(SLOTS.routing_lookups)
+        cells, local = self._cells, isinstance(delivery.route, DropRoute)
+        cells[_LOOKUPS] += 1
         if delivery.pending[0].attempts:
-            tally.add(SLOTS.delivery_retries if local else SLOTS.send_retries)
-        served = len([status for _, status in settled.final if status.disposition is not _FAILED])
-        if settled.final:
-            tally.took(_TOTAL, self._epoch() - delivery.entry.arrived.timestamp())
-        if not served:
+            cells[_DELIVERY_RETRIES if local else _SEND_RETRIES] += 1
+        if not settled.final:
             return
-        tally.add(SLOTS.recipients_served, served)
-        if local:
-            tally.add(SLOTS.messages_delivered)
-            tally.add(SLOTS.directory_drops)
-            tally.add(SLOTS.recipients_delivered, served)
-        else:
-            tally.add(SLOTS.messages_sent)
-            tally.add(SLOTS.recipients_sent, served)
-            tally.add(SLOTS.message_bytes_sent, delivery.entry.content.size)
+        self._tally.took(_TOTAL, self._epoch() - delivery.entry.arrived.timestamp())
+        served = len([status for _, status in settled.final if status.disposition is not _FAILED])
+        if served and local:
+            cells[_DELIVERED] += 1
+            cells[_RECIPIENTS_DELIVERED] += served
+        elif served:
+            cells[_SENT] += 1
+            cells[_RECIPIENTS_SENT] += served
+            cells[_BYTES_SENT] += delivery.entry.content.size

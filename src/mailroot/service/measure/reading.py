@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mailroot.mail.counters.families import BOUNDS, FAMILIES, STAGES
 from mailroot.mail.counters.layout import FAMILY_SLOTS, SLOTS, STAGE_LENGTH, STAGE_SLOTS
 from mailroot.mail.counters.row import CounterRow, Kind
-from mailroot.mail.counters.table import COUNTER_ROWS
+from mailroot.mail.counters.table import BY_NAME, COUNTER_ROWS
 
 TOTAL = "_Total"
 # Levels that do not add up over workers and servers: the largest counts.
@@ -37,7 +37,10 @@ class Reading:
         return [key for key in self.counts if key]
 
     def count(self, server: str, name: str) -> int:
-        """A count of a virtual server; of all, and of the service itself, for `TOTAL`."""
+        """A count of a virtual server, or a sum of counts; of all, and of the service itself, for `TOTAL`."""
+        row = BY_NAME[name]
+        if row.kind is Kind.SUM:
+            return sum(self.count(server, part) for part in row.of)
         slot: int = getattr(SLOTS, name)
         if server == TOTAL:
             return sum(cells[slot] for cells in self.counts.values())
@@ -51,12 +54,10 @@ class Reading:
 
     def value(self, server: str, row: CounterRow, before: "Reading | None" = None) -> float | None:
         """What a row shows; None for a rate without an earlier reading, and for a ratio of nothing."""
-        if row.kind is Kind.COUNT:
+        if row.kind in {Kind.COUNT, Kind.SUM}:
             return self.count(server, row.name)
         if row.kind is Kind.LEVEL:
             return self.level(server, row.name)
-        if row.kind is Kind.SUM:
-            return sum(self.count(server, name) for name in row.of)
         if row.kind is Kind.RATE:
             return None if before is None else self._rate(server, row, before)
         return self._ratio(server, row) if row.kind is Kind.RATIO else 0
