@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mailroot import __version__
 from mailroot.admin.operations import OPERATIONS, Argument, Kind
-from mailroot.cli.asking import add_explain
+from mailroot.cli.asking import add_explain, add_trace
 
 DEFAULT_FILE = "mailroot.toml"
 SHELLS = ("bash", "zsh", "tcsh")
@@ -76,6 +76,9 @@ def parser() -> argparse.ArgumentParser:
     add_explain(_add(commands, common, "explain", "Explain what would become of a message, or became of one."))
     # Its words are read by a grammar of their own (`cli.sendmail`); here it is only named.
     _add(commands, common, "sendmail", "Submit a message from standard input, as sendmail(8) does.")
+    add_trace(
+        _add(commands, common, "trace", "Tell what became of messages, from their sessions to the reports on them.")
+    )
     _add_operations(commands, common)
     return top
 

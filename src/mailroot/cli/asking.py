@@ -17,4 +17,28 @@ def add_explain(command: argparse.ArgumentParser) -> None:
     add("--server", metavar="SERVER", default="", help="the virtual server; without one, the first that fits")
     add("--binding", metavar="ADDRESS:PORT", default="", help="the binding that the client connects to")
     add("--pickup", action="store_true", help="the message is a file in the Pickup folder")
+    add("--message", metavar="ID", default="", help="a message of the past, by any name that `mailroot trace` knows")
+    add("--against", metavar="FILE", default="", help="settings to compare with: whose fate would change")
+    add(
+        "--since",
+        metavar="TIME",
+        default="",
+        help="with --against, recorded messages not before: 2d ago, or 2026-11-28",
+    )
+    add("--until", metavar="TIME", default="", help="not after, in the same form")
+    add(
+        "--limit", metavar="N", type=int, default=0, help="how many recorded messages at most (10000), the newest first"
+    )
     add("--network", action="store_true", help="ask DNS for the client's names and for the hosts of the route")
+
+
+def add_trace(command: argparse.ArgumentParser) -> None:
+    """The arguments of `mailroot trace`."""
+    named = (
+        "a Message-ID, the key of a queue entry, an address, a next hop, a session, a client's IP; with or without <>"
+    )
+    command.add_argument("what", metavar="WHAT", nargs="?", default="", help=named)
+    command.add_argument("--server", metavar="KEY", default="", help="only of this virtual server")
+    command.add_argument("--since", metavar="TIME", default="", help="not before: 15m ago, or 2026-11-28T09:30")
+    command.add_argument("--until", metavar="TIME", default="", help="not after, in the same form")
+    command.add_argument("--limit", metavar="N", type=int, default=20, help="how many messages at most (20)")

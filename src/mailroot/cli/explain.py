@@ -4,8 +4,9 @@ import argparse
 import asyncio
 from datetime import datetime
 
-from mailroot.cli import screen
+from mailroot.cli import against, screen
 from mailroot.cli.commands import refuse
+from mailroot.cli.trace import opened, show_story
 from mailroot.edge.clock import utc_now
 from mailroot.edge.control import ask
 from mailroot.edge.settingsfile import SettingsFile
@@ -16,6 +17,9 @@ from mailroot.service.explain.case import SOMEBODY, Case
 from mailroot.service.explain.explained import Explanation, entered, explain
 from mailroot.service.explain.ground import rules_for
 from mailroot.service.explain.network import names_of, with_hosts
+from mailroot.service.explain.recorded import recorded
+from mailroot.service.trace.stories import Wanted, find
+from mailroot.service.trace.story import Story
 from mailroot.settings.fingerprint import fingerprint
 from mailroot.settings.problem import Problems
 from mailroot.settings.service import Settings
@@ -30,9 +34,37 @@ def run(arguments: argparse.Namespace, file: SettingsFile) -> int:
     settings = file.load()
     if isinstance(settings, Problems):
         return refuse(settings, arguments)
-    explanation = asyncio.run(_explained(arguments, settings, _case(arguments)))
-    _show(arguments, file, settings, explanation)
+    story = _story(arguments, settings) if arguments.message else None
+    if story is not None:
+        case: Case | None = _case_of(arguments, story)
+    else:
+        case = None if arguments.against and not arguments.to else _case(arguments)
+    if arguments.against:
+        return against.run(arguments, file, settings, case)
+    assert case is not None
+    explanation = asyncio.run(_explained(arguments, settings, case))
+    _show(arguments, file, settings, explanation, story)
     return 0
+
+
+def _story(arguments: argparse.Namespace, settings: Settings) -> Story:
+    """The message of the past. Raises `ValueError` where the trace knows none by that name, or several."""
+    with opened(settings) as search:
+        found = find(search, Wanted(arguments.message, server=arguments.server))
+    if not found.stories:
+        raise ValueError(f"explain: no message of the name {arguments.message} is in the trace")
+    if len(found.stories) > 1:
+        raise ValueError(f"explain: several messages have the name {arguments.message}; give the entry of one")
+    return found.stories[0]
+
+
+def _case_of(arguments: argparse.Namespace, story: Story) -> Case:
+    event = story.accepted or story.first("refused")
+    one = recorded(event) if event is not None else None
+    if one is None:
+        raise ValueError(f"explain: {arguments.message}: the trace does not tell how that message came")
+    arguments.server = arguments.server or one.server
+    return one.case
 
 
 def _case(arguments: argparse.Namespace) -> Case:
@@ -84,11 +116,22 @@ def in_force(file: SettingsFile, settings: Settings) -> tuple[str, bool | None]:
 # -- what people read
 
 
-def _show(arguments: argparse.Namespace, file: SettingsFile, settings: Settings, explanation: Explanation) -> None:
+def _show(
+    arguments: argparse.Namespace,
+    file: SettingsFile,
+    settings: Settings,
+    explanation: Explanation,
+    story: Story | None,
+) -> None:
     said, same = in_force(file, settings)
     if arguments.json:
-        print(screen.as_json({**explanation.facts(), "file": str(file.path), "same_as_running": same}))
+        then = {} if story is None else {"then": story.facts()}
+        print(screen.as_json({**explanation.facts(), "file": str(file.path), "same_as_running": same, **then}))
         return
+    if story is not None:
+        screen.show("What happened:")
+        show_story(story, "  ")
+        screen.show("\nWhat would happen now:")
     screen.show(f"By {file.path}; {said}.\n")
     show_explanation(explanation)
     screen.show(f"\nNot weighed: {NOT_WEIGHED}.")

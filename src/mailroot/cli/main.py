@@ -25,6 +25,7 @@ _MODULES = {
     "explain": "mailroot.cli.explain",
     "ldap": "mailroot.cli.directory",
     "smarthost": "mailroot.cli.smarthost",
+    "trace": "mailroot.cli.trace",
 }
 # Names under which programs call us, by a link perhaps; their words have a grammar of their own (`cli.sendmail`).
 _SENDMAIL = ("sendmail", "mailq", "newaliases")

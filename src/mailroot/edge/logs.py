@@ -9,12 +9,13 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import Enum
 from json.encoder import encode_basestring_ascii
 from math import floor
 from pathlib import Path
+from typing import Protocol
 
 from mailroot.mail.events import EVENTS, EventRow
 from mailroot.mail.fanout import Listener
@@ -30,23 +31,41 @@ _MODE = 0o640
 _Waiting = tuple[datetime, EventRow, Mapping[str, object]]
 
 
+class Keeper(Protocol):
+    """Keeps events besides the log, as they were formatted for it (`edge.trace`). Called by the log's thread alone."""
+
+    lost: int
+    """Events that could not be kept."""
+
+    def keep(self, events: Sequence[_Waiting], lines: Sequence[str]) -> None:
+        """Take events with their lines. Never raises."""
+
+    def idle(self) -> None:
+        """Called now and then. Never raises."""
+
+    def close(self) -> None:
+        """Nothing more will come."""
+
+
 class EventLog:
     """Writes events into a folder. Make it in the process that uses it: its thread does not survive a fork.
 
     `worker` names the process in each line, beside its pid. `now` gives aware UTC moments. `lost` hears how many events
-    could not be written, once that can be.
+    could not be written, once that can be. With `keeper`, each line goes there too; without a folder, there alone.
     """
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | None,
         now: Callable[[], datetime],
         worker: str = "",
         lost: Callable[[int], None] = lambda _count: None,
+        keeper: Keeper | None = None,
     ) -> None:
         self._folder = folder
         self._now = now
         self._tell_lost = lost
+        self._keeper = keeper
         self._origin = f',"pid":{os.getpid()}' + (f',"worker":{_text(worker)}' if worker else "")
         self._waiting: list[_Waiting] = []
         # Each counter is written by one thread only: these by the recorder, then the writer, then the writer.
@@ -93,17 +112,28 @@ class EventLog:
         self._ending.set()
         self._thread.join()
         self.flush()
+        if self._keeper is not None:
+            self._keeper.close()
 
     def _write_on(self) -> None:
         while not self._ending.wait(INTERVAL):
             if self._waiting or self.lost:
                 self.flush()
+            if self._keeper is not None:
+                self._keeper.idle()
 
     def _write(self, day: date, events: list[_Waiting]) -> None:
-        lost = self.lost
+        lost, keeper = self.lost, self._keeper
         lines = [_line(self._origin, *event) for event in events]
+        if keeper is not None:
+            keeper.keep(events, lines)
+        if self._folder is None:
+            return
         if lost:
             lines.append(_line(self._origin, self._now(), EVENTS.events_lost, {"count": lost}))
+        if keeper is not None and keeper.lost:
+            lines.append(_line(self._origin, self._now(), EVENTS.trace_lost, {"count": keeper.lost}))
+            keeper.lost = 0
         # After a line that a full disk has cut, a new one begins.
         batch = ("\n" * self._torn + "".join(lines)).encode("ascii")
         written = self._append(self._folder / f"events-{day:%y%m%d}.jsonl", batch)
@@ -130,14 +160,18 @@ class EventLog:
 
 
 def open_log(
-    folder: str, now: Callable[[], datetime], worker: str = "", lost: Callable[[int], None] = lambda _count: None
+    folder: str,
+    now: Callable[[], datetime],
+    worker: str = "",
+    lost: Callable[[int], None] = lambda _count: None,
+    keeper: Keeper | None = None,
 ) -> EventLog | None:
-    """The event log in a folder, which is made where it is missing; None where it is ""."""
+    """The event log in a folder, which is made where it is missing; None where it is "" and there is no keeper."""
     if not folder:
-        return None
+        return None if keeper is None else EventLog(None, now, worker, lost, keeper)
     with contextlib.suppress(OSError):
         Path(folder).mkdir(mode=0o750, parents=True, exist_ok=True)
-    return EventLog(Path(folder), now, worker, lost)
+    return EventLog(Path(folder), now, worker, lost, keeper)
 
 
 def _by_day(waiting: list[_Waiting]) -> dict[date, list[_Waiting]]:

@@ -99,8 +99,9 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     EventRow(
         "accepted",
         _N,
-        ("server", "session", "entry", "message_id", "sender", "recipients", "size"),
-        "A message is in the queue, durably.",
+        ("server", "session", "entry", "message_id", "sender", "recipients", "size", "to", "address", "cause"),
+        "A message is in the queue, durably. `to` are its recipients, 100 at most, as the client named them; `cause` "
+        "says why they were taken; `user` and `tls` are there where the client had them.",
     ),
     EventRow(
         "queue_asked_for",
@@ -241,6 +242,7 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     EventRow("task_failed", _E, ("server", "task", "cause"), "A programming mistake ended a task."),
     EventRow("events_repeated", _N, ("count",), "In the journal and in syslog: so many events said the same."),
     EventRow("log_lost", _E, ("server", "count", "cause"), "Lines of a protocol log could not be written."),
+    EventRow("trace_lost", _E, ("count",), "Events are in this log, but could not be kept in the trace."),
     EventRow("events_lost", _E, ("count",), "Events could not be written and were counted instead."),
 )
 

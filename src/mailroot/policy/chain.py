@@ -60,6 +60,8 @@ def relaying(client: Client, access: Access, trapped: bool = False) -> Step:
     """Whether the client may send to other people's domains; `trapped` as `relay_right` has it."""
     right = relay_right(client, access.relay, trapped)
     finding = Finding.HOLDS if right.allowed else Finding.OPEN if right.undecided else Finding.FAILS
+    if trapped:
+        return Step("right to relay", finding, right.cause)
     if client.user and access.relay.authenticated:
         lost: tuple[str, ...] = ("the list of access.relay is not looked at for clients that have signed in",)
     elif client.user:

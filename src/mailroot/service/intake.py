@@ -1,9 +1,10 @@
 """The way into the queue, for everything that takes mail: drafts, the commit, and the first delivery from memory."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from mailroot.edge.files.contents import ContentFile
 from mailroot.mail.address import Mailbox
@@ -17,6 +18,28 @@ from mailroot.queue.store import QueueStore
 from mailroot.routing.route import DropRoute
 from mailroot.service.deliver.dispatcher import Dispatcher
 from mailroot.service.receive.draft import Draft
+
+# So many recipients are named in the event of an accepted message.
+_MOST_NAMED = 100
+
+
+class Taking:
+    """Whom a message was taken for, as its client named them, and by which rules."""
+
+    __slots__ = ("causes", "named")
+
+    def __init__(self) -> None:
+        self.named: list[str] = []
+        self.causes: list[str] = []
+
+    def add(self, address: str, cause: str) -> None:
+        """One more recipient was taken."""
+        self.named.append(address)
+        if cause not in self.causes:
+            self.causes.append(cause)
+
+
+_NO_MARKS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -57,7 +80,7 @@ class Intake:
         """Make the message durable."""
         return self.store.commit(draft)
 
-    def accepted(self, entry: QueueEntry, recipients: int, leased: bool) -> None:
+    def accepted(self, entry: QueueEntry, leased: bool, taking: Taking, marks: Mapping[str, str] = _NO_MARKS) -> None:
         """Tell of the message, and have its delivery begin with the loop's next turn: the client's 250 goes first."""
         self.emit(
             EVENTS.accepted,
@@ -66,8 +89,12 @@ class Intake:
             entry=entry.key,
             message_id=entry.message_id,
             sender=entry.envelope.sender_text,
-            recipients=recipients,
+            recipients=len(entry.envelope.recipients),
             size=entry.content.size,
+            to=taking.named[:_MOST_NAMED],
+            address=entry.origin.address,
+            cause="; ".join(taking.causes),
+            **marks,
         )
         if leased:
             self.dispatcher.begin(entry)

@@ -49,6 +49,9 @@ def resolve(settings: Settings, facts: Facts) -> Settings:
             service,
             workers=service.workers or facts.cores,
             events=service.events and _under(facts.folder, service.events),
+            trace=dataclasses.replace(
+                service.trace, folder=service.trace.folder and _under(facts.folder, service.trace.folder)
+            ),
         ),
         admin=settings.admin,
         servers={key: _server(server, facts) for key, server in servers.items()},

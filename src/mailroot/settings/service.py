@@ -8,10 +8,22 @@ from typing import Annotated
 from mailroot.settings.eventsto import EventsTo
 from mailroot.settings.option import Applies, option, section, strict
 from mailroot.settings.places import LISTEN, Binding
-from mailroot.settings.spelling import Duration, Folder, Text, choice, count
+from mailroot.settings.spelling import Duration, Folder, Size, Text, choice, count
 from mailroot.settings.virtualserver import Start, VirtualServer
 
 _RESTART = Applies.SERVICE
+
+
+@strict
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What `mailroot trace` finds. `folder` is absolute or "" once the file was read."""
+
+    folder: Folder = option("Logs/trace", "The folder of the trace; empty: none is kept.", applies=_RESTART)
+    keep: Duration = option(timedelta(days=30), "How long the trace of a message is kept.", applies=_RESTART)
+    size: Size = option(
+        2 << 30, "How much the trace may hold; the oldest part goes first; 0: no limit.", applies=_RESTART
+    )
 
 
 @strict
@@ -40,6 +52,7 @@ class Service:
         "Where the figures can be scraped by Prometheus, at /metrics, without a sign-in; empty: nowhere.",
         applies=_RESTART,
     )
+    trace: Trace = section(Trace, "The trace of messages and sessions.")
     shutdown_timeout: Duration = option(
         timedelta(seconds=8),
         "How long transactions that are under way may take when the service ends.",

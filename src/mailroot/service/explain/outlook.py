@@ -17,7 +17,7 @@ from mailroot.routing.masquerade import Masquerade, is_first_hop
 from mailroot.routing.route import DropRoute, HoldRoute, NoRoute, RelayRoute, Route
 from mailroot.service.explain.rehearsal import Heard, Rehearsed
 from mailroot.service.explain.reporttext import report_text
-from mailroot.service.explain.ways import fate_of, route_steps
+from mailroot.service.explain.ways import caught, fate_of, route_steps
 from mailroot.service.rules import Rules
 from mailroot.settings.spelling import duration_text
 
@@ -59,10 +59,10 @@ def outlook(rules: Rules, rehearsed: Rehearsed, heard: Heard, now: datetime) -> 
         steps += _masquerade(rules, rehearsed)
     if isinstance(route, NoRoute):
         report = report_text(rules, rehearsed.sender, recipient, route.status, now)
-        return Outlook(heard.asked, fate_of(route), tuple(steps), recipient, route, report)
+        return Outlook(heard.asked, caught(rules) + fate_of(route), tuple(steps), recipient, route, report)
     steps.append(Step("retry", Finding.NOTE, retry_words(plan)))
     report = report_text(rules, rehearsed.sender, recipient, _expired(route, plan), now)
-    return Outlook(heard.asked, fate_of(route), tuple(steps), recipient, route, report)
+    return Outlook(heard.asked, caught(rules) + fate_of(route), tuple(steps), recipient, route, report)
 
 
 def _before(rules: Rules, rehearsed: Rehearsed, heard: Heard) -> list[Step]:
@@ -71,6 +71,8 @@ def _before(rules: Rules, rehearsed: Rehearsed, heard: Heard) -> list[Step]:
     place = heard.place
     if place is not None:
         steps.append(_domain(rules, heard, place))
+        if place.local and rules.settings.ldap_routing.enabled:
+            steps.append(Step("directory", Finding.OPEN, "not asked; `mailroot ldap test` asks it about an address"))
         if rehearsed.standing is not None and not place.local and not place.relayed:
             trapped = rules.settings.delivery.trap is not None
             steps.append(relaying(rehearsed.standing.client, rules.settings.access, trapped))

@@ -17,10 +17,20 @@ _DEMANDS = {
 }
 
 
+def caught(rules: Rules) -> str:
+    """What comes before the way of mail that a trap catches; "" where there is none."""
+    trap = rules.settings.delivery.trap
+    if trap is None:
+        return ""
+    return "delivery.trap catches it: " if trap.address is None else f"delivery.trap has it for {trap.address} alone: "
+
+
 def route_steps(rules: Rules, recipient: Recipient, route: Route) -> list[Step]:
     """The steps of a route, from the rule that chose it to the sign-in."""
+    trap = rules.settings.delivery.trap
+    address = recipient.address if trap is None or trap.address is None else trap.address
     if isinstance(route, DropRoute):
-        return [Step("route", Finding.HOLDS, f"a file in {route.folder}, for {recipient.address}")]
+        return [Step("route", Finding.HOLDS, f"{caught(rules)}a file in {route.folder}, for {address}")]
     if isinstance(route, NoRoute):
         return [Step("route", Finding.FAILS, route.status.words)]
     if isinstance(route, HoldRoute):
@@ -28,7 +38,7 @@ def route_steps(rules: Rules, recipient: Recipient, route: Route) -> list[Step]:
         return [Step("hold", Finding.HOLDS, kept), *route_steps(rules, recipient, route.relay)]
     if not isinstance(route, RelayRoute):
         assert_never(route)
-    steps = [Step("route", Finding.HOLDS, _why(rules, recipient.address, route))]
+    steps = [Step("route", Finding.HOLDS, caught(rules) + _why(rules, address, route))]
     if not all(host.literal for host in route.smart_hosts) or not route.smart_hosts:
         steps.append(Step("DNS", Finding.OPEN, "not asked; --network has it asked"))
     steps.append(Step("TLS out", Finding.NOTE, f"{_DEMANDS[route.security.tls]} ({_source(rules, recipient, route)})"))

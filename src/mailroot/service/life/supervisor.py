@@ -118,8 +118,9 @@ class Supervisor:
             give_folder(server.home, account)
             for folder in _folders_elsewhere(server):
                 give_folder(folder, account, made=False)
-        if settings.service.events:
-            give_folder(settings.service.events, account)
+        for logs in (settings.service.events, settings.service.trace.folder):
+            if logs:
+                give_folder(logs, account)
 
     def _open_servers(self) -> None:
         for key, server in self.state.settings.servers.items():

@@ -3,17 +3,19 @@
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 from mailroot.edge.clock import utc_now
 from mailroot.edge.eventsto.forwarder import Forwarder
 from mailroot.edge.eventsto.journal import Journal
 from mailroot.edge.eventsto.syslog import Syslog
 from mailroot.edge.logs import open_log
+from mailroot.edge.trace.keeping import Retention, TraceKeeper
 from mailroot.mail.counters.layout import SLOTS, Tally
 from mailroot.mail.fanout import Fanout, Sink
 from mailroot.service.measure.counting import Counting
 from mailroot.settings.eventsto import EventsTo
-from mailroot.settings.service import Settings
+from mailroot.settings.service import Settings, Trace
 
 
 def telling(settings: Settings, process: str, tallies: Mapping[str, Tally]) -> Fanout:
@@ -28,7 +30,7 @@ def _sinks(settings: Settings, process: str, tallies: Mapping[str, Tally]) -> It
     yield Counting(tallies)
     lost = tallies[""].adder(SLOTS.events_lost)
     yield from _forwarders(settings.service.events_to, lost)
-    log = open_log(settings.service.events, utc_now, process, lost)
+    log = open_log(settings.service.events, utc_now, process, lost, _keeper(settings.service.trace, process))
     if log is not None:
         yield log
 
@@ -43,3 +45,9 @@ def _forwarders(wanted: EventsTo, lost: Callable[[int], None]) -> Iterator[Sink]
             place.transport, (place.host, place.port), wanted.syslog_form.value, facility, socket.gethostname()
         )
         yield Forwarder(syslog, wanted.least, lost, time.monotonic, "syslog")
+
+
+def _keeper(trace: Trace, process: str) -> TraceKeeper | None:
+    if not trace.folder:
+        return None
+    return TraceKeeper(Path(trace.folder), process, Retention(trace.keep, trace.size), utc_now)

@@ -47,7 +47,7 @@ from mailroot.service.life.slots import SharedLimit, guesses_slot, sessions_slot
 from mailroot.service.life.telling import telling
 from mailroot.service.measure.notes import NoteWriter
 from mailroot.service.measure.progress import Progress
-from mailroot.service.pickup.pickedup import receipt
+from mailroot.service.pickup.pickedup import by_pickup, receipt
 from mailroot.service.pickup.pickup import PickupPlaces, PickupRole, PickupRules, PickupWorld
 from mailroot.service.receive.clientnames import ClientNames
 from mailroot.service.receive.entrances import Entrances
@@ -313,7 +313,7 @@ class World:
             badmail=badmail,
             receive=lambda picked: receipt(current.rules, intake, picked),
             room=intake.room,
-            committed=lambda entry, leased: intake.accepted(entry, len(entry.envelope.recipients), leased),
+            committed=lambda entry, leased: intake.accepted(entry, leased, by_pickup(entry)),
             new_content=intake.create_content,
             emit=self.emit,
             now=self.now,

@@ -9,7 +9,8 @@ from mailroot.mail.envelope import Body, Envelope, Recipient
 from mailroot.mail.header import Trace, stamp
 from mailroot.policy.recipient import stamped_recipient
 from mailroot.policy.sender import stamped_sender
-from mailroot.service.intake import Intake
+from mailroot.queue.entry import QueueEntry
+from mailroot.service.intake import Intake, Taking
 from mailroot.service.pickup.pickup import PickedUp, Receipt, Refused, Taken
 from mailroot.service.receive.decisions import decide_header
 from mailroot.service.rules import Rules
@@ -30,6 +31,14 @@ def receipt(rules: Rules, intake: Intake, picked: PickedUp) -> Receipt:
     body = Body.EIGHT_BIT if picked.eight_bit or stamped.eight_bit else Body.SEVEN_BIT
     envelope = Envelope(sender, recipients, body, smtputf8=international)
     return Taken(envelope, stamped.head, stamped.message_id)
+
+
+def by_pickup(entry: QueueEntry) -> Taking:
+    """Why a message was taken that came by Pickup."""
+    taking = Taking()
+    for recipient in entry.envelope.recipients:
+        taking.add(str(recipient.address), "whoever may write into Pickup may send to anybody")
+    return taking
 
 
 def _recipient(rules: Rules, address: Mailbox) -> Recipient:

@@ -26,11 +26,12 @@ from mailroot.policy.verdict import Accept, Refuse, Undecided, Verdict
 from mailroot.queue.entry import Origin, QueueEntry, SealedDraft
 from mailroot.routing.route import DropRoute
 from mailroot.service.held.summoning import Summoning
-from mailroot.service.intake import Intake
+from mailroot.service.intake import Intake, Taking
 from mailroot.service.receive.decisions import decide_header, decide_recipient
 from mailroot.service.receive.door import Door
 from mailroot.service.receive.draft import Draft
 from mailroot.service.receive.later import Later
+from mailroot.service.receive.marks import marks, source_of
 from mailroot.service.receive.signin import Claimant, SigningIn
 from mailroot.service.receive.standing import Standing, Standings
 from mailroot.service.resolve.directory import Directory, Sight
@@ -58,6 +59,7 @@ class Answers:
         "_sender",
         "_session",
         "_standings",
+        "_taking",
         "_trace",
         "_unremarked",
         "door",
@@ -74,12 +76,13 @@ class Answers:
         self.standing = standing
         self._intake = intake
         self._session = session
-        self._origin = Origin(_source(standing), "", standing.address, session)
+        self._origin = Origin(source_of(standing.right), "", standing.address, session)
         self._trace = Trace(rules.fqdn, __version__, "", standing.address, standing.client.tls)
         self._begun = 0.0
         self._mail: wire.MailFrom | None = None
         self._sender: Mailbox | None = None
         self._recipients: dict[tuple[str, str], Recipient] = {}
+        self._taking = Taking()
         self._draft: Draft | None = None
         self._leased = False
         self._unremarked = standing.remarks
@@ -122,7 +125,7 @@ class Answers:
 
     def committed(self, commit: Commit) -> Reply:
         """The reply to the end of data, once the store has spoken: 250 only for what survives a power cut."""
-        recipients, self._recipients = self._recipients, {}
+        self._recipients = {}
         self._mail, self._draft = None, None
         try:
             entry = commit.result()
@@ -131,7 +134,7 @@ class Answers:
         self._passed(_COMMIT)
         self.messages += 1
         assert entry is not None  # only Pickup's drafts have claims
-        self._intake.accepted(entry, len(recipients), self._leased)
+        self._intake.accepted(entry, self._leased, self._taking, marks(self.standing.client, self.door.secured))
         return REPLIES.queued(message_id=entry.message_id)
 
     def _passed(self, stage: int) -> None:
@@ -162,7 +165,7 @@ class Answers:
     def _hello(self, event: wire.Hello) -> None:
         standing = self.standing
         self._unremarked = standing.remarks
-        self._origin = Origin(_source(standing), event.name, standing.address, self._session)
+        self._origin = Origin(source_of(standing.right), event.name, standing.address, self._session)
         self._trace = Trace(self._rules.fqdn, __version__, event.name, standing.address, standing.client.tls)
         if standing.client.user:
             self._name_user()
@@ -171,7 +174,7 @@ class Answers:
         """Where the client stands, now that this is known of it."""
         secured = self.door.secured
         self.standing = self._standings.now_that(client, secured is not None and secured.binding is not None)
-        self._origin = replace(self._origin, source=_source(self.standing))
+        self._origin = replace(self._origin, source=source_of(self.standing.right))
 
     def secured(self) -> ServerProfile:
         """The connection is encrypted now: what the client said of itself is forgotten (RFC 3207 section 4.2)."""
@@ -233,7 +236,7 @@ class Answers:
             return self._refused(verdict.reply, verdict.cause)
         self._mail = event
         self._begun = time.monotonic()
-        self._recipients = {}
+        self._recipients, self._taking = {}, Taking()
         return REPLIES.sender_ok(address="<>" if sender is None else str(sender))
 
     def _rcpt_to(self, event: wire.RcptTo) -> Reply | Later:
@@ -245,20 +248,22 @@ class Answers:
         if rules.quotas and place.local and self._over_quota(stamped):
             return self._refused(REPLIES.mailbox_full(), "the Drop folder is over its quota", str(stamped.address))
         if rules.directory is not None and place.local:
-            return self._looked_up(rules.directory, recipient, stamped)
-        return self._taken(recipient, stamped)
+            return self._looked_up(rules.directory, recipient, stamped, verdict.cause)
+        return self._taken(recipient, stamped, verdict.cause)
 
-    def _taken(self, recipient: Recipient, stamped: Recipient) -> Reply:
+    def _taken(self, recipient: Recipient, stamped: Recipient, cause: str) -> Reply:
         # Who is named twice, by an alias perhaps, gets one copy.
         self._recipients.setdefault((stamped.address.local, stamped.address.domain_key), stamped)
-        return REPLIES.recipient_ok(address=str(recipient.address))
+        address = str(recipient.address)
+        self._taking.add(address, cause)
+        return REPLIES.recipient_ok(address=address)
 
-    def _looked_up(self, directory: Directory, recipient: Recipient, stamped: Recipient) -> Reply | Later:
+    def _looked_up(self, directory: Directory, recipient: Recipient, stamped: Recipient, cause: str) -> Reply | Later:
         """Refuse whom the directory does not know. One that gives no answer in time is asked from the queue again."""
 
         def looked(status: Status | None) -> Reply:
             if status is None:
-                return self._taken(recipient, stamped)
+                return self._taken(recipient, stamped, cause)
             refusal = undeliverable(recipient.address, status)
             return self._refused(refusal.reply, refusal.cause, str(recipient.address))
 
@@ -365,13 +370,9 @@ class Answers:
             recipient=recipient,
             reply=reply.text,
             cause=cause,
+            **marks(self.standing.client, self.door.secured),
         )
         return reply
-
-
-def _source(standing: Standing) -> str:
-    """What mail of this client is to those who sign it: a submission, or a stranger's."""
-    return "submission" if standing.right.allowed else "smtp"
 
 
 # The answer to each event: a reply, at once or later, a commit whose end `Answers.committed` turns into one, or None
