@@ -65,6 +65,11 @@ class SharedLimit:
         self.give(destination)
         return False
 
+    @property
+    def full(self) -> bool:
+        """Whether there are as many connections as may be, to all destinations together."""
+        return 0 < self._total <= self._counts.total(self._all)
+
     def give(self, destination: str) -> None:
         """A connection that was taken has ended."""
         self._counts.add(self._worker, self._all, -1)

@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
 from mailroot.edge.protocollog.log import ProtocolLog
 from mailroot.edge.tls.outgoing import ClientTls
@@ -89,6 +90,7 @@ class Destination:
         while self._idle:
             line, timer = self._idle.pop()
             timer.cancel()
+            self._means.allotment.resumes(line)
             if line.usable:
                 return line
             self._end(line)
@@ -115,6 +117,7 @@ class Destination:
             return
         timer = asyncio.get_running_loop().call_later(IDLE_WAIT, self._end_idle, line)
         self._idle.append((line, timer))
+        self._means.allotment.idles(line, partial(self._end_idle, line))
 
     def reach(self) -> None:
         """Open as many connections as waiters need and the limits allow; one alone until it is known to work."""
@@ -128,6 +131,7 @@ class Destination:
             call = asyncio.create_task(self._open(), name=f"call {self.name}")
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
+            self._means.allotment.calls(call)
             self._own(call)
 
     async def another(self, tried: Collection[Host]) -> Line | Status | None:
@@ -160,10 +164,8 @@ class Destination:
 
     def give_up_idle(self) -> None:
         """Close the lines that nobody uses, to make room."""
-        for line, timer in self._idle:
-            timer.cancel()
-            self._end(line)
-        self._idle.clear()
+        for line, _ in list(self._idle):
+            self._end_idle(line)
 
     async def close(self) -> None:
         """End what is being opened at once, and idle lines in good order. Lines in use are their users' to release."""
@@ -292,7 +294,10 @@ class Destination:
         self.reach()
 
     def _end_idle(self, line: Line) -> None:
+        for _, timer in (each for each in self._idle if each[0] is line):
+            timer.cancel()
         self._idle = [each for each in self._idle if each[0] is not line]
+        self._means.allotment.resumes(line)
         self._end(line)
 
     def _end(self, line: Line) -> None:
