@@ -173,6 +173,15 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("ldap.status", "Show the directories that are asked.", _READ, (_OF_SERVER,), columns=_LDAP_COLUMNS),
     Operation("ldap.flush", "Forget what directories have said; they are asked anew.", _OPERATE, (_OF_SERVER,)),
+    Operation(
+        "collect",
+        "Ask another server for the mail that it holds for us (ETRN, ATRN).",
+        _OPERATE,
+        (
+            Argument("name", Kind.NAME, "a name under `collect` in the settings"),
+            Argument("server", Kind.OPTIONAL, "the virtual server, where several collect from one by this name"),
+        ),
+    ),
     Operation("settings.reload", "Read the settings file again and apply it.", Permission.CONFIGURE),
 )
 

@@ -116,6 +116,12 @@ EVENT_ROWS: tuple[EventRow, ...] = (
         "A turned connection (ATRN, TURN) has ended; `recipients` were served, `cause` says what broke it off.",
     ),
     EventRow(
+        "collected",
+        _N,
+        ("server", "source", "method", "messages", "said", "cause"),
+        "A server that holds our mail was asked for it; `messages` came on our connection, `cause` is what went wrong.",
+    ),
+    EventRow(
         "attempt",
         _D,
         ("server", "entry", "message_id", "destination", "remote", "recipients"),

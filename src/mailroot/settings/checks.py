@@ -4,10 +4,13 @@ import ipaddress
 import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePath
 
 from mailroot.mail.address import domain_key
+from mailroot.settings.collect import CollectMethod, port_of
 from mailroot.settings.declared import Parts, key_text
+from mailroot.settings.delivery import Authentication
 from mailroot.settings.dkimchecks import dkim_checks
 from mailroot.settings.domains import Domain, DomainType, SmartHost
 from mailroot.settings.ldapchecks import ldap_checks
@@ -37,6 +40,7 @@ def checks(settings: Settings, facts: Facts) -> Iterator[Problem]:
         yield from _secure(key, server)
         yield from _accounts(key, server.access)
         yield from _domains(key, server)
+        yield from _collections(key, server)
         yield from _paces(key, server)
         yield from _loops(key, server, settings, facts)
         yield from security_checks(key, server)
@@ -243,11 +247,28 @@ def _misplaced(path: str, domain: Domain) -> Iterator[Problem]:
         yield Problem(f"{path}.drop", '""', "a custom local domain has a Drop folder of its own", "name one")
 
 
+def _collections(key: str, server: VirtualServer) -> Iterator[Problem]:
+    for name, one in server.collect.items():
+        here = ("servers", key, "collect", name)
+        if one.host is None:
+            mend = 'write the server that holds the mail, such as "mail.provider.example"'
+            yield Problem(key_text((*here, "host")), '""', "nobody is asked", mend)
+        if one.method is CollectMethod.ATRN and one.security.authentication is Authentication.ANONYMOUS:
+            path, related = key_text((*here, "method")), key_text((*here, "security", "authentication"))
+            wrong = "ATRN is for those who sign in (RFC 2645 section 5.1)"
+            yield Problem(path, '"atrn"', wrong, f'write {related} = "basic", and who we are', related=(related,))
+
+
 def _loops(key: str, server: VirtualServer, settings: Settings, facts: Facts) -> Iterator[Problem]:
     places: list[tuple[Parts, tuple[SmartHost, ...]]] = [
         (("servers", key, "delivery", "smart_host"), server.delivery.smart_host)
     ]
     places += [(("servers", key, "domains", name, "route"), domain.route) for name, domain in server.domains.items()]
+    places += [
+        (("servers", key, "collect", name, "host"), (replace(one.host, port=port_of(one)),))
+        for name, one in server.collect.items()
+        if one.host is not None
+    ]
     for parts, hosts in places:
         for host in hosts:
             port = host.port or server.delivery.port

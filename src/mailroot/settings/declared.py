@@ -119,7 +119,7 @@ def pattern(parts: Parts) -> Parts:
     """The key with "*" for the names that users give: of servers, domains, destinations, certificates and keys."""
     named = [ANY if place == 1 and parts[0] == "servers" else part for place, part in enumerate(parts)]
     if named[:1] == ["servers"]:
-        for above in (("domains",), ("pace",), ("access", "names")):
+        for above in (("domains",), ("pace",), ("collect",), ("access", "names")):
             place = 2 + len(above)
             if tuple(named[2:place]) == above and len(named) > place:
                 named[place] = ANY

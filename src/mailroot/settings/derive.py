@@ -39,6 +39,7 @@ _NAMED_BY = {
     "domains": "<domain>",
     "pace": "<destination>",
     "names": "<name>",
+    "collect": "<name>",
     "dkim": "<selector>",
 }
 

@@ -212,6 +212,7 @@ def address_entry_text(entry: AddressEntry) -> str:
 BINDING = Spelling("binding", parse_binding, str, '"0.0.0.0:25"')
 LISTEN = Spelling("binding", _parse_listen, lambda value: "" if value is None else str(value), '"127.0.0.1:8025"')
 RESOLVER = Spelling("resolver", _parse_resolver, str, '"192.0.2.53"')
+SMART_HOST = Spelling("smart host", parse_smart_host, str, '"mail.example:366"')
 SMART_HOSTS = Spelling("smart host", _parse_smart_hosts, _smart_hosts_text, '"relay.example:587"')
 ADDRESS_ENTRY = Spelling("address", parse_address_entry, address_entry_text, '"192.0.2.0/24"')
 DOMAIN = Spelling("domain", parse_domain, str, '"example.com"')

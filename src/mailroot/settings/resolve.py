@@ -94,6 +94,10 @@ def _server(server: VirtualServer, facts: Facts) -> VirtualServer:
             keytab=server.ldap_routing.keytab and _under(facts.folder, server.ldap_routing.keytab),
         ),
         domains=_domains(server, home, facts),
+        collect={
+            name: dataclasses.replace(one, security=_with_files(one.security, facts))
+            for name, one in server.collect.items()
+        },
         pace={domain_key(name): pace for name, pace in server.pace.items()},
     )
 
@@ -138,6 +142,12 @@ def with_secrets(settings: Settings, facts: Facts) -> tuple[Settings, tuple[Prob
             general=dataclasses.replace(server.general, log=log),
             delivery=dataclasses.replace(server.delivery, security=security),
             domains=domains,
+            collect={
+                name: dataclasses.replace(
+                    one, security=_secure(one.security, (*here, "collect", name, "security"), facts, problems)
+                )
+                for name, one in server.collect.items()
+            },
             ldap_routing=_filled(server.ldap_routing, (*here, "ldap_routing"), facts, problems),
         )
     return dataclasses.replace(settings, servers=servers), tuple(problems)

@@ -29,6 +29,9 @@ def security_checks(key: str, server: VirtualServer) -> Iterator[Problem]:
             "name a delivery.smart_host, or give the domains that are meant a security of their own",
             related=(key_text(("servers", key, "delivery", "smart_host")),),
         )
+    for name, collection in server.collect.items():
+        yield from _tls(collection.security, ("servers", key, "collect", name, "security"))
+        yield from _sign_in(collection.security, ("servers", key, "collect", name, "security"))
     for name, domain in server.domains.items():
         own: Parts = ("servers", key, "domains", name)
         if domain.security is not None:

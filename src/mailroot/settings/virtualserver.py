@@ -17,6 +17,7 @@ from mailroot.settings.access import (
     TlsOffer,
     TlsVersion,
 )
+from mailroot.settings.collect import Collection
 from mailroot.settings.delivery import Authentication, Delivery, OutboundSecurity, OutboundTls
 from mailroot.settings.dkim import Dkim
 from mailroot.settings.domains import Domain
@@ -262,4 +263,5 @@ class VirtualServer:
     ldap_routing: LdapRouting = section(LdapRouting, "Recipients looked up in a directory.")
     dkim: Dkim = section(Dkim, "Signatures by DKIM on what leaves.")
     pace: Mapping[str, Pace] = section(dict, "How much single destinations get at a time (docs/sending.md).")
+    collect: Mapping[str, Collection] = section(dict, "Other servers that hold our mail (docs/domains.md).")
     domains: Mapping[str, Domain] = section(dict, "The domains that are served or routed in a way of their own.")

@@ -108,6 +108,8 @@ def _securities(settings: Settings) -> Iterator[tuple[tuple[str, ...], OutboundS
     """Every `security`, with the key of the table that it stands in."""
     for key, server in settings.servers.items():
         yield ("servers", key, "delivery"), server.delivery.security
+        for name, collection in server.collect.items():
+            yield ("servers", key, "collect", name), collection.security
         for name, domain in server.domains.items():
             if domain.security is not None:
                 yield ("servers", key, "domains", name), domain.security

@@ -13,6 +13,7 @@ from mailroot.mail.events import EVENTS, Emit
 from mailroot.queue.store import QueueStore
 from mailroot.service.deliver.carriers import Carriers
 from mailroot.service.deliver.dispatcher import Dispatcher
+from mailroot.service.held.collecting import Collector
 from mailroot.service.pickup.pickup import PickupRole
 from mailroot.service.receive.sessions import Sessions
 from mailroot.service.relay.remote import RemoteCarrier
@@ -57,13 +58,18 @@ class Parts:
     badmail: Badmail
     pickups: list[Callable[[], PickupRole]]
     emit: Emit
+    collector: Collector
 
 
 @dataclass(slots=True)
 class ServerAtWork:
-    """Starts, pauses and stops the roles of one virtual server. The store stays open while the server is stopped."""
+    """Starts, pauses and stops the roles of one virtual server. The store stays open while the server is stopped.
+
+    `schedules`: this worker is the one that keeps to schedules.
+    """
 
     parts: Parts
+    schedules: bool = False
     _listeners: list[asyncio.Server] = field(default_factory=list)
     _roles: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _retired: dict[asyncio.Task[None], RemoteCarrier] = field(default_factory=dict)
@@ -82,6 +88,7 @@ class ServerAtWork:
         self._begin("sessions", parts.sessions.sweep)
         self._begin("badmail", lambda: parts.badmail.keep_within(self._badmail_limits, utc_now))
         self._begin_pickup()
+        self._begin_collecting()
         parts.sessions.resume()
         await self.listen(sockets)
 
@@ -113,10 +120,11 @@ class ServerAtWork:
         What was accepted stays in the queue.
         """
         self.unlisten()
-        for role in ("sessions", "badmail"):
+        for role in ("sessions", "badmail", "collect"):
             self._end(role)
         self._end_pickup()
         soon = max(patience - _LAST_STEPS, patience / 2)
+        await self.parts.collector.stop()
         dispatchers = [shard.dispatcher for shard in self.parts.shards]
         await asyncio.gather(self.parts.sessions.drain(soon), *(one.stop(soon) for one in dispatchers))
         if self.parts.sessions:
@@ -158,10 +166,17 @@ class ServerAtWork:
         if "sessions" in self._roles and rules.settings.pickup != former.pickup:
             self._end_pickup()
             self._begin_pickup()
+        if "sessions" in self._roles and rules.settings.collect != former.collect:
+            self._end("collect")
+            self._begin_collecting()
         for shard in parts.shards:
             shard.dispatcher.wake()
 
     # -- roles
+
+    def _begin_collecting(self) -> None:
+        if self.schedules and self.parts.current.rules.settings.collect:
+            self._begin("collect", self.parts.collector.run)
 
     def _begin_pickup(self) -> None:
         if self.parts.current.rules.settings.pickup.enabled:

@@ -211,6 +211,21 @@ class Control:
         await asyncio.sleep(1.0)
         return list(rows(await reader.read(), before, only))
 
+    # -- mail that others hold
+
+    async def _collect(self, arguments: Arguments) -> object:
+        name, servers = str(arguments.get("name", "")), self._state.settings.servers
+        if arguments.get("server"):
+            having = [self._key(arguments)]
+        else:
+            having = [key for key, server in servers.items() if name in server.collect]
+        if len(having) > 1:
+            raise Misconfigured(f"several virtual servers collect from {name}; name one: {', '.join(having)}")
+        if not having:
+            known = ", ".join(one for server in servers.values() for one in server.collect) or "none"
+            raise Misconfigured(f"nobody named {name!r} is collected from; there are: {known}")
+        return await self._state.ask(0, "collect", having[0], name)
+
     # -- settings
 
     async def _reload(self, _arguments: Arguments) -> object:
@@ -240,5 +255,6 @@ _OPERATIONS: dict[str, Callable[[Control, Arguments], Awaitable[object]]] = {
     "counters": Control._counters,
     "ldap.status": Control._directory_rows,
     "ldap.flush": Control._flush_directories,
+    "collect": Control._collect,
     "settings.reload": Control._reload,
 }

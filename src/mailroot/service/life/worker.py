@@ -19,7 +19,7 @@ from mailroot.edge.sharedboard import SharedBoard
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.tls.contexts import Presented, ServerTls, ignore_odd_names
 from mailroot.mail.events import EVENTS
-from mailroot.mail.faults import Fault
+from mailroot.mail.faults import Fault, Misconfigured
 from mailroot.service.held.fellows import HELD_OPERATIONS
 from mailroot.service.life.directories import DIRECTORY_INQUIRIES
 from mailroot.service.life.inquiry import QUEUE_INQUIRIES, session_rows
@@ -28,6 +28,7 @@ from mailroot.settings.service import Settings
 
 FAILED = 75  # EX_TEMPFAIL: the supervisor starts another worker, which recovers the shard
 _FAILED_PATIENCE = 1.0
+_SOON_KNOWN = 6.0  # seconds; who asks waits for 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Worker:
             if operation in _INQUIRIES:
                 return await _INQUIRIES[operation](self._world, *arguments)
             if operation in HELD_OPERATIONS:
-                return await self._world.fellows.answer(operation, *arguments)
+                return await self._world.household.fellows.answer(operation, *arguments)
             return await _OPERATIONS[operation](self, *arguments)
         except Fault as fault:
             return {"fault": str(fault)}
@@ -191,6 +192,25 @@ class Worker:
         """End a session; how many there were of that name."""
         return sum(server.parts.sessions.end(ident, "ended by an operator") for server in self._world.servers.values())
 
+    async def collect(self, server: str, name: str) -> dict[str, object]:
+        """Ask a server that holds our mail for it; what came of it, where that is known soon."""
+        collector = self._world.servers[server].parts.collector
+        if name not in collector.sources:
+            known = ", ".join(collector.sources) or "none"
+            raise Misconfigured(f"the server {server} collects from nobody named {name!r}; there are: {known}")
+        try:
+            async with asyncio.timeout(_SOON_KNOWN):
+                found = await collector.collect(name)
+        except TimeoutError:
+            return {"source": name, "state": "under way", "messages": 0, "said": "", "cause": ""}
+        return {
+            "source": name,
+            "state": "failed" if found.cause else "done",
+            "messages": found.messages,
+            "said": found.said,
+            "cause": found.cause,
+        }
+
     async def shutdown(self) -> dict[str, object]:
         """End in good order; the answer comes before the end."""
         self.end(0)
@@ -226,5 +246,6 @@ _OPERATIONS: dict[str, _Operation] = {
     "counts": Worker.counts,
     "sessions": Worker.sessions,
     "end_session": Worker.end_session,
+    "collect": Worker.collect,
     "shutdown": Worker.shutdown,
 }

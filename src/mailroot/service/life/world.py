@@ -7,8 +7,7 @@ import string
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +29,13 @@ from mailroot.mail.events import EVENTS
 from mailroot.mail.fanout import Fanout
 from mailroot.mail.faults import StoreFailed
 from mailroot.policy.access import names_of_interest
-from mailroot.policy.account import account_key
-from mailroot.routing.held import HeldDomains
 from mailroot.routing.route import DropRoute
 from mailroot.service.deliver.carriers import Carriers
 from mailroot.service.deliver.dispatcher import Dispatcher
 from mailroot.service.deliver.drop import DropCarrier
 from mailroot.service.deliver.probation import Probation
-from mailroot.service.held.fellows import Workers
-from mailroot.service.held.keeping import Keeper
-from mailroot.service.held.summoning import Holding, Restraint
+from mailroot.service.held.collecting import Collector
+from mailroot.service.held.household import Household
 from mailroot.service.intake import Intake
 from mailroot.service.life.atwork import Current, Parts, ServerAtWork, Shard, drop_permissions
 from mailroot.service.life.protocollogs import ProtocolLogs
@@ -134,9 +130,7 @@ class World:
             most_sessions=most_descriptors() * 3 // 4,  # the rest is for files and outgoing connections
         )
         self.emit = self._run.emit
-        self._keepers: dict[str, Keeper] = {}
-        self.fellows = Workers(number, counts.workers, self._keepers, ask)
-        self._restraint = Restraint(time.monotonic)
+        self.household = Household(number, counts.workers, self.emit, ask)
         self._directories = Directories(self.emit, self._tallies)
         self._logs = ProtocolLogs(settings, self._run.filler, self.emit)
         self._entrances = Entrances(settings.service.run_as, counts, number, guesses_slot(settings), self.emit)
@@ -151,7 +145,7 @@ class World:
         for key in self._settings.servers:
             rules = self._rules(key, self._settings.servers[key])
             self.servers[key] = await self._built(key, rules)
-            self._follow(key, rules)
+            self.household.follow(rules)
         self._notes.start()
 
     @property
@@ -183,7 +177,7 @@ class World:
         for key, server in self.servers.items():
             if rebound or rules[key].settings != server.parts.current.rules.settings:
                 server.apply(rules[key], self._remote(rules[key]))
-                self._follow(key, rules[key])
+                self.household.follow(rules[key])
         self._directories.keep(settings.servers)
 
     async def _check_folders(self, rules: Rules) -> None:
@@ -211,21 +205,7 @@ class World:
         entrance = self._entrances.of(key, settings, directory)
         resolving = directory if settings.ldap_routing.enabled else None
         rules = rules_of(key, settings, _client_names(settings, self._tallies[key]), entrance, resolving)
-        return replace(rules, holding=self._holding(key, rules))
-
-    def _holding(self, key: str, rules: Rules) -> Holding | None:
-        held = HeldDomains(rules.settings.domains, rules.domains, account_key)
-        if not held.any:
-            return None
-        keeper = self._keeper(key, rules.settings.home)
-        return Holding(held, keeper, self._restraint, partial(self.emit, EVENTS.queue_asked_for, server=key))
-
-    def _follow(self, key: str, rules: Rules) -> None:
-        held = rules.holding
-        self._keepers[key].follow(held.domains if held is not None else HeldDomains({}, rules.domains))
-
-    def _keeper(self, key: str, home: str) -> Keeper:
-        return self._keepers.setdefault(key, Keeper(key, f"{home}/SortTemp", self.fellows, self.emit))
+        return self.household.governed(rules)
 
     async def _built(self, key: str, rules: Rules) -> ServerAtWork:
         settings, current = rules.settings, Current(rules)
@@ -243,13 +223,15 @@ class World:
             for name in self._shard_names(Path(settings.home))
             for store in [await self._store(key, name, rules)]
         ]
-        self._keeper(key, settings.home).work_with(shards, lambda: carriers.remote)
+        self.household.keeper(rules).work_with(shards, lambda: carriers.remote)
         intake = self._intake(key, shards[0], drop)
         prefix = f"{secrets.token_hex(3)}{self._run.number}-"
         securing = Securing(key, self.tls[key], self._handshakes, self.emit)
         sessions = Sessions(rules, intake, self._session_count(key), prefix, securing, self._logs[key])
         pickups = [self._pickup(current, self._intake(key, one, drop), badmail, one.name) for one in shards]
-        return ServerAtWork(Parts(current, sessions, shards, carriers, badmail, pickups, self.emit))
+        collector = Collector(lambda: current.rules, sessions, lambda: carriers.remote, self.emit)
+        parts = Parts(current, sessions, shards, carriers, badmail, pickups, self.emit, collector)
+        return ServerAtWork(parts, schedules=self.number == 0)
 
     async def _store(self, key: str, shard: str, rules: Rules) -> SqliteQueue:
         def set_aside(entry: str, cause: str) -> None:

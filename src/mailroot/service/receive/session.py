@@ -22,7 +22,7 @@ from mailroot.wire.server import ServerEngine
 
 # Replies are small: when a transport's buffer of them is full (64 KiB), the peer does not read, and has this long to.
 _WRITE_PATIENCE = 60.0
-_BY_CLIENT = "closed by the client"
+BY_CLIENT = "closed by the client"
 
 
 class Registry(Protocol):
@@ -64,6 +64,7 @@ class Session(asyncio.Protocol):
         "_waiting",
         "address",
         "ident",
+        "over",
         "reason",
         "secured",
         "since",
@@ -84,10 +85,12 @@ class Session(asyncio.Protocol):
         self.since: datetime | None = None
         self._progress = -1
         self._deadline = self._stuck_since = 0.0
-        self.reason = _BY_CLIENT
+        self.reason = BY_CLIENT
         self.secured: Secured | None = None
         """What the TLS handshake agreed on; None while the connection is in clear."""
         self._securing = False
+        self.over: asyncio.Future[None] | None = None
+        """Where the connection is one that we opened (ATRN), and whoever did waits for the end."""
         self._turned: Connection | None = None
         """Who is the client on the connection, once it was turned round."""
         self.visit: Visit | None = None
@@ -167,6 +170,8 @@ class Session(asyncio.Protocol):
             if self._answers.signing is not None:
                 self._answers.signing.close()
             self._sessions.close(self)
+        if self.over is not None and not self.over.done():
+            self.over.set_result(None)
         self._transport = None
 
     def pause_writing(self) -> None:
@@ -259,7 +264,7 @@ class Session(asyncio.Protocol):
         if isinstance(mistake, Exception):
             self._sessions.mistake(self, mistake)
             self.reason = "internal error"
-        elif self.reason == _BY_CLIENT:
+        elif self.reason == BY_CLIENT:
             self.reason = "turned round"
         assert self._turned is not None
         self._turned.stop("4.4.2", "the connection was closed")
@@ -278,7 +283,7 @@ class Session(asyncio.Protocol):
         if self._transport is None:
             return
         if self.secured is None:
-            self.cut("the TLS handshake failed" if self.reason == _BY_CLIENT else self.reason)
+            self.cut("the TLS handshake failed" if self.reason == BY_CLIENT else self.reason)
             self.connection_lost(None)  # nobody else tells
             return
         self._transport = self.secured.transport

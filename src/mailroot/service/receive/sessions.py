@@ -18,7 +18,7 @@ from mailroot.service.receive.later import Later
 from mailroot.service.receive.outbox import Outbox
 from mailroot.service.receive.securing import Securing, TlsFirst
 from mailroot.service.receive.session import Session
-from mailroot.service.receive.standing import Standing, Standings
+from mailroot.service.receive.standing import Standing, Standings, invited
 from mailroot.service.rules import Rules
 from mailroot.wire.server import ServerEngine
 
@@ -79,6 +79,12 @@ class Sessions:
         """A session for a connection that is being accepted."""
         return Session(self, self._loop)
 
+    def adopted(self) -> Session:
+        """A session on a connection that we opened, and on which the other side sends to us (ATRN)."""
+        session = self.make()
+        session.over = self._loop.create_future()
+        return session
+
     def make_secured(self) -> TlsFirst:
         """What begins on a connection on which TLS is spoken from the first octet."""
         return TlsFirst(self._accept)
@@ -108,6 +114,8 @@ class Sessions:
         if session.secured is not None:
             binding = session.secured.binding is not None
             standing = standings.now_that(replace(standing.client, tls=True), binding)
+        if session.over is not None:
+            standing = invited(standing)
         refusal = self._refusal(standings.rules, standing, session)
         self._sessions[session.ident] = session
         self._count.add(1)
@@ -224,7 +232,7 @@ class Sessions:
             return self._refusing(rules.fqdn)
         refused = standing.refused
         limit = rules.settings.general.connection_limit
-        if limit and self._count.total() >= limit:
+        if limit and session.over is None and self._count.total() >= limit:
             refused = self._full(rules, f"general.connection_limit of {limit} is reached")
         elif not self._count.room():
             refused = self._full(rules, "this process may not open more descriptors (ulimit -n)")

@@ -1,14 +1,14 @@
 """Where a client stands: everything that the rules say of it. What its address alone decides is remembered."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.policy.access import may_connect
 from mailroot.policy.client import NOT_ASKED, Address, Client, client_address
 from mailroot.policy.relay import RelayRight, relay_right
 from mailroot.policy.sender import may_send
-from mailroot.policy.verdict import Refuse, Undecided, Verdict
+from mailroot.policy.verdict import Accept, Refuse, Undecided, Verdict
 from mailroot.service.rules import Rules
 from mailroot.settings.virtualserver import BareNewline, TlsOffer
 from mailroot.wire.profile import ServerProfile
@@ -89,6 +89,34 @@ def standing_of(rules: Rules, client: Client, binding: bool = False) -> Standing
         remarks=remarks,
         asks_names=undecided or remarks,
         mechanisms=mechanisms,
+    )
+
+
+def invited(standing: Standing) -> Standing:
+    """Where one stands whom we asked for our mail (ATRN): it may send, but has no right to relay, whoever it is.
+
+    Its session is as long as what it has for us; nothing is offered that it does not need.
+    """
+    profile = replace(
+        standing.profile,
+        session_limit=0,
+        starttls=False,
+        tls_required=False,
+        mechanisms=(),
+        auth_needs_tls=False,
+        holds=False,
+        turns=False,
+    )
+    return replace(
+        standing,
+        refused=None,
+        right=RelayRight(False, "the connection is one on which our own mail is collected"),
+        sending=Accept("it was asked for our mail"),
+        profile=profile,
+        undecided=False,
+        asks_names=False,
+        remarks=False,
+        mechanisms={},
     )
 
 

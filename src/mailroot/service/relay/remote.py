@@ -27,6 +27,7 @@ from mailroot.service.relay.destination import Destination, Means
 from mailroot.service.relay.failures import FailedHosts
 from mailroot.service.relay.masque import Masque, masque_of
 from mailroot.service.relay.parcel import Parcel, prepare
+from mailroot.service.relay.reaching import reach
 from mailroot.service.relay.signin import Wallet
 from mailroot.service.relay.signing import Signer
 from mailroot.service.relay.turns import Turns
@@ -141,6 +142,10 @@ class RemoteCarrier:
         destination = Destination(line.host.name, delivery.route.relay, self._means)
         outcome = await self._transact(line, destination, delivery, delivery.pending)
         return outcome.statuses
+
+    async def reach(self, route: RelayRoute) -> Line | Status:
+        """A line for another end than carrying mail (`reaching`)."""
+        return await reach(self._means, route)
 
     @property
     def hello(self) -> str:
