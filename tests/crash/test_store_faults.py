@@ -1,6 +1,7 @@
 """The embedded queue when the disk fails, is full, is damaged, or the process dies."""
 
 import asyncio
+import contextlib
 import errno
 import os
 import random
@@ -8,8 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,9 +20,9 @@ from mailroot.edge.sqlite.queue import SqliteQueue
 from mailroot.mail.faults import DiskFull, Misconfigured, StoreFailed, Unavailable
 from mailroot.mail.message import BytesContent
 from mailroot.queue import selection
-from mailroot.queue.entry import QueueEntry, SealedDraft, Settlement
+from mailroot.queue.entry import AWAITED, FROZEN, Pending, QueueEntry, SealedDraft, Settlement
 from mailroot.queue.recovery import SUSPECT_AFTER, hopeless, suspect
-from mailroot.queue.selection import Selection
+from mailroot.queue.selection import Change, Selection
 from tests.crash.faultyfiles import Faults, faulty_files, full, sync_error
 from tests.queue.drafts import NOON, Clock, draft
 
@@ -527,3 +530,86 @@ async def test_keys_are_never_given_twice(tmp_path: Path) -> None:
         await store.settle(Settlement(entry.key, served=(0,)))
         await store.close()
     assert sorted(set(keys)) == keys
+
+
+# -- what operators and domains do, cut off
+
+
+Row = tuple[str, int, str, str, bool]
+
+
+async def rows_of(store: SqliteQueue) -> list[Row]:
+    """What must survive of each waiting recipient; leases end with the process, and so does the due of the leased."""
+    return [
+        (row.recipient, row.recipient_number, row.held, row.via, row.delay_reported)
+        for row in await store.page("", 1_000)
+    ]
+
+
+def steps(store: SqliteQueue) -> list[Callable[[], Awaitable[object]]]:
+    """Changes of every kind, on a queue of two entries with three recipients each, all of them leased."""
+
+    async def settle(number: int, **changed: Any) -> None:
+        key = (await store.page("", 1))[0].key
+        entry = await store.entry(key)
+        assert entry is not None
+        pending = [replace(one, due=NOON, **changed) for one in entry.pending if one.number == number]
+        await store.settle(Settlement(key, deferred=tuple(pending)))
+
+    async def join() -> None:
+        key = (await store.page("", 1))[0].key
+        joining = tuple(replace(Pending(0, one, NOON)) for one in draft("dan", "eve").envelope.recipients)
+        await store.settle(Settlement(key, served=(1,), added=joining))
+
+    async def change(wanted: Change, **selected: str) -> None:
+        await store.change(Selection(**selected), wanted, "", 100)  # type: ignore[arg-type]
+
+    return [
+        lambda: settle(0, held=AWAITED),
+        lambda: settle(2, delay_reported=True),
+        join,
+        lambda: change(selection.freeze(FROZEN, lambda _: NOON), recipient="eve@*"),
+        lambda: change(selection.reroute("[192.0.2.1]", NOON), recipient="dan@*"),
+        lambda: store.claim_held("example.net", "", 10),
+        lambda: change(selection.thaw(NOON), held="operator"),
+        lambda: store.take(Selection(recipient="cid@*"), "", 10),
+        lambda: change(selection.remove, recipient="dan@*"),
+        lambda: store.thaw("example.net", NOON),
+    ]
+
+
+@pytest.mark.parametrize("failing", range(12))
+async def test_S04_a_change_that_is_cut_off_is_there_whole_or_not_at_all(tmp_path: Path, failing: int) -> None:
+    """After each step, and after one whose sync failed, a new process finds the queue before or behind that step."""
+    seen: list[list[Row]] = []
+    with faulty_files("faulty") as faults:
+        store = await opened(tmp_path, vfs="faulty")
+        for _ in range(2):
+            await store.commit(draft("ann", "bob", "cid"))
+        seen.append(await rows_of(store))
+        made = faults.done.count("sync")
+        faults.failing = lambda operation, _: (
+            sync_error() if operation == "sync" and faults.done.count("sync") > made + failing else None
+        )
+        failed = False
+        for step in steps(store):
+            try:
+                await step()
+                seen.append(await rows_of(store))
+            except StoreFailed:
+                failed = True
+                break
+        assert failed or failing > 8
+        with contextlib.suppress(StoreFailed, Unavailable):
+            await store.close()
+    again = await opened(tmp_path)
+    found = await rows_of(again)
+    await again.close()
+    model = await opened(tmp_path / "model")
+    for _ in range(2):
+        await model.commit(draft("ann", "bob", "cid"))
+    for step in steps(model)[: len(seen)]:
+        await step()
+    after = await rows_of(model)
+    await model.close()
+    assert found in (seen[-1], after)
