@@ -193,3 +193,12 @@ def test_it_says_whether_the_running_service_has_these_settings(site: Site) -> N
         assert site.facts("--to", "a@local.test")["same_as_running"] is True
         site.write(SETTINGS.replace("masquerade_domain", "# masquerade_domain"))
         assert "the running service has OTHER settings" in site.run("--to", "a@local.test")[1]
+
+
+def test_a_domain_with_times_of_its_own_is_told_with_them(site: Site) -> None:
+    own = 'retry_intervals = ["7m"]\nretry_attempts = 5\nexpiration = "3d"\n'
+    site.write(SETTINGS.replace('route = "relay.partner.example:587"\n', f'route = "relay.partner.example:587"\n{own}'))
+    _, shown = site.run("--from", "a@local.test", "--to", "b@x.partner.example", "--client", "10.1.2.3")
+    text = " ".join(shown.split())
+    assert "tried at once, again every 7m, at most 5 times in all" in text
+    assert "given up after 3d" in text

@@ -53,7 +53,7 @@ def outlook(rules: Rules, rehearsed: Rehearsed, heard: Heard, now: datetime) -> 
         words = "hangs on the client's name" if heard.open else f"refused: {refusal}"
         return Outlook(heard.asked, words, tuple(steps))
     route = rules.plan.route(recipient.address.domain)
-    plan = rules.retry(route)
+    plan = rules.retry_for(recipient.address.domain)
     steps += route_steps(rules, recipient, route)
     if isinstance(route, RelayRoute | HoldRoute):
         steps += _masquerade(rules, rehearsed)
