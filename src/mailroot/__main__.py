@@ -2,6 +2,6 @@
 
 import sys
 
-from mailroot.cli.main import main
+from mailroot.cli.entry import main
 
 sys.exit(main())

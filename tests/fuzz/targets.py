@@ -1,5 +1,9 @@
 """What a fuzzer may throw at: each target takes octets, and must neither raise nor break its promise."""
 
+from mailroot.cli.sendmail.letter import Account, Unaddressed, letter, text_of
+from mailroot.mail.address import Mailbox
+from mailroot.mail.dkim import SigningKey, author, fields_of, signature
+from mailroot.mail.mime import Unconvertible, seven_bit
 from mailroot.mail.reply import Reply
 from mailroot.wire import commands
 from mailroot.wire.auth import parse_auth
@@ -72,4 +76,21 @@ def signing_in(octets: bytes) -> None:
     strangers.answer(CLIENT_MECHANISMS[row % len(CLIENT_MECHANISMS)], messages)
 
 
-TARGETS = {target.__name__: target for target in (path, arguments, conversation, signing_in)}
+def message(octets: bytes) -> None:
+    """What reads the header of a message neither raises nor loses an octet of its body."""
+    fields = fields_of(octets)
+    author(fields)
+    key = SigningKey("d.example", "s", "rsa-sha256", lambda text: text[:16])
+    assert signature(fields, b"x" * 32, key, {b"from"}, 1).endswith(b"\r\n")
+    try:
+        made = letter(text_of(octets, dot_ends=True), ["a@b"], True, None, Account(Mailbox("a", "b"), "A"))
+    except Unaddressed:
+        return
+    assert made.recipients and made.content.replace(b"\r\n", b"").count(b"\n") == 0
+    try:
+        seven_bit(octets)
+    except Unconvertible:
+        return
+
+
+TARGETS = {target.__name__: target for target in (path, arguments, conversation, signing_in, message)}

@@ -33,6 +33,10 @@ _PIECES = [
     b"NTLMSSP\0\3\0\0\0",
     b"FROM:",
     b"TO:",
+    b"Bcc: ",
+    b"Content-Type: multipart/x; boundary=b\r\n",
+    b"\r\n",
+    b"\r\n--b",
 ]
 OCTETS = st.lists(st.sampled_from(_PIECES) | st.binary(max_size=3), max_size=30).map(b"".join)
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from mailroot import __version__
 from mailroot.admin.operations import OPERATIONS, Argument, Kind
 from mailroot.cli.asking import add_explain, add_trace
+from mailroot.cli.entry import DEFAULT_FILE
 
-DEFAULT_FILE = "mailroot.toml"
 SHELLS = ("bash", "zsh", "tcsh")
 ACCOUNT_WORDS = {
     "add": "Add an account; its password is read from standard input.",

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mailroot.cli import screen
-from mailroot.cli.arguments import DEFAULT_FILE, parsed
+from mailroot.cli.arguments import parsed
+from mailroot.cli.entry import DEFAULT_FILE
 from mailroot.mail.faults import Fault, Misconfigured
 
 # Each has a `run`.
@@ -27,18 +28,11 @@ _MODULES = {
     "smarthost": "mailroot.cli.smarthost",
     "trace": "mailroot.cli.trace",
 }
-# Names under which programs call us, by a link perhaps; their words have a grammar of their own (`cli.sendmail`).
-_SENDMAIL = ("sendmail", "mailq", "newaliases")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out what was typed."""
-    words = sys.argv[1:] if argv is None else list(argv)
-    if argv is None and Path(sys.argv[0]).name in _SENDMAIL:
-        words.insert(0, Path(sys.argv[0]).name)
-    if words and words[0] in _SENDMAIL:
-        return int(importlib.import_module("mailroot.cli.sendmail.run").main(words[1:], words[0]))
-    arguments = parsed(words)
+    arguments = parsed(argv)
     arguments.json = getattr(arguments, "json", False)
     try:
         code = _run(arguments)

@@ -5,7 +5,6 @@ Not responsible for what is handed over (`cli.sendmail`). On return the message 
 
 import errno
 import os
-import secrets
 import selectors
 import socket
 import stat
@@ -89,7 +88,7 @@ class _Line:
 def put_into(folder: Path, sender: Mailbox | None, recipients: Sequence[Recipient], content: bytes) -> None:
     """Put a message into a Pickup folder: durable and whole before it has a name there. Raises `Fault`."""
     lines = [f"x-sender: {sender or '<>'}", *(f"x-receiver: {one.address}" for one in recipients)]
-    name = f"sendmail-{secrets.token_hex(8)}.eml"
+    name = f"sendmail-{os.urandom(8).hex()}.eml"
     with translated(f"writing into {folder}"):
         place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

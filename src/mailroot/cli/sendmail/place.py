@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mailroot.cli.arguments import DEFAULT_FILE
+from mailroot.cli.entry import DEFAULT_FILE
 from mailroot.mail.faults import Misconfigured
 
 _CONFIG = "MAILROOT_CONFIG"
