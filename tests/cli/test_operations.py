@@ -242,3 +242,21 @@ def test_the_supervisor_serves_every_operation() -> None:
     control = pytest.importorskip("mailroot.service.life.control")
     service = SimpleNamespace(state=None)
     assert set(control.Control(service, Path("x"))._operations) == {operation.name for operation in OPERATIONS}
+
+
+def test_what_can_be_watched_is_shown_again_until_ctrl_c(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+
+    def rest(seconds: float) -> None:
+        rests.append(seconds)
+        if len(rests) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("mailroot.cli.remote.time.sleep", rest)
+    row = {"server": "default", "counter": "Messages Received Total", "value": 5, "unit": "messages"}
+    with fake_service(file, lambda *_: [row]) as service:
+        assert main(["counters", "--watch", "--config", str(file)]) == 130
+    assert service.asked == [("counters", {})] * 3
+    assert capsys.readouterr().out.count("default\tMessages Received Total\t5\tmessages\n") == 3
