@@ -14,6 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from bench.disk import Disk, disk
+from bench.observed import observed_workloads
 from bench.servers import ROOT, Postfix, Server, Unfinished
 from bench.table import rows
 from bench.workloads import KINDS, Bench, Figures, Workload, workloads
@@ -46,7 +47,8 @@ def chosen_servers(asked: argparse.Namespace) -> tuple[type[Server], ...]:
 
 def chosen_workloads(bench: Bench, names: list[str] | None) -> list[Workload]:
     """Return the workloads of these names, or all."""
-    known = {workload.name: workload for workload in workloads(bench)}
+    every = [*workloads(bench), *observed_workloads(bench)]
+    known = {workload.name: workload for workload in every}
     if unknown := set(names or ()) - known.keys():
         raise SystemExit(f"no workload is called {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     return [workload for name, workload in known.items() if not names or name in names]

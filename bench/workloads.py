@@ -69,7 +69,7 @@ class Workload:
 def to_drop(bench: Bench, load: Load | ClientLoad, door: Door = CLEAR) -> list[Figures]:
     """Measure from the first connection until every message is a file in the folder."""
     with bench.servers(free_port(), door) as servers:
-        return _rounds(bench, servers, load, lambda server: server.delivered())
+        return measure_rounds(bench, servers, load, lambda server: server.delivered())
 
 
 def to_sink(bench: Bench, load: Load) -> list[Figures]:
@@ -78,7 +78,7 @@ def to_sink(bench: Bench, load: Load) -> list[Figures]:
     sink = Sink(port)
     try:
         with bench.servers(port) as servers:
-            return _rounds(bench, servers, load, lambda server: sink.messages)  # noqa: ARG005
+            return measure_rounds(bench, servers, load, lambda server: sink.messages)  # noqa: ARG005
     finally:
         sink.close()
 
@@ -88,7 +88,7 @@ def to_thousand(bench: Bench, load: SpreadLoad) -> list[Figures]:
     with everywhere() as (sink, ports):
         door = Door(routes=tuple(Destinations(ports).table()))
         with bench.servers(ports.alive, door) as servers:
-            return _rounds(bench, servers, load, lambda server: sink.messages)  # noqa: ARG005
+            return measure_rounds(bench, servers, load, lambda server: sink.messages)  # noqa: ARG005
 
 
 def to_thousand_with_dead(bench: Bench, load: SpreadLoad) -> list[Figures]:
@@ -132,7 +132,10 @@ def everywhere() -> Iterator[tuple[Sink, Outside]]:
         sink.close()
 
 
-def _rounds(bench: Bench, servers: list[Server], load: AnyLoad, arrived: Callable[[Server], int]) -> list[Figures]:
+def measure_rounds(
+    bench: Bench, servers: list[Server], load: AnyLoad, arrived: Callable[[Server], int]
+) -> list[Figures]:
+    """Measure every server in turn, round by round, after a smaller round that is not counted."""
     figures = [Figures(server.name) for server in servers]
     for server in servers:
         server.start()

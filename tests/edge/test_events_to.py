@@ -114,6 +114,15 @@ def test_syslog_by_udp() -> None:
         place.close()
 
 
+def test_a_host_without_a_syslog_is_no_error_of_udp() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = nobody.getsockname()
+    place = Syslog("udp", address, "rfc5424", "mail", "host")
+    assert [place.send(DOWN) for _ in range(10)] == [True] * 10
+    place.close()
+
+
 def test_syslog_by_tcp_counts_octets() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(10)
@@ -145,7 +154,7 @@ def test_a_syslog_that_is_not_there_is_not_asked_for_each_event(
     monkeypatch.setattr(syslog.time, "monotonic", lambda: moment[0])
     tried: list[object] = []
 
-    def connect(address: tuple[str, int]) -> socket.socket:
+    def connect(address: tuple[str, int]) -> tuple[socket.socket, Callable[[bytes], object]]:
         tried.append(address)
         raise FileNotFoundError
 

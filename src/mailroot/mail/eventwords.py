@@ -1,5 +1,6 @@
 """What an event says on one line of text, for logs that people read; and how often the same is said."""
 
+import re
 from collections.abc import Iterator, Mapping
 from json.encoder import encode_basestring_ascii
 
@@ -7,6 +8,7 @@ from mailroot.mail.events import EventRow
 
 # A longer value is cut; so is a line.
 VALUE_LIMIT, LINE_LIMIT = 500, 2_000
+_WORD = re.compile(r"[!#-<>-\[\]-~]{1,500}", re.ASCII)  # what is plain: no blank, quote, "=" or backslash
 
 
 def words_of(row: EventRow, fields: Mapping[str, object]) -> str:
@@ -38,6 +40,9 @@ def shown(value: object) -> str:
 
 
 def _value(value: object) -> str:
+    # Nearly all values are numbers and short words; the rest takes the longer way.
+    if type(value) is int or (type(value) is str and _WORD.fullmatch(value)):
+        return str(value)
     text = shown(value)
     plain = text and not any(sign in ' "=\\' for sign in text)
     return text if plain else '"' + text.replace('"', "'") + '"'

@@ -11,6 +11,7 @@ from mailroot.mail.events import Severity
 
 FACILITIES = {"mail": 2, "daemon": 3} | {f"local{number}": 16 + number for number in range(8)}  # RFC 5424 section 6.2.1
 PRIORITIES = {Severity.DETAIL: 6, Severity.NOTICE: 5, Severity.WARNING: 4, Severity.ERROR: 3}
+_Send = Callable[[bytes], object]
 _CONNECT_WAIT, _SEND_WAIT, _AGAIN = 2.0, 2.0, 5.0
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # in no language of the machine
 
@@ -20,7 +21,7 @@ def line(said: Said, form: str, facility: str, host: str) -> bytes:
     priority = FACILITIES[facility] * 8 + PRIORITIES[said.row.severity]
     text = f"SMTPSVC {said.row.ident}: {said.text}" if said.row.ident else said.text
     if form == "rfc5424":
-        at = said.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        at = f"{said.at.isoformat(timespec='milliseconds')[:-6]}Z"  # in place of +00:00
         return f"<{priority}>1 {at} {host or '-'} mailroot {os.getpid()} {said.row.name} - {text}".encode()
     local = said.at.astimezone()
     at = f"{_MONTHS[local.month - 1]} {local.day:2d} {local:%H:%M:%S}"
@@ -41,6 +42,7 @@ class Syslog:
         self._facility = facility
         self._host = "" if transport == "unix" else host
         self._socket: socket.socket | None = None
+        self._send: _Send = _nowhere
         self._not_before = 0.0
 
     def send(self, said: Said) -> bool:
@@ -49,11 +51,10 @@ class Syslog:
         if self._transport == "tcp":
             octets = b"%d %b" % (len(octets), octets)
         for _ in range(2):  # a daemon that was started anew has another socket
-            connection = self._connected()
-            if connection is None:
+            if not self._connected():
                 return False
             try:
-                connection.sendall(octets)
+                self._send(octets)
             except OSError:
                 self.close()
             else:
@@ -66,37 +67,44 @@ class Syslog:
             self._socket.close()
             self._socket = None
 
-    def _connected(self) -> socket.socket | None:
+    def _connected(self) -> bool:
         if self._socket is None and time.monotonic() >= self._not_before:
             self._not_before = time.monotonic() + _AGAIN
             with contextlib.suppress(OSError):
-                self._socket = _CONNECT[self._transport](self._address)
+                self._socket, self._send = _CONNECT[self._transport](self._address)
                 self._socket.settimeout(_SEND_WAIT)
                 self._not_before = 0.0
-        return self._socket
+        return self._socket is not None
 
 
-def _unix(address: tuple[str, int]) -> socket.socket:
-    return _opened(socket.AF_UNIX, address[0])
+def _nowhere(_octets: bytes) -> object:
+    raise OSError("not connected")
 
 
-def _udp(address: tuple[str, int]) -> socket.socket:
-    family, _, _, _, place = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
-    return _opened(family, place)
-
-
-def _opened(family: int, place: object) -> socket.socket:
-    opened = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+def _unix(address: tuple[str, int]) -> tuple[socket.socket, _Send]:
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     try:
-        opened.connect(place)  # type: ignore[arg-type]
+        opened.connect(address[0])
     except OSError:
         opened.close()
         raise
-    return opened
+    return opened, opened.send
 
 
-_CONNECT: dict[str, Callable[[tuple[str, int]], socket.socket]] = {
+def _udp(address: tuple[str, int]) -> tuple[socket.socket, _Send]:
+    """Not connected: nobody at the other end would be an error of every second datagram, and UDP promises nothing."""
+    family, _, _, _, place = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
+    opened = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    return opened, lambda octets: opened.sendto(octets, place)
+
+
+def _tcp(address: tuple[str, int]) -> tuple[socket.socket, _Send]:
+    opened = socket.create_connection(address, _CONNECT_WAIT)
+    return opened, opened.sendall
+
+
+_CONNECT: dict[str, Callable[[tuple[str, int]], tuple[socket.socket, _Send]]] = {
     "unix": _unix,
     "udp": _udp,
-    "tcp": lambda address: socket.create_connection(address, _CONNECT_WAIT),
+    "tcp": _tcp,
 }
