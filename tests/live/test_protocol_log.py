@@ -3,7 +3,6 @@
 import base64
 import csv
 import json
-import os
 import re
 import smtplib
 import time
@@ -321,11 +320,3 @@ def test_iis_lines_are_read_as_values_between_commas(tmp_path: Path) -> None:
         rows = list(csv.reader(lines(service), skipinitialspace=True))
         assert {len(row) for row in rows} == {16}
         assert [row[12] for row in rows] == ["EHLO", "MAIL", "QUIT"]
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root is told from the account")
-def test_an_unprivileged_service_writes_its_log(tmp_path: Path) -> None:
-    with running(tmp_path) as service:
-        service.send()
-        ended(service, 1)
-        assert {path.stat().st_uid for path in files(service)} == {(service.folder / "Logs").stat().st_uid}

@@ -196,6 +196,7 @@ def test_workers_run_as_another_account_and_all_folders_are_theirs(tmp_path: Pat
     made.settings = made.settings.replace("workers = 1", 'workers = 2\nrun_as = "daemon"')
     made.settings = made.settings.replace('type = "default"', 'type = "default"\ndrop = "Elsewhere/Drop"')
     made.settings += '\n[servers.default.messages]\nbadmail = "Elsewhere/Badmail"\n'
+    made.settings += '[servers.default.general.log]\ndirectory = "Other"\n'
     made.start()
     try:
         owner = pwd.getpwnam("daemon").pw_uid
@@ -212,6 +213,7 @@ def test_workers_run_as_another_account_and_all_folders_are_theirs(tmp_path: Pat
         control = control_path(made.file).stat()
         assert (control.st_uid, stat.S_IMODE(control.st_mode)) == (0, 0o600)
         until(lambda: made.events("delivered") and made.events("service_started"), "events of both accounts")
+        until(lambda: list((tmp_path / "Other" / "SMTPSVC1").glob("ex*.log")), "a log in a folder that was given too")
         # Without their supervisor the workers end, although a change of account takes back the wish to die with it.
         made.kill()
         made.start()

@@ -137,3 +137,8 @@ class Log:
         secret=True,
     )
     odbc_password_file: File = option("", "A file that holds the password instead; its first line is taken.")
+
+    @property
+    def folder(self) -> str:
+        """The folder of its files; "" where there are none."""
+        return self.directory if self.enabled and self.format is not LogFormat.ODBC else ""

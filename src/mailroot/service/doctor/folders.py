@@ -27,6 +27,8 @@ def folders_of(server: VirtualServer) -> Iterator[tuple[str, str]]:
     local = [domain for domain in server.domains.values() if domain.type is DomainType.DEFAULT]
     for folder in sorted({domain.drop or f"{server.home}/Drop" for domain in local}):
         yield "Drop", folder
+    if server.general.log.folder:
+        yield "protocol log", server.general.log.folder
 
 
 def _folder(patient: Patient, subject: str, folder: str, *, shared: bool) -> Finding:

@@ -257,4 +257,5 @@ class Supervisor:
 def _folders_elsewhere(server: VirtualServer) -> set[str]:
     """The folders of a virtual server that need not lie in its home."""
     drops = {domain.drop for domain in server.domains.values() if domain.drop}
-    return {server.messages.badmail, *drops}
+    log = server.general.log.folder
+    return {server.messages.badmail, *drops, *([log] if log else [])}
