@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.outside import outside, relaying
+from tests.live.outside import outside, relaying, settings
 from tests.live.running import Service, free_port, running, until
+from tests.live.test_held_mail import SIGN_IN, customer, held, send_to_every_worker
 from tests.live.test_reload import change, reload
 from tests.live.test_sign_in import ACCESS, account
 from tests.peers.signing import Door
@@ -320,3 +321,21 @@ def test_iis_lines_are_read_as_values_between_commas(tmp_path: Path) -> None:
         rows = list(csv.reader(lines(service), skipinitialspace=True))
         assert {len(row) for row in rows} == {16}
         assert [row[12] for row in rows] == ["EHLO", "MAIL", "QUIT"]
+
+
+def test_what_is_said_on_a_turned_connection_is_told_of_whichever_worker_speaks(tmp_path: Path) -> None:
+    with running(tmp_path, settings=settings(more=SIGN_IN + held("held.test", 1, "anna")), workers=2) as service:
+        service.run("account", "add", "anna", typed="secret of anna\n")
+        send_to_every_worker(service, "first@held.test")
+        with customer(service) as client:
+            client.sign_in("anna")
+            assert client.say(b"ATRN\r\n").startswith(b"250")
+            assert len(client.serve(greetings=2)) >= 2
+
+        def spoken() -> list[str]:
+            said = [line for line in words(service) if line["cs-username"] == "OutboundConnectionCommand"]
+            return [line["cs-method"] for line in said]
+
+        wanted = {"EHLO": 2, "QUIT": 1}
+        until(lambda: {verb: spoken().count(verb) for verb in wanted} == wanted, "what both workers said")
+        assert spoken().count("DATA") >= 2

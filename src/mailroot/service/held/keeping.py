@@ -85,6 +85,7 @@ class Keeper:
         try:
             remote = self._remote()
             place = Place(turned.name, turned.address, turned.tls)
+            remote.note(turned.connection, turned.address)
             answer = await line_to(place, turned.connection, remote.hello, remote.longest, greeted=False)
             if isinstance(answer, Line):
                 served = await self._served_here(answer, turned.patterns, turned.user)
@@ -167,9 +168,10 @@ class Keeper:
         """Hand over what is held here on a connection that another worker lends; how many recipients were served."""
         assert self._remote is not None
         remote = self._remote()
-        connection = await connect_inside(path, remote.longest)
+        connection, whole = await connect_inside(path, remote.longest), Place(*place)
+        remote.note(connection, whole.address)
         try:
-            line = await line_to(Place(*place), connection, remote.hello, remote.longest, greeted=True)
+            line = await line_to(whole, connection, remote.hello, remote.longest, greeted=True)
             if not isinstance(line, Line):
                 raise Unavailable(line.text)
             return await self._served_here(line, patterns, user)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from mailroot.edge.outgoing import Connection
 from mailroot.edge.ownaddresses import is_bound_by, is_local
 from mailroot.edge.protocollog.log import ProtocolLog
 from mailroot.edge.sharedturns import SharedTurns
@@ -146,6 +147,12 @@ class RemoteCarrier:
     async def reach(self, route: RelayRoute) -> Line | Status:
         """A line for another end than carrying mail (`reaching`)."""
         return await reach(self._means, route)
+
+    def note(self, connection: Connection, address: str) -> None:
+        """Have the protocol log tell what is said on a connection that was not opened here."""
+        log = self._means.log
+        if log is not None and log.enabled:
+            connection.log = log.call(address, 0)
 
     @property
     def hello(self) -> str:
