@@ -39,6 +39,9 @@ def test_messages_of_a_day_are_counted_together_and_the_next_day_begins_with_non
         one.count("a")
     other.count("a")
     assert one.today("a") == other.today("a") == 4 and one.today("b") == 0
+    other.count("a", -1)
+    assert one.today("a") == 3
+    other.count("a")
     assert one.until_tomorrow() == DAY - 100
     workers.now += DAY
     assert other.today("a") == 0

@@ -103,6 +103,25 @@ def test_a_daily_cap_holds_until_midnight():
     assert len(line.sent) == 25
 
 
+def test_two_workers_that_ask_in_the_same_instant_never_pass_the_cap(monkeypatch):
+    line = Line(daily=3)
+    shared = line.turns._shared
+    today, asked = shared.today, []
+
+    def overtaken(name):
+        # Between the question and the count, another worker takes the last one of the day.
+        found = today(name)
+        if not asked and found == 2:
+            asked.append(name)
+            shared.count(name)
+        return found
+
+    monkeypatch.setattr(shared, "today", overtaken)
+    line.come(*range(5))
+    line.pass_by(3600)
+    assert asked and len(line.sent) == 2 and shared.today(asked[0]) == 3
+
+
 def test_a_rate_and_a_cap_hold_together():
     line = Line(rate=parse_rate("60/m"), daily=30)
     line.come(*range(100))

@@ -1,8 +1,8 @@
 """Turns and daily counts of destinations that all workers share, in slots of `SharedCounts`.
 
 A worker writes only its own slots, so no lock is needed: where two workers take a turn in the same instant, one message
-goes too many. A name falls on two slots, as in `edge.sharedrates`: two destinations are taken for one another only
-where both are shared.
+goes too many. Counts can be looked at after they were made, and taken back. A name falls on two slots, as in
+`edge.sharedrates`: two destinations are taken for one another only where both are shared.
 """
 
 from collections.abc import Callable
@@ -52,12 +52,14 @@ class SharedTurns:
         day = self._day()
         return min(self._sum(slot + TURN_SLOTS, day) for slot in self._slots(name))
 
-    def count(self, name: str) -> None:
-        """Count a message."""
+    def count(self, name: str, change: int = 1) -> None:
+        """Count a message, or take back one that was counted just now."""
         day = self._day()
         for slot in self._slots(name):
             own = self._counts.own(self._worker, slot + TURN_SLOTS)
-            fresh = own + 1 if own >> _COUNT_BITS == day else (day << _COUNT_BITS) + 1
+            fresh = (own if own >> _COUNT_BITS == day else day << _COUNT_BITS) + change
+            if fresh < day << _COUNT_BITS:
+                continue  # midnight came between
             self._counts.add(self._worker, slot + TURN_SLOTS, fresh - own)
 
     def until_tomorrow(self) -> float:

@@ -48,8 +48,9 @@ class Turns:
         turn = self._turn(paced)
         queued = self._surplus.get(paced.name, 0.0)
         if may_go(turn, moment, interval) and (waited or queued <= moment):
-            self._take(paced, turn, moment, interval)
-            return 0.0
+            if self._take(paced, turn, moment, interval):
+                return 0.0
+            turn = self._turn(paced)
         if queued <= moment:
             self._tell(paced)
         # Behind all that waits already, as far as turns are given in advance.
@@ -80,11 +81,16 @@ class Turns:
             return self._shared.moment() + self._shared.until_tomorrow() + self._interval(paced.pace)
         return turn
 
-    def _take(self, paced: _Paced, turn: float, moment: float, interval: float) -> None:
-        if paced.pace.rate is not None:
-            self._shared.set_turn(self._key(paced), after(turn, moment, interval))
+    def _take(self, paced: _Paced, turn: float, moment: float, interval: float) -> bool:
+        """Take a turn. False where another worker had the day's last one in the same instant: a cap is never passed."""
         if paced.pace.daily:
             self._shared.count(self._key(paced))
+            if self._shared.today(self._key(paced)) > paced.pace.daily:
+                self._shared.count(self._key(paced), -1)
+                return False
+        if paced.pace.rate is not None:
+            self._shared.set_turn(self._key(paced), after(turn, moment, interval))
+        return True
 
     def _tell(self, paced: _Paced) -> None:
         self._forget_old()
