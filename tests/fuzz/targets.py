@@ -5,9 +5,15 @@ from mailroot.mail.address import Mailbox
 from mailroot.mail.dkim import SigningKey, author, fields_of, signature
 from mailroot.mail.mime import Unconvertible, seven_bit
 from mailroot.mail.reply import Reply
+from mailroot.routing.directory.entry import read_entry
+from mailroot.routing.directory.questions import encoded
+from mailroot.routing.directory.schemas import SCHEMAS
+from mailroot.settings.filters import parse_filter
 from mailroot.wire import commands
 from mailroot.wire.auth import parse_auth
 from mailroot.wire.grammar import Path, parse_path
+from mailroot.wire.ldap import messages
+from mailroot.wire.ldap.ber import SEQUENCE, BadBer, Splitter, integer, tlv
 from mailroot.wire.profile import ServerProfile
 from mailroot.wire.sasl.client import CLIENT_MECHANISMS
 from mailroot.wire.sasl.server import MECHANISMS
@@ -93,4 +99,35 @@ def message(octets: bytes) -> None:
         return
 
 
-TARGETS = {target.__name__: target for target in (path, arguments, conversation, signing_in, message)}
+def directory(octets: bytes) -> None:
+    """No answer of a directory raises but by `BadBer`, and no value of it becomes an address that mail cannot have."""
+    splitter = Splitter(1000)
+    try:
+        for message in [*splitter.feed(octets), octets, tlv(SEQUENCE, integer(1), tlv(0x64, octets))]:
+            _, said = messages.read(message)
+            if isinstance(said, messages.Found):
+                _read(said)
+    except BadBer:
+        pass
+    _read(messages.Found("cn=x", {"mail": (octets,), "proxyaddresses": (b"smtp:" + octets, octets)}))
+
+
+def _read(found: messages.Found) -> None:
+    for schema in SCHEMAS.values():
+        entry = read_entry(found.dn, found.attributes, schema)
+        for mailbox in (*entry.forward, *entry.member_addresses, *([entry.mailbox] if entry.mailbox else [])):
+            assert str(mailbox).isprintable()
+            assert len(str(mailbox).encode()) <= 256
+
+
+def search_filter(octets: bytes) -> None:
+    """A filter is refused by `ValueError`, or can be filled with anything."""
+    try:
+        made = parse_filter(octets.decode(errors="replace"), frozenset({"address"}))
+    except ValueError:
+        return
+    assert encoded(made.root, {"address": octets})
+
+
+_ALL = (path, arguments, conversation, signing_in, message, directory, search_filter)
+TARGETS = {target.__name__: target for target in _ALL}

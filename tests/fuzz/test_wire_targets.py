@@ -37,6 +37,11 @@ _PIECES = [
     b"Content-Type: multipart/x; boundary=b\r\n",
     b"\r\n",
     b"\r\n--b",
+    b"\x30\x05",
+    b"\x04\x03",
+    b"(|(mail={address})",
+    b"(!(a=*))",
+    b")",
 ]
 OCTETS = st.lists(st.sampled_from(_PIECES) | st.binary(max_size=3), max_size=30).map(b"".join)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.running import SETTINGS, Service, running, until
+from tests.live.running import SETTINGS, Service, running, service, until
 from tests.peers.authority import Authority
 from tests.peers.directory import ADMIN, BASE, PASSWORD, PEOPLE, Slapd, group, person, slapd
 
@@ -210,6 +210,22 @@ def test_the_command_shows_each_step(directory: Slapd, tmp_path: Path) -> None:
         assert '"status": "5.1.1"' in answer.stdout
         (row,) = service.ask("ldap", "status")
         assert row["state"] == "answers"
+
+
+def test_explain_asks_the_directory_where_it_is_told_to(directory: Slapd, tmp_path: Path) -> None:
+    made = service(tmp_path, routing(directory))
+
+    def fate(recipient: str, *more: str) -> str:
+        answer = made.ask("explain", "--from", "a@b.test", "--to", recipient, "--client", "127.0.0.1", *more)
+        return str(answer["recipients"][0]["fate"])
+
+    made.file.write_text(made.settings)
+    assert "directory is not asked" in made.run("explain", "--from", "a@b.test", "--to", f"ann@{DOMAIN}").stdout
+    assert fate(f"nobody@{DOMAIN}", "--network") == f"refused: 550 5.1.1 User unknown: nobody@{DOMAIN}"
+    assert fate(f"staff@{DOMAIN}", "--network").startswith("for 2 recipients by the directory: ")
+    assert fate(f"a.smith@{DOMAIN}", "--network").startswith(f"for ann@{DOMAIN} by the directory: ")
+    assert fate(f"empty@{DOMAIN}", "--network").startswith("returned: ")
+    assert "Drop" in fate(f"ann@{DOMAIN}", "--network")
 
 
 def test_clients_sign_in_with_the_accounts_of_the_directory(program: Callable[[str], str], tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from mailroot.mail.faults import Fault
 from mailroot.policy.chain import Step
 from mailroot.policy.client import NOT_ASKED
 from mailroot.service.explain.case import SOMEBODY, Case
+from mailroot.service.explain.directory import with_directory
 from mailroot.service.explain.explained import Explanation, entered, explain
 from mailroot.service.explain.ground import rules_for
 from mailroot.service.explain.network import names_of, with_hosts
@@ -92,7 +93,7 @@ async def _explained(arguments: argparse.Namespace, settings: Settings, case: Ca
     rules = rules_for(settings, key)
     asked = arguments.network and not case.by_pickup
     names = await names_of(rules, case.client) if asked else NOT_ASKED
-    explanation = explain(rules, case, _now(), names)
+    explanation = await with_directory(rules, explain(rules, case, _now(), names), arguments.network)
     if arguments.network:
         explanation = await with_hosts(rules, settings, explanation)
     return explanation.entered_by(entrance)

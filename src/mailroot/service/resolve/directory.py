@@ -122,12 +122,16 @@ class Directory:
         return asyncio.create_task(self._look(address), name=f"looking for {address}")
 
     async def _look(self, address: Mailbox) -> Status | None:
+        self.tally.lookups += 1
         try:
             async with asyncio.timeout(self._patience):
                 answer = await self.ask(ByAddress(self.terms.names(address)))
         except TimeoutError:
             return None
-        return None if isinstance(answer, NoAnswer) else _refusal(address, answer, self.terms)
+        if isinstance(answer, NoAnswer):
+            return None
+        self.tally.completed += 1
+        return _refusal(address, answer, self.terms)
 
     async def ask(self, question: Question) -> Answer:
         """The answer to a question, remembered or new."""
@@ -187,10 +191,12 @@ class Directory:
 
     async def _resolved(self, address: Mailbox) -> Resolution:
         """Drive the conversation (`routing.directory.resolve`) with the directory."""
-        self.tally.lookups += 1
+        # What the answer at RCPT was kept for was counted then.
+        counted = self.memory.answer(ByAddress(self.terms.names(address))) is not None
+        self.tally.lookups += not counted
         conversation = resolve(address, self.terms)
         resolution = await self._driven(conversation)
-        self.tally.completed += resolution.outcome is not Outcome.WAITING
+        self.tally.completed += not counted and resolution.outcome is not Outcome.WAITING
         self._keep(resolution)
         return resolution
 
