@@ -23,6 +23,7 @@ interval = "{interval}"
 tls = "{tls}"
 {sign_in}
 """
+IMPATIENT = '[servers.default.general]\nconnection_timeout = "1s"'
 AS_BRANCH = 'authentication = "basic"\nusername = "branch"\npassword = "secret of branch"\npassword_without_tls = true'
 
 
@@ -165,6 +166,17 @@ def test_one_that_says_yes_and_then_nothing_of_use_is_left_alone(tmp_path: Path)
         with branch(tmp_path, collect(peer.port)) as service:
             assert service.ask("collect", "provider")["messages"] == 0
             until(lambda: any(one.startswith("220 ") for one in peer.commands), "our greeting")
+            until(lambda: not service.ask("session", "list"), "the end of the session")
+
+
+def test_one_that_turns_round_and_falls_silent_is_not_waited_for(tmp_path: Path) -> None:
+    with outside() as world:
+        door = Door({"branch": "secret of branch"}, ("PLAIN",))
+        peer = world.enter(Peer({"ATRN": "250 OK", "220": b""}, door=door))
+        text = settings(more=collect(peer.port)).replace("[servers.default.general]", IMPATIENT)
+        with running(tmp_path, settings=text) as service:
+            found = service.ask("collect", "provider")
+            assert (found["state"], found["cause"]) == ("failed", "timed out")
             until(lambda: not service.ask("session", "list"), "the end of the session")
 
 

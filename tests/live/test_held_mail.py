@@ -371,6 +371,26 @@ def test_the_protocol_log_tells_what_was_said_on_a_turned_connection(site: tuple
     until(lambda: any("OutboundConnectionCommand" in line and "RCPT" in line for line in logged()), "what we said then")
 
 
+def test_a_customer_that_falls_silent_is_not_waited_for_and_its_mail_stays_held(tmp_path: Path) -> None:
+    more = SIGN_IN + held("held.test", 1, "anna")
+    with relaying(tmp_path, 'connection_timeout = "1s"\n', more) as service:
+        account(service, "anna")
+        send_held(service, "a@held.test")
+        for said in (b"", b"220 customer.test\r\n", b"220 customer.test\r\n250 customer.test\r\n"):
+            with customer(service) as client:
+                client.sign_in("anna")
+                assert client.say(b"ATRN\r\n").startswith(b"250")
+                for line in said.splitlines(keepends=True):
+                    client.send(line)
+                    assert client._lines.readline()[:4] in (b"EHLO", b"MAIL")
+                assert client.rest() == b""
+        assert turned(service, user="anna", recipients=0)["cause"]
+        with customer(service) as client:
+            client.sign_in("anna")
+            assert client.say(b"ATRN\r\n").startswith(b"250")
+            assert len(client.serve()) == 1
+
+
 def test_mail_goes_its_way_once_its_domain_does_not_hold_it_any_more(tmp_path: Path) -> None:
     with outside() as world:
         peer = world.enter(Peer())
