@@ -49,6 +49,8 @@ class LdapDirectory:
 
     async def ask(self, question: Question) -> Answer:
         """The entries that a question leads to. Never raises."""
+        if isinstance(question, ByName) and not question.dn:
+            return ()  # the name of the directory itself
         try:
             asked = search_of(question, self._schema, await self._known_base(), self._seconds)
             found, result, server = await self.lines.search(asked)
