@@ -3,12 +3,15 @@
 from itertools import chain
 from pathlib import Path
 
+import pytest
+
 from tests.live.outside import outside, relaying
 from tests.live.running import until
 from tests.peers.faultproxy import Fault, FaultProxy
 from tests.peers.smtp import Peer
 
 MESSAGES = 40
+pytestmark = pytest.mark.timeout(300)
 
 
 def _number(message: bytes) -> int:

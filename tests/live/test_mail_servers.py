@@ -15,7 +15,8 @@ from tests.live.running import Service, free_port, until
 from tests.peers.authority import Authority
 from tests.peers.mailservers import MailServer, OfExim, OfOpenSmtpd, OfPostfix, missing
 
-PATIENCE = 60.0
+PATIENCE = 90.0
+pytestmark = pytest.mark.timeout(400)
 BODY = ".\r\n..\r\n.dots\r\nGrüße \r\n" + "x" * 900 + "\r\nFrom here\r\n"
 KINDS = {"Postfix": OfPostfix, "Exim": OfExim, "OpenSMTPD": OfOpenSmtpd}
 each = pytest.mark.parametrize("name", KINDS)

@@ -15,6 +15,7 @@ from tests.peers.faultproxy import Fault, FaultProxy
 from tests.peers.smtp import EXTENSIONS, Peer
 from tests.service.carrying import carrier, delivery, smart
 
+pytestmark = pytest.mark.timeout(600)
 CONTENT = b"Subject: x\r\n\r\n.dot\r\nlast\r\n"
 BINARY = b"Subject: x\r\n\r\n\0\n.\r\n.\r\n\r"
 WITHOUT_PIPELINING = tuple(line for line in EXTENSIONS if line != "PIPELINING")
