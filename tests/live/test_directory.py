@@ -294,4 +294,4 @@ def test_certificates_are_checked_and_passwords_hidden(program: Callable[[str], 
             assert "name its authority in ldap_routing.ca_file" in shown.stdout
         for folder in ("good", "bad"):
             for path in (tmp_path / folder / "Logs").rglob("*"):
-                assert path.is_dir() or PASSWORD not in path.read_text()
+                assert path.is_dir() or PASSWORD.encode() not in path.read_bytes()
