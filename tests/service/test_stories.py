@@ -92,6 +92,21 @@ def test_what_is_refused_has_a_story_too(told: Told) -> None:
     assert [event["event"] for event in story.events] == ["refused", "disconnected"]
 
 
+def test_what_a_directory_said_is_part_of_the_story(told: Told) -> None:
+    told.accept("e1", "team@local.test")
+    told.tell(
+        "resolved",
+        entry="e1",
+        recipient="team@local.test",
+        outcome="expanded",
+        recipients=3,
+        cause="cn=team is a group",
+    )
+    [story] = told.find("team@local.test").stories
+    said = "asked the directory for <team@local.test>: expanded into 3 recipient(s); cn=team is a group"
+    assert words(story.first("resolved") or {}) == said
+
+
 def test_several_are_listed_the_newest_first_up_to_the_limit(told: Told) -> None:
     for number in range(30):
         told.accept(f"e{number}", "a@far.example", session=f"s{number}")

@@ -83,6 +83,12 @@ def _signed_in(event: Event) -> str:
     return f"{event.get('address')} signed in as {event.get('user')} by {event.get('mechanism')}"
 
 
+def _resolved(event: Event) -> str:
+    outcome = event.get("outcome")
+    into = f" into {event.get('recipients')} recipient(s)" if outcome == "expanded" else ""
+    return f"asked the directory for <{event.get('recipient')}>: {outcome}{into}; {event.get('cause')}"
+
+
 _WORDS: dict[str, Callable[[Any], str]] = {
     "accepted": _accepted,
     "attempt": _attempt,
@@ -91,6 +97,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "failed": _failed,
     "reported": _reported,
     "refused": _refused,
+    "resolved": _resolved,
     "disconnected": _disconnected,
     "signed_in": _signed_in,
 }
