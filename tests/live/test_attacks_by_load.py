@@ -70,7 +70,8 @@ def test_M06_who_never_reads_is_not_listened_to_and_cut_off(tmp_path: Path) -> N
         assert sent < 100 * MEGABYTE
         (event,) = until(lambda: started.events("disconnected"), "the end of the session")
         assert event["reason"] == "did not read its replies"
-        assert started.memory("VmHWM") - before < 16 * MEGABYTE
+        # Of this, the protocol log's records of what was said are about a third.
+        assert started.memory("VmHWM") - before < 32 * MEGABYTE
 
 
 def test_M09_without_descriptors_new_clients_are_refused_and_mail_goes_on(tmp_path: Path) -> None:

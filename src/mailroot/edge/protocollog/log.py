@@ -15,6 +15,8 @@ from mailroot.edge.protocollog.visit import Visit
 
 # The longest that a record waits before it is written, in seconds.
 INTERVAL = 0.5
+# Entries that are made and written at once: each takes about a kilobyte in memory.
+_AT_ONCE = 2000
 # How often losses are told of, in flushes.
 _TELL_EVERY = 20
 
@@ -75,6 +77,9 @@ class ProtocolLog:
             entries: list[Entry] = []
             for record in records:
                 record[0].read(record, entries)
+                if len(entries) >= _AT_ONCE:
+                    self._mind(self._sink.write(entries))
+                    entries = []
             if entries:
                 self._mind(self._sink.write(entries))
             self._tell()

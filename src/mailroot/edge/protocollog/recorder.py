@@ -9,8 +9,11 @@ from mailroot.edge.protocollog.entry import Entry
 
 # Records that wait to be written; beyond it they are lost and counted. Each has the octets of a command and a reply.
 WAITING_LIMIT = 50_000
-# Octets that groups of commands add to that: one record may have 64 KiB of them.
-GROUPS_LIMIT = 32 * 1024 * 1024
+# Octets of memory that groups of commands may take beside that: one record may have 64 KiB of them. What a client can
+# make us keep that never reads its replies, and what goes into a batch of the writer at once.
+GROUPS_LIMIT = 2 * 1024 * 1024
+# What a command takes in memory besides its octets.
+COMMAND_SIZE = 100
 
 
 class Speaker(Protocol):

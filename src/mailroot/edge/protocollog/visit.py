@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import time
 
 from mailroot.edge.protocollog.entry import NOTHING, Entry, Party, leading, name, plain
-from mailroot.edge.protocollog.recorder import WAITING_LIMIT, Record, Recorder
+from mailroot.edge.protocollog.recorder import COMMAND_SIZE, WAITING_LIMIT, Record, Recorder
 from mailroot.wire.journal import Journal, Said
 from mailroot.wire.verbs import TABLE
 
@@ -78,6 +78,7 @@ class Visit:
             waiting.append((self, time(), self.since, octets, journal[0]))
         else:
             group = sum([len(said) for said in journal if isinstance(said, bytes)])
+            group += len(octets) + COMMAND_SIZE * len(journal)
             self._recorder.take((self, time(), self.since, octets, journal[:]), group)
         journal.clear()
         self.since = 0.0
