@@ -92,9 +92,9 @@ def test_a_stopped_server_closes_its_connections_and_its_queue_stands_still(tmp_
         until(service.dropped, "the other server's message")
 
         attempts = _attempts(service)
-        (entry,) = service.ask("queue", "list", "two")
+        (entry,) = service.ask("queue", "list", "--server", "two")
         assert service.ask("queue", "show", entry["key"])["recipients"][0]["recipient"] == "x@waiting.test"
-        assert service.ask("queue", "retry", entry["key"]) == {"recipients": 1}
+        assert service.ask("queue", "retry", entry["key"]) == {"recipients": 1, "in_delivery": 0}
         (service.folder / "Two" / "Pickup").mkdir(exist_ok=True)
         (service.folder / "Two" / "Pickup" / "x.eml").write_bytes(b"From: a@two.test\r\nTo: b@two.test\r\n\r\nx\r\n")
         service.send()
@@ -110,7 +110,7 @@ def test_a_stopped_server_closes_its_connections_and_its_queue_stands_still(tmp_
 
 
 def _attempts(service: Service) -> int:
-    return sum(row["attempts"] for row in service.ask("queue", "list", "two"))
+    return sum(row["attempts"] for row in service.ask("queue", "list", "--server", "two"))
 
 
 def test_queue_operations_work_on_a_stopped_server(tmp_path: Path) -> None:
@@ -118,10 +118,10 @@ def test_queue_operations_work_on_a_stopped_server(tmp_path: Path) -> None:
     with running(tmp_path, two_servers(port)) as service:
         send(port, "x@waiting.test")
         service.run("server", "stop", "two")
-        (entry,) = service.ask("queue", "list", "two")
+        (entry,) = service.ask("queue", "list", "--server", "two")
         assert entry["recipient"] == "x@waiting.test"
         assert service.ask("queue", "remove", entry["key"])["recipients"] == 1
-        assert service.ask("queue", "list", "two") == []
+        assert service.ask("queue", "list", "--server", "two") == []
 
 
 def test_a_worker_that_is_replaced_leaves_every_server_in_its_state(tmp_path: Path) -> None:
