@@ -10,10 +10,12 @@ import pytest
 
 from mailroot.edge.sqlite.queue import SqliteQueue
 from mailroot.mail.address import Mailbox
+from mailroot.mail.envelope import Recipient
 from mailroot.mail.status import Disposition, Status
 from mailroot.queue import selection
-from mailroot.queue.entry import AWAITED, FROZEN, Listed, Pending, QueueEntry, Settlement
+from mailroot.queue.entry import AWAITED, FROZEN, Listed, Pending, QueueEntry, SealedDraft, Settlement
 from mailroot.queue.memory import MemoryQueue
+from mailroot.queue.ordering import By, Ordering
 from mailroot.queue.selection import Change, Selection
 from mailroot.queue.store import QueueStore
 from tests.queue.drafts import HOUR, NOON, Clock, draft, elaborate_draft
@@ -522,3 +524,113 @@ async def test_what_joins_reads_back_as_it_was_given(store: QueueStore) -> None:
 async def test_nobody_joins_an_entry_that_is_gone(store: QueueStore) -> None:
     await store.settle(Settlement("ffffffff0000000001", served=(0,), added=joining("ann")))
     assert await store.depth() == 0
+
+
+# -- lists in an order, and sums
+
+
+def to(*addresses: str, **options: object) -> SealedDraft:
+    """A draft for recipients of any domains."""
+    made = draft(**options)  # type: ignore[arg-type]
+    named = tuple(Recipient(Mailbox(*address.split("@"))) for address in addresses)
+    return replace(made, envelope=replace(made.envelope, recipients=named))
+
+
+async def some_that_wait(store: QueueStore, clock: Clock) -> None:
+    """Recipients r0 to r6: r1 was tried once, r2 and r3 three times; r4 is held, r5 is in delivery."""
+    for number in range(7):
+        domain = "odd.test" if number % 2 else "even.test"
+        await store.commit(to(f"r{number}@{domain}", lease=number == 5, arrived=clock()))
+        clock.moment += timedelta(seconds=1)
+    leases = [lease.entry for lease in await store.claim(clock(), 4)]
+    for entry in leases:
+        (one,) = entry.pending
+        number = one.recipient.address.local[1:]
+        attempts = {"0": 0, "1": 1, "2": 3, "3": 3}[number]
+        due = clock() + timedelta(minutes=10 - int(number))
+        await store.settle(Settlement(entry.key, deferred=(replace(one, due=due, attempts=attempts, last=LATER),)))
+    freeze = selection.freeze(FROZEN, lambda _: clock() + HOUR)
+    for row in await waiting(store):
+        if row.recipient.startswith("r4"):
+            await store.change(Selection(key=row.key), freeze, "", 10)
+
+
+async def walked(store: QueueStore, ordering: Ordering, limit: int, start: str = "") -> list[str]:
+    """The recipients of a list, read page after page."""
+    found: list[str] = []
+    position = start
+    while True:
+        page = await store.ordered(ordering, position, limit)
+        found += [listed.recipient.partition("@")[0] for _, listed in page.rows]
+        if page.end is None:
+            return found
+        position = str(ordering.before(page.end) if ordering.backwards else page.end)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+async def test_recipients_are_listed_in_any_order(store: QueueStore, clock: Clock, limit: int) -> None:
+    await some_that_wait(store, clock)
+    everybody = [f"r{number}" for number in range(7)]
+    assert await walked(store, Ordering(By.ARRIVED), limit) == everybody
+    assert await walked(store, Ordering(By.ARRIVED, descending=True), limit) == everybody[::-1]
+    assert await walked(store, Ordering(By.DUE), limit) == ["r6", "r3", "r2", "r1", "r0"]
+    assert await walked(store, Ordering(By.DUE, descending=True), limit) == ["r0", "r1", "r2", "r3", "r6"]
+    assert await walked(store, Ordering(By.ATTEMPTS), limit) == ["r1", "r2", "r3"]
+    assert await walked(store, Ordering(By.ATTEMPTS, descending=True), limit) == ["r3", "r2", "r1"]
+
+
+@pytest.mark.parametrize("by", list(By))
+@pytest.mark.parametrize("descending", [False, True])
+async def test_a_list_goes_back_the_way_that_it_came(store: QueueStore, clock: Clock, by: By, descending: bool) -> None:
+    await some_that_wait(store, clock)
+    forwards, back = Ordering(by, descending), Ordering(by, descending, backwards=True)
+    everybody = (await store.ordered(forwards, "", 100)).rows
+    for place, (position, _) in enumerate(everybody):
+        behind = (await store.ordered(forwards, str(position), 100)).rows
+        before = (await store.ordered(back, str(position), 100)).rows
+        assert [row for _, row in behind] == [row for _, row in everybody[place + 1 :]]
+        assert [row for _, row in before] == [row for _, row in everybody[place::-1]]
+        begun = (await store.ordered(forwards, str(forwards.before(position)), 100)).rows
+        assert [row for _, row in begun] == [row for _, row in everybody[place:]]
+
+
+async def test_the_list_of_one_entry_has_its_recipients_alone(store: QueueStore) -> None:
+    entries = [await committed(store, "ann", "bob") for _ in range(3)]
+    for descending in (False, True):
+        page = await store.ordered(Ordering(descending=descending), "", 10, entries[1].key)
+        assert [row.key for _, row in page.rows] == [entries[1].key] * 2
+        assert [row.recipient_number for _, row in page.rows] == ([1, 0] if descending else [0, 1])
+
+
+@pytest.mark.parametrize("limit", [1, 3, 100])
+async def test_sums_count_every_recipient_once(store: QueueStore, clock: Clock, limit: int) -> None:
+    await some_that_wait(store, clock)
+    sums, after = [], ""
+    while True:
+        page = await store.summed(after, limit)
+        sums += page.sums
+        after = page.next
+        if not after:
+            break
+    totals = {
+        domain: [
+            sum(getattr(one, name) for one in sums if one.domain == domain)
+            for name in ("recipients", "held", "leased", "tried", "untried")
+        ]
+        for domain in ("even.test", "odd.test")
+    }
+    # r0 was settled without having been tried, as what is put off is.
+    assert totals == {"even.test": [4, 1, 0, 1, 2], "odd.test": [3, 0, 1, 2, 0]}
+    assert min(one.oldest for one in sums) == NOON
+    assert max(one.attempts for one in sums) == 3
+    assert {one.said for one in sums if one.tried} == {LATER.words}
+    assert min(one.due for one in sums if one.due is not None) == NOON + timedelta(seconds=6)
+
+
+async def test_recipients_that_joined_an_entry_count_where_they_go(store: QueueStore) -> None:
+    entry = await store.commit(to("list@one.test"))
+    assert entry is not None
+    added = Pending(0, to("member@two.test").envelope.recipients[0], NOON)
+    await store.settle(Settlement(entry.key, added=(added,)))
+    sums = (await store.summed("", 10)).sums
+    assert {one.domain: (one.recipients, one.messages) for one in sums} == {"one.test": (1, 1), "two.test": (1, 1)}

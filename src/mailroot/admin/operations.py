@@ -44,9 +44,11 @@ class Operation:
     `name` is that of the control protocol; its parts are the words of the command line. `columns` are the keys of the
     result's rows in the order in which people read them; none where the result is one table of facts. `counted` is the
     key of the result that is 0 where nothing was found to act on. With `paged`, the result is
-    `{"rows": [...], "next": cursor}`, and the operation takes "after" and "limit" too. With `bulk`, it works for a
-    second at most and is to be asked again with "after" until `next` is ""; its numbers add up. One that is `selective`
-    does nothing unless an argument says to what. One that is `watched` can be shown anew again and again.
+    `{"rows": [...], "next": cursor}`, and the operation takes "after" and "limit" too; one that also gives "previous"
+    takes that as "before". With `bulk`, it works for a second at most and is to be asked again with "after" until
+    `next` is ""; its numbers add up. One that is `selective` does nothing unless an argument says to what. One that is
+    `watched` can be shown anew again and again. One that gives `pieces` takes "after" and "limit" in octets; its result
+    is `{"size": ..., "offset": ..., "data": base64, "next": where to go on}`.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Operation:
     watched: bool = False
     bulk: bool = False
     selective: bool = False
+    pieces: bool = False
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -87,6 +90,18 @@ _QUEUE_COLUMNS = (
     "via",
     "message_id",
 )
+_DESTINATION_COLUMNS = (
+    "server",
+    "destination",
+    "recipients",
+    "messages",
+    "oldest",
+    "next",
+    "attempts",
+    "last",
+    "held",
+)
+_DESCENDING = Argument("descending", Kind.FLAG, "the other way round")
 _LDAP_COLUMNS = (
     "server",
     "worker",
@@ -110,9 +125,18 @@ _FILTERS = (
     Argument("older", Kind.OPTION, "whose message came longer ago, such as 90s, 15m, 12h, 2d", "TIME"),
     Argument("larger", Kind.OPTION, "whose message is larger, such as 100KB, 5MB", "SIZE"),
     Argument("status", Kind.OPTION, 'whose latest attempt ended so, such as 4.4.1 or "4.4.*"', "CODE"),
+    Argument("text", Kind.OPTION, "whose sender, recipient, Message-ID or latest outcome has this text in it", "TEXT"),
     Argument("frozen", Kind.FLAG, "whom an operator froze"),
     Argument("held", Kind.FLAG, "who is held, by an operator or until the server of the domain asks"),
 )
+_AT_SERVER = Argument("server", Kind.OPTION, "the virtual server, where there are several", "SERVER")
+_OF_DOMAIN = Argument("domain", Kind.OPTION, "a local domain, where they have folders of their own", "DOMAIN")
+_IN_FOLDER = (
+    Argument("text", Kind.OPTION, "whose name has this text in it", "TEXT"),
+    Argument("newest", Kind.FLAG, "the last that came first"),
+)
+_STEM = Argument("name", Kind.NAME, "the name of a message, without its ending")
+_FILE = Argument("name", Kind.NAME, "the name of a file")
 _SELECTION = (*_FILTERS, Argument("all", Kind.FLAG, "everybody"))
 
 
@@ -132,13 +156,35 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("session.list", "List the sessions that are open.", _READ, (_OF_SERVER,), columns=_SESSION_COLUMNS),
     Operation(
         "session.end",
-        "End a session.",
+        "End a session, or all.",
         _OPERATE,
-        (Argument("session", Kind.NAME, "the name of a session"),),
+        (
+            Argument("session", Kind.OPTIONAL, "the name of a session"),
+            Argument("server", Kind.OPTION, "only those of this virtual server", "SERVER"),
+            Argument("all", Kind.FLAG, "all of them"),
+        ),
         counted="ended",
     ),
     Operation(
-        "queue.list", "List recipients that wait, each one.", _READ, _FILTERS, columns=_QUEUE_COLUMNS, paged=True
+        "queue.list",
+        "List recipients that wait, each one.",
+        _READ,
+        (*_FILTERS, Argument("sort", Kind.OPTION, "by arrived, due or attempts", "COLUMN"), _DESCENDING),
+        columns=_QUEUE_COLUMNS,
+        paged=True,
+    ),
+    Operation(
+        "queue.destinations",
+        "List what waits by its destination: a domain, a smart host or a Drop folder.",
+        _READ,
+        (
+            _OF_SERVER,
+            Argument("text", Kind.OPTION, "whose name has this text in it", "TEXT"),
+            Argument("sort", Kind.OPTION, "by recipients, oldest, due, attempts or destination", "COLUMN"),
+            _DESCENDING,
+        ),
+        columns=_DESTINATION_COLUMNS,
+        paged=True,
     ),
     Operation("queue.show", "Show an entry with all its recipients, and when they are tried.", _READ, (_ENTRY,)),
     _bulk("retry", "Try now; who is held stays held."),
@@ -162,6 +208,55 @@ OPERATIONS: tuple[Operation, ...] = (
         "Write messages as files, KEY.eml, each with its envelope, KEY.json; they stay in the queue.",
         Argument("to", Kind.DEMANDED, "the folder, which the service's account may write to", "FOLDER"),
         permission=_READ,
+    ),
+    Operation(
+        "message.show",
+        "Open a message of the queue: its header, its text, what is attached.",
+        _READ,
+        (_ENTRY,),
+    ),
+    Operation("message.raw", "Read a message of the queue as it is, piece after piece.", _READ, (_ENTRY,), pieces=True),
+    Operation(
+        "badmail.list",
+        "List what is in Badmail, and why.",
+        _READ,
+        (_AT_SERVER, *_IN_FOLDER),
+        columns=("server", "name", "arrived", "size", "sender", "recipients", "reason", "state"),
+        paged=True,
+    ),
+    Operation("badmail.show", "Open a message in Badmail.", _READ, (_STEM, _AT_SERVER)),
+    Operation(
+        "badmail.raw", "Read a message in Badmail as it is, piece after piece.", _READ, (_STEM, _AT_SERVER), pieces=True
+    ),
+    Operation(
+        "badmail.remove",
+        "Remove a message from Badmail, or all.",
+        _OPERATE,
+        (
+            Argument("name", Kind.OPTIONAL, "the name of a message, without its ending"),
+            _AT_SERVER,
+            Argument("all", Kind.FLAG, "all of them"),
+        ),
+        counted="removed",
+        bulk=True,
+    ),
+    Operation("badmail.resubmit", "Put a message of Badmail back into Pickup.", _OPERATE, (_STEM, _AT_SERVER)),
+    Operation("drop.folders", "List the Drop folders.", _READ, (_AT_SERVER,), columns=("server", "domain", "folder")),
+    Operation(
+        "drop.list",
+        "List what is in a Drop folder.",
+        _READ,
+        (_AT_SERVER, _OF_DOMAIN, *_IN_FOLDER),
+        columns=("server", "name", "arrived", "size", "sender", "recipients"),
+        paged=True,
+    ),
+    Operation("drop.show", "Open a message in a Drop folder.", _READ, (_FILE, _AT_SERVER, _OF_DOMAIN)),
+    Operation(
+        "drop.raw",
+        "Read a message in a Drop folder as it is, piece after piece.",
+        _READ,
+        (_FILE, _AT_SERVER, _OF_DOMAIN),
+        pieces=True,
     ),
     Operation(
         "counters",

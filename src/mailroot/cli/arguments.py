@@ -32,6 +32,9 @@ _GROUPS = {
     "server": "Start, stop and pause virtual servers.",
     "session": "See and end sessions.",
     "queue": "See and change what waits.",
+    "message": "Open messages of the queue.",
+    "badmail": "See, open, remove and resubmit what is in Badmail.",
+    "drop": "See and open what is in Drop folders.",
     "settings": "Apply the settings file.",
 }
 

@@ -1,6 +1,8 @@
 """Commands that ask the running service: one for every row of the table of operations."""
 
 import argparse
+import base64
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +34,8 @@ def run(arguments: argparse.Namespace, file: Path) -> int:
         screen.clear()
         screen.show_rows(operation.columns, _rows(operation, given, file), json_wanted=arguments.json)
         time.sleep(_BETWEEN)
+    if operation.pieces:
+        return _write_pieces(operation, given, file)
     if operation.columns:
         screen.show_rows(operation.columns, _rows(operation, given, file), json_wanted=arguments.json)
         return 0
@@ -39,6 +43,18 @@ def run(arguments: argparse.Namespace, file: Path) -> int:
     screen.show_facts(result, json_wanted=arguments.json)
     if operation.counted and not result.get(operation.counted) and not given.get("all"):
         return _complain(operation, _nothing(given, result), 1)
+    return 0
+
+
+def _write_pieces(operation: Operation, given: dict[str, Any], file: Path) -> int:
+    """What comes in pieces goes to standard output as it is: into a file, or a program that reads mail."""
+    if sys.stdout.isatty():
+        return _complain(operation, "a message as it is may do things to a terminal; send it into a file: > FILE", 2)
+    after = "0"
+    while after:
+        piece = ask(file, operation.name, {**given, "after": after})
+        sys.stdout.buffer.write(base64.b64decode(piece["data"]))
+        after = piece["next"]
     return 0
 
 

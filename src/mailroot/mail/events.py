@@ -161,7 +161,10 @@ EVENT_ROWS: tuple[EventRow, ...] = (
         ("server", "entry", "message_id", "name", "cause", "kind"),
         "A message was put into Badmail; `kind` is `pickup`, `report` (its sender is null), or `general`.",
     ),
-    EventRow("badmail_removed", _N, ("server", "name", "cause"), "Badmail's retention limit removed a message."),
+    EventRow(
+        "badmail_removed", _N, ("server", "name", "cause"), "A retention limit, or an operator, removed a message."
+    ),
+    EventRow("badmail_resubmitted", _N, ("server", "name"), "An operator put a message back into Pickup."),
     EventRow("pickup_refused", _W, ("server", "name", "cause"), "A Pickup file could not be taken."),
     EventRow("pickup_failed", _E, ("server", "cause"), "The Pickup folder cannot be used now; it is tried again."),
     EventRow("pickup_open", _W, ("server", "folder"), "Every account of the machine may put messages into Pickup."),

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from mailroot.queue.entry import AWAITED, UNRESOLVED, Lease, Listed, Pending, QueueEntry, SealedDraft, Settlement
+from mailroot.queue.ordering import By, Ordered, Ordering, Position
 from mailroot.queue.schedule import CLOCK_SLACK
 from mailroot.queue.selection import Change, Selection, effect, of_domain
 from mailroot.queue.store import Changed, Taken
+from mailroot.queue.summary import Summed, summed
 
 _UNTIL = datetime.max.replace(tzinfo=UTC)
 
@@ -191,6 +193,20 @@ class MemoryQueue:
         ]
         return sorted(rows, key=_place)[:limit]
 
+    async def ordered(self, ordering: Ordering, position: str, limit: int, key: str = "") -> Ordered:
+        """See `QueueStore.ordered`."""
+        start = ordering.start(position)
+        rows = [(_position(row, ordering.by), _listed(*row)) for row in self._from("", await self.depth(), key)]
+        listed = [row for row in rows if _stands(row[1], ordering.by)]
+        beyond = [row for row in listed if (row[0] > start if ordering.upwards else row[0] < start)]
+        page = sorted(beyond, key=lambda row: row[0], reverse=not ordering.upwards)[:limit]
+        return Ordered(page, page[-1][0] if len(page) == limit else None)
+
+    async def summed(self, after: str, limit: int) -> Summed:
+        """See `QueueStore.summed`."""
+        rows = self._from(after, limit)
+        return Summed(summed([_listed(*row) for row in rows]), _cursor(rows, limit))
+
     async def entry(self, key: str) -> QueueEntry | None:
         """See `QueueStore.entry`."""
         kept = self._kept.get(key)
@@ -264,6 +280,17 @@ def _listed(kept: _Kept, pending: Pending) -> Listed:
 def _place(row: tuple[_Kept, Pending]) -> tuple[str, int]:
     kept, pending = row
     return kept.entry.key, pending.number
+
+
+def _position(row: tuple[_Kept, Pending], by: By) -> Position:
+    kept, pending = row
+    value = {By.ARRIVED: 0, By.DUE: int(pending.due.timestamp() * 1_000_000), By.ATTEMPTS: pending.attempts}[by]
+    return Position(value, (int(kept.entry.key[-10:], 16) << 24) + pending.number)
+
+
+def _stands(row: Listed, by: By) -> bool:
+    """Whether a recipient stands in a list of this order."""
+    return {By.ARRIVED: True, By.DUE: not row.leased and not row.held, By.ATTEMPTS: row.attempts > 0}[by]
 
 
 def _cursor(rows: Sequence[tuple[_Kept, Pending]], limit: int) -> str:

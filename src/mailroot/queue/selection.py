@@ -23,7 +23,8 @@ class Selection:
 
     In `sender`, `recipient` and `status`, "*" stands for anything and "?" for one sign; case does not count. `sender`
     "<>" is the null sender. `domain` is the recipient's, "*.example.com" for those below it. `status` is the enhanced
-    code of the latest attempt, "4.4.1" or "4.4.*". `before` is a moment at which the message had arrived, `larger` a
+    code of the latest attempt, "4.4.1" or "4.4.*". `text` is somewhere in sender, recipient, Message-ID or the latest
+    outcome, in upper or lower case. `before` is a moment at which the message had arrived, `larger` a
     size in octets that it exceeds. `held` is a cause (`Pending.held`), or `ANY_CAUSE`.
     """
 
@@ -33,6 +34,7 @@ class Selection:
     domain: str = ""
     status: str = ""
     held: str = ""
+    text: str = ""
     before: datetime | None = None
     larger: int | None = None
 
@@ -50,6 +52,7 @@ class Selection:
             and (not self.domain or of_domain(self.domain, row.recipient.rpartition("@")[2]))
             and _fits(self.status, row.status)
             and (not self.held or self.held == row.held or (self.held == ANY_CAUSE and row.held != ""))
+            and (not self.text or _mentions(self.text.casefold(), row))
             and (self.before is None or row.arrived < self.before)
             and (self.larger is None or row.size > self.larger)
         )
@@ -70,6 +73,10 @@ def of_domain(pattern: str, domain: str) -> bool:
     if pattern.startswith("*."):
         return key.endswith(f".{domain_key(pattern[2:])}")
     return key == domain_key(pattern)
+
+
+def _mentions(text: str, row: Listed) -> bool:
+    return any(text in one.casefold() for one in (row.recipient, row.sender, row.message_id, row.last))
 
 
 def _fits(pattern: str, text: str) -> bool:

@@ -11,7 +11,9 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from mailroot.queue.entry import Lease, Listed, QueueEntry, SealedDraft, Settlement
+from mailroot.queue.ordering import Ordered, Ordering
 from mailroot.queue.selection import Change, Selection
+from mailroot.queue.summary import Summed
 
 
 class Changed(NamedTuple):
@@ -94,6 +96,15 @@ class QueueStore(Protocol):
 
         With `key`, those of this entry alone. The cursor of a row is "key/recipient_number".
         """
+
+    def ordered(self, ordering: Ordering, position: str, limit: int, key: str = "") -> Awaitable[Ordered]:
+        """Up to `limit` waiting recipients in an order, from a position on ("": where the order begins).
+
+        With `key`, those of this entry alone, by arrival. Raises `Misconfigured` where that is no position.
+        """
+
+    def summed(self, after: str, limit: int) -> Awaitable[Summed]:
+        """The sums of up to `limit` waiting recipients from the one after a cursor, "key/recipient_number"."""
 
     def entry(self, key: str) -> Awaitable[QueueEntry | None]:
         """The entry with all its waiting recipients; None where there is none."""

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from mailroot.edge.files.whole import NewFile
 
-ENDINGS = (".BAD", ".BDR", ".BDP")
+# The last one marks a message that is being put back (`edge.files.resubmit`).
+ENDINGS = (".BAD", ".BDR", ".BDP", ".BDS")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """Pages of the embedded queue, as operators read them: found by key, without the contents."""
 
+import contextlib
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
+from typing import Any
 
 import apsw
 
@@ -23,10 +25,16 @@ from mailroot.edge.sqlite.rows import (
     read_words,
 )
 from mailroot.edge.sqlite.tables import Tables
+from mailroot.mail.address import domain_key
+from mailroot.mail.faults import Misconfigured
+from mailroot.queue import summary
 from mailroot.queue.entry import Listed
+from mailroot.queue.ordering import By, Ordered, Ordering, Position
+from mailroot.queue.summary import Sum, Summed
 
 _SQL = queries("queue.sql")
 _LAST_PLACE = (1 << 63) - 1
+_DUE_DIGITS = 20  # that the query `sums` puts before an outcome
 
 
 def page(tables: Tables, after: str, limit: int, key: str = "") -> list[Listed]:
@@ -53,6 +61,77 @@ def place_of(tag: str, cursor: str) -> int:
 def cursor_of(tag: str, place: int) -> str:
     """The cursor that names a place."""
     return f"{key_of(tag, place >> NUMBER_BITS)}/{place % NUMBERS}"
+
+
+def ordered(tables: Tables, ordering: Ordering, position: str, limit: int, key: str = "") -> Ordered:
+    """See `QueueStore.ordered`."""
+    try:
+        start = ordering.start(position)
+    except ValueError as fault:
+        raise Misconfigured(f"{position!r} is no position in the queue; begin again") from fault
+    by = By.ARRIVED if key else ordering.by
+    rows = _rows_from(tables, start, by, ordering.upwards, limit, key)
+    places = [Position(_VALUES[by](row), row[0]) for row in rows]
+    # Rows by due or attempts are in no order of their entries, and an entry is read once: sorted, then put back.
+    sorted_rows = sorted(rows)
+    found = dict(zip([row[0] for row in sorted_rows], listed(tables, sorted_rows), strict=True))
+    end = places[-1] if len(rows) == limit else None
+    return Ordered([(place, found[place.place]) for place in places], end)
+
+
+_VALUES: dict[By, Callable[[RecipientRow], int]] = {
+    By.ARRIVED: lambda _: 0,
+    By.DUE: lambda row: row[1],
+    By.ATTEMPTS: lambda row: row[2],
+}
+
+
+def _rows_from(tables: Tables, start: Position, by: By, upwards: bool, limit: int, key: str) -> list[RecipientRow]:
+    name = f"{'place' if by is By.ARRIVED else by.value}_{'up' if upwards else 'down'}"
+    bounds = place_range(number_of(tables.tag, key)) if key else {"first": 0, "end": _LAST_PLACE}
+    place = start.place
+    if key:
+        place = max(place, bounds["first"] - 1) if upwards else min(place, bounds["end"] + 1)
+    wanted = {"value": start.value, "place": min(place, _LAST_PLACE), "limit": limit, **bounds}
+    return list(tables.connection.execute(_SQL[name], wanted))
+
+
+def summed(tables: Tables, after: str, limit: int) -> Summed:
+    """See `QueueStore.summed`. What the database cannot read is read row by row."""
+    first = place_of(tables.tag, after)
+    (end, count) = next(iter(tables.connection.execute(_SQL["end_of_part"], {"after": first, "limit": limit})))
+    if not count:
+        return Summed([], "")
+    following = cursor_of(tables.tag, end) if count == limit else ""
+    rows: list[tuple[Any, ...]] = []
+    with contextlib.suppress(apsw.SQLError, UnicodeDecodeError):  # words of an entry that are damaged
+        rows = list(tables.connection.execute(_SQL["sums"], {"after": first, "end": end}))
+    if sum(sum(row[5:10]) for row in rows) != count or any(not isinstance(row[0], str) for row in rows):
+        return Summed(summary.summed(page(tables, after, limit)), following)
+    return Summed([_sum(tables, row) for row in rows], following)
+
+
+def _sum(tables: Tables, row: tuple[Any, ...]) -> Sum:
+    domain, via, first, last, messages, unresolved, held, leased, tried, untried, arrived, due, attempts, said = row
+    status = None
+    with contextlib.suppress(Damaged):
+        status = read_status(said[_DUE_DIGITS:]) if said else None
+    return Sum(
+        domain_key(domain),
+        via or "",
+        key_of(tables.tag, first),
+        key_of(tables.tag, last),
+        messages,
+        unresolved,
+        held,
+        leased,
+        tried,
+        untried,
+        oldest=moment(arrived),
+        due=None if due is None else moment(due),
+        attempts=attempts,
+        said="" if status is None else status.words,
+    )
 
 
 def listed(tables: Tables, rows: Sequence[RecipientRow]) -> list[Listed]:

@@ -24,8 +24,11 @@ from mailroot.mail.faults import DiskFull, Misconfigured, Unavailable
 from mailroot.queue.recovery import SUSPECT_AFTER
 
 _SQL = queries("queue.sql")
-_SCHEMA_VERSION = 2
-_UPGRADES = {1: "upgrade_from_1"}  # by the version that they begin with; each ends with the next one
+_SCHEMA_VERSION = 3
+_UPGRADES = {
+    1: "upgrade_from_1",
+    2: "upgrade_from_2",
+}  # by the version that they begin with; each ends with the next one
 _LITTLE = 256 * 1024  # octets: less than a log and its index need
 
 

@@ -15,14 +15,16 @@ from typing import Any
 
 from mailroot.edge.files.contents import ContentFile, ContentFolder
 from mailroot.edge.sqlite import operating
-from mailroot.edge.sqlite.listing import page
+from mailroot.edge.sqlite.listing import ordered, page, summed
 from mailroot.edge.sqlite.opening import Opened, Recovered, Shard, open_shard
 from mailroot.edge.sqlite.rows import draft_row
 from mailroot.edge.sqlite.tables import Tables
 from mailroot.edge.sqlite.writer import Request, Writer
 from mailroot.queue.entry import Lease, Listed, QueueEntry, SealedDraft, Settlement
+from mailroot.queue.ordering import Ordered, Ordering
 from mailroot.queue.selection import Change, Selection
 from mailroot.queue.store import Changed, Taken
+from mailroot.queue.summary import Summed
 
 # A lease in the embedded queue ends with its owner's process, not at a time.
 _UNTIL = datetime.max.replace(tzinfo=UTC)
@@ -142,6 +144,14 @@ class SqliteQueue:
     def page(self, after: str, limit: int, key: str = "") -> Awaitable[Sequence[Listed]]:
         """See `QueueStore.page`."""
         return self._call(lambda tables: page(tables, after, limit, key))
+
+    def ordered(self, ordering: Ordering, position: str, limit: int, key: str = "") -> Awaitable[Ordered]:
+        """See `QueueStore.ordered`."""
+        return self._call(lambda tables: ordered(tables, ordering, position, limit, key))
+
+    def summed(self, after: str, limit: int) -> Awaitable[Summed]:
+        """See `QueueStore.summed`."""
+        return self._call(lambda tables: summed(tables, after, limit))
 
     def entry(self, key: str) -> Awaitable[QueueEntry | None]:
         """See `QueueStore.entry`."""

@@ -17,10 +17,12 @@ from mailroot.edge.listening import bound_port, open_private, shown
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import Fault, Misconfigured
 from mailroot.service.life.queuecontrol import BULK_WORDS, QueueControl
+from mailroot.service.life.queuelisting import QueueListing
 from mailroot.service.life.reload import Reloaded
 from mailroot.service.life.state import State
 from mailroot.service.measure.reader import reader_of
 from mailroot.service.measure.reading import rows
+from mailroot.service.views.operations import views
 from mailroot.settings.change import Problems
 from mailroot.settings.fingerprint import fingerprint
 
@@ -55,12 +57,14 @@ class Control:
         self._service = service
         self._state = service.state
         self._path = path
-        queue = QueueControl(service.state, self._key)
+        queue, listing = QueueControl(service.state, self._key), QueueListing(service.state, self._key)
         self._operations: dict[str, Callable[[Arguments], Awaitable[object]]] = {
             **{name: partial(perform, self) for name, perform in _OPERATIONS.items()},
-            "queue.list": queue.page,
+            "queue.list": listing.page,
+            "queue.destinations": listing.destinations,
             "queue.show": queue.show,
             **{f"queue.{word}": queue.bulk(word) for word in BULK_WORDS},
+            **views(service, self._key),
         }
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
@@ -199,8 +203,13 @@ class Control:
         return [row for row in rows if not wanted or row["server"] == wanted]
 
     async def _end_session(self, arguments: Arguments) -> object:
-        ended = sum(await self._state.ask_all("end_session", str(arguments.get("session", ""))))
-        if not ended:
+        """One session by its name, or all: of a virtual server where it is named."""
+        ident, everybody = str(arguments.get("session") or ""), bool(arguments.get("all"))
+        if everybody == bool(ident):
+            raise Misconfigured("give the name of a session, or all")
+        server = self._key(arguments) if arguments.get("server") else ""
+        ended = sum(await self._state.ask_all("end_sessions", ident, server))
+        if not ended and not everybody:
             raise Misconfigured(f"there is no session {arguments.get('session')!r} (it may have ended)")
         return {"ended": ended}
 

@@ -1,11 +1,21 @@
 """What operators ask a worker: rows of sessions and of the queue, in values that JSON can hold."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import base64
+import os
+from collections.abc import Awaitable, Callable, Mapping
 
+from mailroot.edge.files.contents import FileContent
+from mailroot.edge.files.durable import translated
+from mailroot.mail.message import Content
+from mailroot.queue.ordering import By, Ordering
 from mailroot.queue.selection import Selection
+from mailroot.service.life.atwork import Shard
 from mailroot.service.life.bulk import change
-from mailroot.service.life.shown import entry_facts, moment_text, row_of
+from mailroot.service.life.shown import entry_facts, moment_text, opening_facts, row_of
 from mailroot.service.life.world import World
+
+_SOON = 0.1  # seconds that a list of destinations waits for a look of this moment
 
 
 def session_rows(world: World, worker: int) -> list[dict[str, object]]:
@@ -28,17 +38,51 @@ def session_rows(world: World, worker: int) -> list[dict[str, object]]:
     ]
 
 
-async def page(
-    world: World, server: str, number: int, selected: Selection, after: str, limit: int
+async def ordered(
+    world: World, server: str, selected: Selection, ordering: Ordering, cursors: Mapping[str, str], limit: int
 ) -> dict[str, object]:
-    """A page of those of one shard whom a selection means. `shards` is how many this worker has."""
+    """A part of an ordered list of each shard of this worker, and how many recipients they hold together.
+
+    `cursors` has the shards from whose position to go on; a shard that is not in it is begun. A shard whose `end` is ""
+    has nothing beyond.
+    """
     shards = world.servers[server].parts.shards
-    if number >= len(shards):
-        return {"rows": [], "shards": len(shards), "next": ""}
-    listed = await shards[number].store.page(after, limit, selected.key)
-    cursor = f"{listed[-1].key}/{listed[-1].recipient_number}" if len(listed) == limit else ""
-    rows = [row_of(server, one) for one in listed if selected.means(one)]
-    return {"rows": rows, "shards": len(shards), "next": cursor}
+    parts = [
+        {"shard": shard.name, **await _part(server, shard, selected, ordering, cursors.get(shard.name, ""), limit)}
+        for shard in shards
+    ]
+    return {"shards": parts, "depth": sum([await shard.store.depth() for shard in shards])}
+
+
+async def _part(
+    server: str, shard: Shard, selected: Selection, ordering: Ordering, position: str, limit: int
+) -> dict[str, object]:
+    found = await shard.store.ordered(ordering, position, limit, selected.key)
+    rows = [
+        {
+            "value": listed.arrived.timestamp() if ordering.by is By.ARRIVED else place.value,
+            "position": str(place),
+            "before": str(ordering.before(place)),
+            "row": row_of(server, listed),
+        }
+        for place, listed in found.rows
+        if selected.means(listed)
+    ]
+    last = "" if found.end is None else str(ordering.before(found.end) if ordering.backwards else found.end)
+    return {"rows": rows, "end": last}
+
+
+async def destinations(world: World, server: str, text: str) -> dict[str, object] | None:
+    """What waits for whom on a virtual server, where a name has this text in it; see `measure.looks`."""
+    seen = await world.looks.seen(server, _SOON)
+    if seen is None:
+        return None
+    rows = [
+        [name, one.depth, one.messages, one.oldest, one.due, one.attempts, one.said, one.held]
+        for name, one in seen.destinations.items()
+        if text in name.lower()
+    ]
+    return {"rows": rows, "begun": seen.begun, "whole": seen.whole}
 
 
 async def show(world: World, key: str) -> dict[str, object] | None:
@@ -51,8 +95,29 @@ async def show(world: World, key: str) -> dict[str, object] | None:
     return None
 
 
+async def content(world: World, key: str, offset: int, limit: int) -> dict[str, object] | None:
+    """A piece of an entry's content, in base64, and whose it is; None where this worker does not have it."""
+    for server, at_work in world.servers.items():
+        for shard in at_work.parts.shards:
+            entry = await shard.store.entry(key)
+            if entry is not None:
+                octets = await asyncio.to_thread(_piece, entry.content, offset, limit)
+                return {**opening_facts(server, entry), "data": base64.b64encode(octets).decode()}
+    return None
+
+
+def _piece(content: Content, offset: int, limit: int) -> bytes:
+    """A piece of a content. Blocks where that is a file, which may be gone by now. Raises `Unavailable`."""
+    if isinstance(content, FileContent):
+        with translated("reading a message's content"), content.path.open("rb", buffering=0) as file:
+            return os.pread(file.fileno(), limit, offset)
+    return b"".join(content.pieces())[offset : offset + limit]
+
+
 QUEUE_INQUIRIES: dict[str, Callable[..., Awaitable[object]]] = {
-    "queue.page": page,
+    "queue.ordered": ordered,
+    "queue.destinations": destinations,
     "queue.show": show,
+    "queue.content": content,
     "queue.change": change,
 }

@@ -15,8 +15,8 @@ from mailroot.settings.spelling import SIZE, duration
 
 Arguments = Mapping[str, Any]
 
-_MOST_ROWS = 1_000
 _MOST_WORDS = 500
+_TEXTS = ("key", "sender", "recipient", "domain", "status", "text")
 # Seconds that one request works; who asks waits for 10 (`edge.control`), and comes again.
 _TURN = 1.0
 
@@ -27,20 +27,6 @@ class QueueControl:
     def __init__(self, state: State, key_of: Callable[[Arguments], str]) -> None:
         self._state = state
         self._key_of = key_of
-
-    async def page(self, arguments: Arguments) -> object:
-        """One page, or where nobody is meant for a while, the cursor to go on from."""
-        selected, limit = selection_of(arguments), _limit(arguments.get("limit"))
-        rows: list[object] = []
-        until = time.monotonic() + _TURN
-        walk = _Walk(self._places(arguments), arguments)
-        while not rows and not walk.over and time.monotonic() < until:
-            answer = await self._state.ask(
-                walk.worker, "queue.page", walk.server, walk.shard, selected, walk.row, limit
-            )
-            rows = answer["rows"]
-            walk.step(answer)
-        return {"rows": rows, "next": walk.cursor}
 
     async def show(self, arguments: Arguments) -> object:
         """An entry whole."""
@@ -126,18 +112,12 @@ def _from_cursor(cursor: str, places: list[tuple[str, int]]) -> tuple[int, int, 
         raise Misconfigured(f"{cursor!r} is no cursor of this queue; begin again") from fault
 
 
-def _limit(wanted: object) -> int:
-    """How many rows a page has."""
-    number = wanted if isinstance(wanted, int) and wanted > 0 else _MOST_ROWS
-    return min(number, _MOST_ROWS)
-
-
 def selection_of(arguments: Arguments) -> Selection:
     """The selection that filters say. Raises `Misconfigured`."""
     held = FROZEN if arguments.get("frozen") else ANY_CAUSE if arguments.get("held") else ""
     older, larger = arguments.get("older"), arguments.get("larger")
     return Selection(
-        **{name: str(arguments.get(name) or "") for name in ("key", "sender", "recipient", "domain", "status")},
+        **{name: str(arguments.get(name) or "") for name in _TEXTS},
         held=held,
         before=datetime.now(UTC) - _parsed("older", duration().parse, older) if older else None,
         larger=_parsed("larger", SIZE.parse, larger) if larger else None,

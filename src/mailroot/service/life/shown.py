@@ -30,6 +30,18 @@ def row_of(server: str, listed: Listed) -> dict[str, object]:
     }
 
 
+def opening_facts(server: str, entry: QueueEntry) -> dict[str, object]:
+    """Whose message it is, for somebody who opens it."""
+    return {
+        "server": server,
+        "key": entry.key,
+        "sender": entry.envelope.sender_text,
+        "recipients": [str(one.recipient.address) for one in entry.pending],
+        "arrived": moment_text(entry.arrived),
+        "size": entry.content.size,
+    }
+
+
 def entry_facts(server: str, entry: QueueEntry, rules: Rules) -> dict[str, object]:
     """An entry whole, with all its waiting recipients."""
     envelope = entry.envelope

@@ -23,7 +23,16 @@ _QUESTION_PATIENCE = 8.0
 _LOOK = 0.05
 # What a worker may have another one do, and how long that may take, in seconds.
 _FELLOWS = {"held.count": _QUESTION_PATIENCE, "held.start": _QUESTION_PATIENCE, "held.serve": 86_400.0}
-_READING = {"counts", "ldap.status", "sessions", "queue.page", "queue.show", "held.count"}
+_READING = {
+    "counts",
+    "ldap.status",
+    "sessions",
+    "queue.ordered",
+    "queue.destinations",
+    "queue.show",
+    "queue.content",
+    "held.count",
+}
 
 # The state of a virtual server after an operation (facts 9: states); what is not here cannot be done.
 _AFTER = {

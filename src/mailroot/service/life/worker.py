@@ -24,6 +24,7 @@ from mailroot.service.held.fellows import HELD_OPERATIONS
 from mailroot.service.life.directories import DIRECTORY_INQUIRIES
 from mailroot.service.life.inquiry import QUEUE_INQUIRIES, session_rows
 from mailroot.service.life.world import Shared, World
+from mailroot.service.receive.sessions import Sessions
 from mailroot.settings.service import Settings
 
 FAILED = 75  # EX_TEMPFAIL: the supervisor starts another worker, which recovers the shard
@@ -188,9 +189,11 @@ class Worker:
         """The open sessions."""
         return session_rows(self._world, self._birth.number)
 
-    async def end_session(self, ident: str) -> int:
-        """End a session; how many there were of that name."""
-        return sum(server.parts.sessions.end(ident, "ended by an operator") for server in self._world.servers.values())
+    async def end_sessions(self, ident: str, server: str) -> int:
+        """End the sessions of this name, "" for all, of a virtual server, "" for any; how many there were."""
+        meant = [one.parts.sessions for key, one in self._world.servers.items() if not server or key == server]
+        named = [(sessions, one) for sessions in meant for one in ([ident] if ident else _idents(sessions))]
+        return sum(sessions.end(one, "ended by an operator") for sessions, one in named)
 
     async def collect(self, server: str, name: str) -> dict[str, object]:
         """Ask a server that holds our mail for it; what came of it, where that is known soon."""
@@ -232,6 +235,10 @@ class Worker:
         self.end(FAILED)
 
 
+def _idents(sessions: Sessions) -> list[str]:
+    return [session.ident for session in sessions]
+
+
 _Operation = Callable[..., Awaitable[object]]
 _WITH_SOCKETS: dict[str, _Operation] = {"start": Worker.start, "swap": Worker.swap}
 _INQUIRIES: dict[str, _Operation] = {**QUEUE_INQUIRIES, **DIRECTORY_INQUIRIES}
@@ -245,7 +252,7 @@ _OPERATIONS: dict[str, _Operation] = {
     "present": Worker.present,
     "counts": Worker.counts,
     "sessions": Worker.sessions,
-    "end_session": Worker.end_session,
+    "end_sessions": Worker.end_sessions,
     "collect": Worker.collect,
     "shutdown": Worker.shutdown,
 }

@@ -41,6 +41,7 @@ from mailroot.service.life.atwork import Current, Parts, ServerAtWork, Shard, dr
 from mailroot.service.life.protocollogs import ProtocolLogs
 from mailroot.service.life.slots import SharedLimit, guesses_slot, sessions_slot, turns_slot
 from mailroot.service.life.telling import telling
+from mailroot.service.measure.looks import Looks
 from mailroot.service.measure.notes import NoteWriter
 from mailroot.service.measure.progress import Progress
 from mailroot.service.pickup.pickedup import by_pickup, receipt
@@ -135,7 +136,8 @@ class World:
         self._logs = ProtocolLogs(settings, self._run.filler, self.emit)
         self._entrances = Entrances(settings.service.run_as, counts, number, guesses_slot(settings), self.emit)
         self._turns = SharedTurns(counts, number, turns_slot(settings), time.monotonic, time.time)
-        self._notes = NoteWriter(shared.board, number, self.servers, utc_now)
+        self.looks = Looks(self.servers, utc_now)
+        self._notes = NoteWriter(shared.board, number, self.servers, self.looks, utc_now)
         self._wallet = Wallet(Tokens(request_token, time.monotonic, self._token_failed), client_context, utc_now)
 
     async def open(self) -> None:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from mailroot.queue.entry import UNRESOLVED, Listed
 from mailroot.queue.store import QueueStore
+from mailroot.queue.summary import Sum
 from mailroot.routing.plan import Plan
 from mailroot.routing.route import DropRoute, RelayRoute
 
-_PAGE = 500
+_PAGE = 500  # recipients; the store adds them up in about 2 ms
 _REST = 9  # seconds of rest for a second of work
 # Destinations that are told apart; the others are added up. The first is for memory, the second for those who read.
 _KNOWN, _TOLD = 10_000, 25
@@ -25,48 +25,72 @@ OTHERS = "(others)"
 
 @dataclass(slots=True)
 class Destination:
-    """What waits for one next hop: how many recipients, and when the oldest of their messages arrived."""
+    """What waits for one next hop: how many recipients, and when the oldest of their messages arrived.
+
+    `messages` counts one that has recipients in several domains of this hop once for each of them. `due` is the
+    earliest next attempt; all moments are in seconds since 1970. `said` is an outcome of an attempt, one of the latest.
+    """
 
     depth: int = 0
     oldest: float = float("inf")
+    messages: int = 0
+    held: int = 0
+    due: float = float("inf")
+    attempts: int = 0
+    said: str = ""
 
-    def add(self, arrived: float) -> None:
-        """One recipient more."""
-        self.depth += 1
-        self.oldest = min(self.oldest, arrived)
+    def add(self, one: Sum, messages: int) -> None:
+        """More recipients; `messages` are those of their messages that were not counted before."""
+        self.depth += one.recipients
+        self.oldest = min(self.oldest, one.oldest.timestamp())
+        self.messages += messages
+        self.held += one.held + one.unresolved
+        self.due = self.due if one.due is None else min(self.due, one.due.timestamp())
+        self.attempts = max(self.attempts, one.attempts)
+        self.said = one.said or self.said
 
 
 @dataclass(slots=True)
 class Seen:
-    """What a look has seen: `levels` by the names of counters, and the destinations. `begun` in seconds since 1970."""
+    """What a look has seen: `levels` by the names of counters, and the destinations. `begun` in seconds since 1970.
+
+    `whole` once everything was looked at.
+    """
 
     begun: float
     levels: dict[str, int] = field(default_factory=dict)
     destinations: dict[str, Destination] = field(default_factory=dict)
     oldest: float = float("inf")
+    whole: bool = False
+    _lasts: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def add(self, row: Listed, destination: str, local: bool) -> None:
-        """One waiting recipient."""
-        arrived = row.arrived.timestamp()
-        self.oldest = min(self.oldest, arrived)
+    def add(self, one: Sum, destination: str, local: bool) -> None:
+        """Recipients of a domain in one part of the queue."""
+        self.oldest = min(self.oldest, one.oldest.timestamp())
         place = "local" if local else "remote"
-        if row.held == UNRESOLVED:
-            self._one("categorizer_queue_length")
-        elif row.held:
-            self._one("held_current")
-        elif row.leased and local:
-            self._one("local_delivery_current")
-        elif row.attempts and not row.leased:
-            self._one(f"{place}_retry_queue_length")
-            self._one("undeliverable_current")
-        elif not row.leased:
-            self._one(f"{place}_queue_length")
+        self._more("categorizer_queue_length", one.unresolved)
+        self._more("held_current", one.held)
+        self._more("local_delivery_current", one.leased if local else 0)
+        self._more(f"{place}_retry_queue_length", one.tried)
+        self._more("undeliverable_current", one.tried)
+        self._more(f"{place}_queue_length", one.untried)
         if destination not in self.destinations and len(self.destinations) >= _KNOWN:
             destination = OTHERS
-        self.destinations.setdefault(destination, Destination()).add(arrived)
+        self.destinations.setdefault(destination, Destination()).add(one, one.messages - self._again(one))
 
-    def _one(self, name: str) -> None:
-        self.levels[name] = self.levels.get(name, 0) + 1
+    def _again(self, one: Sum) -> int:
+        """1 where the first of these messages is the last of the part before, which ended amid its recipients."""
+        again = int(self._lasts.get((one.domain, one.via)) == one.first)
+        self._lasts[one.domain, one.via] = one.last
+        return again
+
+    def next_part(self, sums: Sequence[Sum]) -> None:
+        """Only who was in the part before can go on in this one."""
+        self._lasts = {way: key for way, key in self._lasts.items() if way in {(one.domain, one.via) for one in sums}}
+
+    def _more(self, name: str, count: int) -> None:
+        if count:
+            self.levels[name] = self.levels.get(name, 0) + count
 
     def told(self, now: float) -> dict[str, Any]:
         """What others are told: the levels, and the deepest destinations with depth and age."""
@@ -81,26 +105,30 @@ class Seen:
         return {"levels": levels, "destinations": rows}
 
 
-async def look(stores: Sequence[QueueStore], plan: Callable[[], Plan], now: Callable[[], datetime]) -> Seen:
-    """Look through all shards. Raises `Unavailable` where one cannot be read."""
-    seen, places = Seen(now().timestamp()), _Places(plan)
+async def look(
+    stores: Sequence[QueueStore], plan: Callable[[], Plan], now: Callable[[], datetime], seen: Seen | None = None
+) -> Seen:
+    """Look through all shards, into `seen` where it is given. Raises `Unavailable` where one cannot be read."""
+    seen, places = seen or Seen(now().timestamp()), _Places(plan)
     for store in stores:
-        async for rows in _pages(store):
-            for row in rows:
-                seen.add(row, *places.of(row.recipient.rpartition("@")[2]))
+        async for sums in _parts(store):
+            seen.next_part(sums)
+            for one in sums:
+                seen.add(one, *places.of(one.domain, one.via))
+    seen.whole = True
     return seen
 
 
-async def _pages(store: QueueStore) -> AsyncIterator[Sequence[Listed]]:
-    """The pages of a shard, with a rest after each that is nine times as long as the work on it."""
+async def _parts(store: QueueStore) -> AsyncIterator[Sequence[Sum]]:
+    """The sums of the parts of a shard, with a rest after each that is nine times as long as the work on it."""
     after = ""
     while True:
-        rows = await store.page(after, _PAGE)
         begun = time.monotonic()
-        yield rows
-        if len(rows) < _PAGE:
+        part = await store.summed(after, _PAGE)
+        yield part.sums
+        if not part.next:
             return
-        after = f"{rows[-1].key}/{rows[-1].recipient_number}"
+        after = part.next
         await asyncio.sleep((time.monotonic() - begun) * _REST)
 
 
@@ -111,8 +139,10 @@ class _Places:
         self._plan = plan
         self._known: dict[str, tuple[str, bool]] = {}
 
-    def of(self, domain: str) -> tuple[str, bool]:
-        """The place of a domain's recipients."""
+    def of(self, domain: str, via: str) -> tuple[str, bool]:
+        """The place of a domain's recipients, for whom an operator may have chosen smart hosts."""
+        if via and not self._plan().trapped:
+            return via, False
         place = self._known.get(domain)
         if place is None:
             if len(self._known) >= _KNOWN:

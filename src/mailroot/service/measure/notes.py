@@ -11,7 +11,7 @@ from mailroot.edge.process import resident_octets
 from mailroot.edge.sharedboard import SharedBoard
 from mailroot.mail.faults import Unavailable
 from mailroot.service.life.atwork import ServerAtWork
-from mailroot.service.measure.look import Seen, look
+from mailroot.service.measure.looks import Looks
 
 # Who wanted notes in the last minute and a half is expected to come again.
 _WANTED = 90.0
@@ -29,14 +29,14 @@ class NoteWriter:
         board: SharedBoard,
         worker: int,
         servers: Mapping[str, ServerAtWork],
+        looks: Looks,
         now: Callable[[], datetime],
     ) -> None:
         self._board = board
         self._worker = worker
         self._servers = servers
+        self._looks = looks
         self._now = now
-        self._seen: dict[str, Seen] = {}
-        self._looks: dict[str, asyncio.Task[None]] = {}
         self._writing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -45,10 +45,10 @@ class NoteWriter:
 
     async def stop(self) -> None:
         """Look and write no more."""
-        tasks = [task for task in (self._writing, *self._looks.values()) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
+        await self._looks.stop()
 
     async def _write_on(self) -> None:
         await self._write()
@@ -73,19 +73,9 @@ class NoteWriter:
             depth = sum([await store.depth() for store in stores])
         except Unavailable:
             return {}
-        under_way = self._looks.get(key)
-        if under_way is None or under_way.done():
-            self._looks[key] = asyncio.create_task(self._look(key, server))
-        await asyncio.wait([self._looks[key]], timeout=_SOON)
-        seen = self._seen.get(key)
-        told = {"levels": {}, "destinations": []} if seen is None else seen.told(self._now().timestamp())
+        seen = await self._looks.seen(key, _SOON)
+        told: dict[str, Any] = {"levels": {}, "destinations": []}
+        if seen is not None and seen.whole:
+            told = seen.told(self._now().timestamp())
         told["levels"]["queue_depth"] = depth
         return told
-
-    async def _look(self, key: str, server: ServerAtWork) -> None:
-        try:
-            self._seen[key] = await look(
-                [shard.store for shard in server.parts.shards], lambda: server.parts.current.rules.plan, self._now
-            )
-        except Unavailable:
-            self._seen.pop(key, None)

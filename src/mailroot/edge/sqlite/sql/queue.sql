@@ -37,10 +37,11 @@ CREATE TABLE recipient (
 CREATE INDEX recipient_due ON recipient (due) WHERE due < 4611686018427387904 AND held IS NULL;
 CREATE INDEX recipient_held_due ON recipient (due) WHERE held IS NOT NULL;
 CREATE INDEX recipient_held ON recipient (held) WHERE held IS NOT NULL;
+CREATE INDEX recipient_attempts ON recipient (attempts) WHERE attempts > 0;
 CREATE TABLE added (place INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, words BLOB NOT NULL) STRICT;
 CREATE TABLE failure (entry INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
 CREATE TABLE claim (claim TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 
 -- name: upgrade_from_1
 -- Schema 1 had every recipient in the index of the due ones, and nobody held, rerouted or added.
@@ -52,6 +53,11 @@ CREATE INDEX recipient_held_due ON recipient (due) WHERE held IS NOT NULL;
 CREATE INDEX recipient_held ON recipient (held) WHERE held IS NOT NULL;
 CREATE TABLE added (place INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, words BLOB NOT NULL) STRICT;
 PRAGMA user_version = 2;
+
+-- name: upgrade_from_2
+-- Schema 2 could not list by attempts. Who was not tried is not in the index: what is delivered at once costs nothing.
+CREATE INDEX recipient_attempts ON recipient (attempts) WHERE attempts > 0;
+PRAGMA user_version = 3;
 
 -- name: create_store
 -- The store's own row: its tag, and the first number that was never given to an entry.
@@ -177,6 +183,58 @@ SELECT place, due, attempts, delay_reported, last, held, via FROM recipient WHER
 -- Waiting recipients from the one after a place, up to another.
 SELECT place, due, attempts, delay_reported, last, held, via FROM recipient
 WHERE place > :after AND place <= :end ORDER BY place LIMIT :limit;
+
+-- name: place_up
+-- Waiting recipients in the order of their entries, behind a place and up to another.
+SELECT place, due, attempts, delay_reported, last, held, via FROM recipient
+WHERE place > :place AND place <= :end ORDER BY place LIMIT :limit;
+
+-- name: place_down
+-- The same from the last one.
+SELECT place, due, attempts, delay_reported, last, held, via FROM recipient
+WHERE place < :place AND place >= :first ORDER BY place DESC LIMIT :limit;
+
+-- name: due_up
+-- Who waits for an attempt, in the order of these, behind a due and a place.
+SELECT place, due, attempts, delay_reported, last, held, via FROM recipient
+WHERE due < 4611686018427387904 AND held IS NULL AND (due, place) > (:value, :place) ORDER BY due, place LIMIT :limit;
+
+-- name: due_down
+-- The same from the last one.
+SELECT place, due, attempts, delay_reported, last, held, via FROM recipient
+WHERE due < 4611686018427387904 AND held IS NULL AND (due, place) < (:value, :place)
+ORDER BY due DESC, place DESC LIMIT :limit;
+
+-- name: attempts_up
+-- Who was tried, in the order of attempts, behind a number of these and a place.
+SELECT place, due, attempts, delay_reported, last, held, via FROM recipient
+WHERE attempts > 0 AND (attempts, place) > (:value, :place) ORDER BY attempts, place LIMIT :limit;
+
+-- name: attempts_down
+-- The same from the last one.
+SELECT place, due, attempts, delay_reported, last, held, via FROM recipient
+WHERE attempts > 0 AND (attempts, place) < (:value, :place) ORDER BY attempts DESC, place DESC LIMIT :limit;
+
+-- name: end_of_part
+-- The place of the last of so many recipients behind a place; how many they are.
+SELECT max(place), count(*) FROM (SELECT place FROM recipient WHERE place > :after ORDER BY place LIMIT :limit);
+
+-- name: sums
+-- Recipients between two places by domain and way: entries (first, last, how many), those held until a directory
+-- answers, held otherwise, leased, tried, not tried; arrival, due, attempts; of the latest due, its due with its last
+-- outcome. The words of an entry are a list: its arrival stands at 10, the domain of its first recipient at 14.
+SELECT domain, via, min(entry), max(entry), count(DISTINCT entry),
+    sum(held IS 'directory'), sum(held IS NOT NULL AND held <> 'directory'), sum(held IS NULL AND leased),
+    sum(held IS NULL AND NOT leased AND attempts > 0), sum(held IS NULL AND NOT leased AND attempts = 0),
+    min(arrived), min(iif(held IS NULL AND NOT leased, due, NULL)), max(attempts),
+    max(iif(last IS NULL, NULL, printf('%020d', due) || last))
+FROM (
+    SELECT place >> 24 AS entry, due >= 4611686018427387904 AS leased, due, attempts, last, held, via,
+        json_extract(CAST(words AS TEXT), '$[' || (14 + 4 * (place & 16777215)) || ']') AS domain,
+        json_extract(CAST(words AS TEXT), '$[10]') AS arrived
+    FROM recipient JOIN entry ON entry.id = recipient.place >> 24
+    WHERE place > :after AND place <= :end
+) GROUP BY domain, via;
 
 -- name: first_due
 -- When the earliest recipient that is neither leased nor held is due.

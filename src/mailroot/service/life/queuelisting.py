@@ -1,0 +1,262 @@
+"""Ordered lists of what waits, over every worker and every shard: a page at a time, forwards and backwards.
+
+Every shard gives its rows in order; a page is merged of them. The cursor has the position of each shard, so that a page
+is found as fast in the middle of a million rows as at their beginning.
+"""
+
+import asyncio
+import heapq
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from mailroot.mail.faults import Misconfigured
+from mailroot.queue.ordering import By, Ordering
+from mailroot.service.life.queuecontrol import selection_of
+from mailroot.service.life.shown import moment_text
+from mailroot.service.life.state import State
+
+Arguments = Mapping[str, Any]
+
+_MOST_ROWS = 1_000
+# Recipients that one shard looks at in a step: a page of a usual length, and few enough that mail does not wait.
+_LEAST, _STEP = 50, 500
+# Seconds that one request works; who asks waits for 10 (`edge.control`), and comes again.
+_TURN = 1.0
+_SORTS = {by.value: by for by in By}
+
+# What the rows of `queue.destinations` can be sorted by, and whether the largest come first.
+_RANKS: dict[str, tuple[str, bool]] = {
+    "recipients": ("recipients", True),
+    "oldest": ("oldest", False),
+    "due": ("next", False),
+    "attempts": ("attempts", True),
+    "destination": ("destination", False),
+}
+
+
+@dataclass(slots=True)
+class _Shard:
+    """Where the list of one shard stands: the rows that are known and come next, and from where on there may be more.
+
+    `cursor` is the position behind which a page begins that has all of these rows; "" at the list's beginning.
+    """
+
+    cursor: str = ""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    more: bool = True
+
+
+class QueueListing:
+    """Serves `queue.list` and `queue.destinations`. `key_of` finds the virtual server that arguments name."""
+
+    def __init__(self, state: State, key_of: Callable[[Arguments], str]) -> None:
+        self._state = state
+        self._key_of = key_of
+
+    def _servers(self, arguments: Arguments) -> list[str]:
+        return [self._key_of(arguments)] if arguments.get("server") else list(self._state.settings.servers)
+
+    async def page(self, arguments: Arguments) -> object:
+        """One page, or, where nobody is meant for a while, the cursors to go on from."""
+        selected, limit = selection_of(arguments), page_size(arguments.get("limit"), _MOST_ROWS)
+        before = str(arguments.get("before") or "")
+        ordering = _ordering(arguments, backwards=bool(before))
+        walk = _Merge(self._state, self._servers(arguments), ordering, _cursor(before or arguments.get("after")))
+        rows: list[dict[str, Any]] = []
+        until = time.monotonic() + _TURN
+        while len(rows) < limit and not walk.over and (not rows or time.monotonic() < until):
+            await walk.read(selected, limit - len(rows))
+            rows += walk.take(limit - len(rows))
+            if time.monotonic() >= until:
+                break
+        reached = "" if walk.over else walk.cursor
+        begun = before or str(arguments.get("after") or "")
+        first, following = (reached, begun) if before else (begun, reached)
+        everybody = selected.everything and ordering.by is By.ARRIVED
+        whole = not first and not following
+        return {
+            "rows": rows[::-1] if before else rows,
+            "next": following,
+            "previous": first,
+            "total": walk.depth if everybody else len(rows),
+            "total_exact": everybody or whole,
+        }
+
+    async def destinations(self, arguments: Arguments) -> object:
+        """What waits, by virtual server and destination, and whether everything was looked at."""
+        text, rank = str(arguments.get("text") or "").lower(), str(arguments.get("sort") or "recipients")
+        if rank not in _RANKS:
+            raise Misconfigured(f"sort: one of {', '.join(_RANKS)} is wanted, not {rank!r}")
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        whole, begun = True, float("inf")
+        for server in self._servers(arguments):
+            for answer in await self._state.ask_all("queue.destinations", server, text):
+                whole = whole and answer is not None and answer["whole"]
+                for row in () if answer is None else answer["rows"]:
+                    _merge(found.setdefault((server, row[0]), _nothing(server, row[0])), row)
+                begun = begun if answer is None else min(begun, answer["begun"])
+        column, largest = _RANKS[rank]
+        rows = sorted(found.values(), key=lambda row: (row["server"], row["destination"]))
+        rows.sort(key=lambda row: row[column], reverse=largest != bool(arguments.get("descending")))
+        limit, first = page_size(arguments.get("limit"), _MOST_ROWS), number_of(arguments.get("after"))
+        following = first + limit if first + limit < len(rows) else 0
+        return {
+            "rows": [_shown(row) for row in rows[first : first + limit]],
+            "next": str(following or ""),
+            "previous": str(first - limit) if first > limit else "",
+            "total": len(rows),
+            "total_exact": whole,
+            "seen": _moment(begun),
+        }
+
+
+class _Merge:
+    """The lists of all shards, merged. A cursor is a JSON object: the position of each shard by SERVER/WORKER/SHARD."""
+
+    def __init__(self, state: State, servers: list[str], ordering: Ordering, cursor: Mapping[str, str]) -> None:
+        self._state = state
+        self._ordering = ordering
+        self._places = [(server, worker) for server in servers for worker in range(state.workers)]
+        self._shards = {name: self._begun(position) for name, position in cursor.items()}
+        self._read = False
+        self.depth = 0
+
+    def _begun(self, position: str = "") -> _Shard:
+        """A shard of which nothing was shown yet has nothing to go back to."""
+        return _Shard(position, more=bool(position) or not self._ordering.backwards)
+
+    @property
+    def over(self) -> bool:
+        """Whether all was seen."""
+        return self._read and not any(one.rows or one.more for one in self._shards.values())
+
+    @property
+    def cursor(self) -> str:
+        """From where to go on."""
+        return json.dumps({name: one.cursor for name, one in self._shards.items()}, separators=(",", ":"))
+
+    async def read(self, selected: object, wanted: int) -> None:
+        """Have every shard whose rows are used up go on."""
+        step = max(_LEAST, min(wanted, _STEP))
+        asked = [place for place in self._places if not self._read or self._wants(place)]
+        answers = await asyncio.gather(*(self._ask(place, selected, step) for place in asked))
+        self._read = True
+        self.depth = max(self.depth, sum(answer["depth"] for answer in answers))
+        for place, answer in zip(asked, answers, strict=True):
+            for part in answer["shards"]:
+                self._take_in(self._shards.setdefault(_name(place, part["shard"]), self._begun()), part)
+
+    async def _ask(self, place: tuple[str, int], selected: object, step: int) -> Any:
+        server, worker = place
+        start = _name(place, "")
+        cursors = {name.removeprefix(start): one.cursor for name, one in self._shards.items() if name.startswith(start)}
+        return await self._state.ask(worker, "queue.ordered", server, selected, self._ordering, cursors, step)
+
+    def _wants(self, place: tuple[str, int]) -> bool:
+        return any(one.more and not one.rows for name, one in self._shards.items() if name.startswith(_name(place, "")))
+
+    def _take_in(self, shard: _Shard, part: Mapping[str, Any]) -> None:
+        if shard.rows or not shard.more:
+            return
+        shard.rows, shard.more = list(part["rows"]), bool(part["end"])
+        if not shard.rows and shard.more:
+            shard.cursor = part["end"]
+        elif shard.rows and shard.more:
+            # What was looked at behind the last row is of nobody who is meant: it need not be looked at again.
+            shard.rows[-1]["position" if not self._ordering.backwards else "before"] = part["end"]
+
+    def take(self, limit: int) -> list[dict[str, Any]]:
+        """The next rows, as far as every shard that may have more has told its own."""
+        shards = sorted(self._shards.items())
+        heap = [(*self._key(one.rows[0], rank), name) for rank, (name, one) in enumerate(shards) if one.rows]
+        heapq.heapify(heap)
+        taken: list[dict[str, Any]] = []
+        while heap and len(taken) < limit and not any(one.more and not one.rows for one in self._shards.values()):
+            _, rank, name = heapq.heappop(heap)
+            shard = self._shards[name]
+            row = shard.rows.pop(0)
+            shard.cursor = row["before" if self._ordering.backwards else "position"]
+            taken.append(row["row"])
+            if shard.rows:
+                heapq.heappush(heap, (*self._key(shard.rows[0], abs(rank)), name))
+        return taken
+
+    def _key(self, row: Mapping[str, Any], rank: int) -> tuple[float, int]:
+        """What is equal comes in the order of the shards, which is turned round with everything else."""
+        sign = 1 if self._ordering.upwards else -1
+        return float(row["value"]) * sign, rank * sign
+
+
+def _name(place: tuple[str, int], shard: str) -> str:
+    return f"{place[0]}/{place[1]}/{shard}"
+
+
+def _ordering(arguments: Arguments, *, backwards: bool) -> Ordering:
+    word = str(arguments.get("sort") or By.ARRIVED.value)
+    if word not in _SORTS:
+        raise Misconfigured(f"sort: one of {', '.join(_SORTS)} is wanted, not {word!r}")
+    return Ordering(_SORTS[word], bool(arguments.get("descending")), backwards)
+
+
+def _cursor(text: object) -> dict[str, str]:
+    """The positions that a cursor holds. Raises `Misconfigured`."""
+    if not text:
+        return {}
+    try:
+        positions = json.loads(str(text))
+        return {str(name): str(position) for name, position in positions.items()}
+    except (ValueError, AttributeError, RecursionError) as fault:
+        raise Misconfigured(f"{str(text)[:80]!r} is no cursor of this queue; begin again") from fault
+
+
+def page_size(wanted: object, most: int) -> int:
+    """How many rows a page has."""
+    number = number_of(wanted)
+    return min(number, most) if number > 0 else most
+
+
+def number_of(wanted: object) -> int:
+    """A number that came as one or as text; 0 for anything else."""
+    text = str(wanted or "")
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+# --- destinations
+
+
+def _nothing(server: str, destination: str) -> dict[str, Any]:
+    return {
+        "server": server,
+        "destination": destination,
+        "recipients": 0,
+        "messages": 0,
+        "oldest": float("inf"),
+        "next": float("inf"),
+        "attempts": 0,
+        "last": "",
+        "held": 0,
+    }
+
+
+def _merge(one: dict[str, Any], row: list[Any]) -> None:
+    """What another worker has for a destination."""
+    _, depth, messages, oldest, due, attempts, said, held = row
+    one["recipients"] += depth
+    one["messages"] += messages
+    one["oldest"] = min(one["oldest"], oldest)
+    one["next"] = min(one["next"], due)
+    one["attempts"] = max(one["attempts"], attempts)
+    one["last"] = said or one["last"]
+    one["held"] += held
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "oldest": _moment(row["oldest"]), "next": _moment(row["next"])}
+
+
+def _moment(seconds: float) -> str:
+    return "" if seconds == float("inf") else moment_text(datetime.fromtimestamp(seconds, UTC))

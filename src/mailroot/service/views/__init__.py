@@ -1,0 +1,1 @@
+"""What operators look into: folders of messages, messages themselves, and the past. It is read aside (`edge.aside`)."""
