@@ -240,7 +240,7 @@ def test_a_service_that_does_not_answer_is_given_up(file: Path, monkeypatch: pyt
 
 def test_the_supervisor_serves_every_operation() -> None:
     control = pytest.importorskip("mailroot.service.life.control")
-    service = SimpleNamespace(state=None)
+    service = SimpleNamespace(state=None, audit=SimpleNamespace(page=None, check=None))
     assert set(control.Control(service, Path("x"))._operations) == {operation.name for operation in OPERATIONS}
 
 

@@ -49,7 +49,7 @@ def test_modules_that_a_page_names_exist(page: Path) -> None:
 
 
 def test_every_command_is_in_the_operators_page() -> None:
-    page = (ROOT / "docs" / "operating.md").read_text() + (ROOT / "docs" / "queue.md").read_text()
+    page = "".join((ROOT / "docs" / f"{name}.md").read_text() for name in ("operating", "queue", "administration"))
     for operation in OPERATIONS:
         words = " ".join(operation.words)
         assert f"`mailroot {words}" in page or f"| `{words}" in page, words
@@ -68,7 +68,7 @@ def test_every_word_about_domains_is_in_the_operators_page() -> None:
 
 
 def test_every_argument_of_a_command_is_in_the_operators_page() -> None:
-    page = (ROOT / "docs" / "operating.md").read_text() + (ROOT / "docs" / "queue.md").read_text()
+    page = "".join((ROOT / "docs" / f"{name}.md").read_text() for name in ("operating", "queue", "administration"))
     for operation in OPERATIONS:
         for argument in operation.arguments:
             if argument.kind in (Kind.FLAG, Kind.OPTION, Kind.DEMANDED):

@@ -23,6 +23,9 @@ SETTINGS = """\
 [service]
 workers = {workers}
 
+[admin]
+listen = ""
+
 [servers.default]
 home = "Mailroot"
 

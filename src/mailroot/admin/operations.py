@@ -15,16 +15,36 @@ class Permission(enum.Enum):
     READ = "read"
     OPERATE = "operate"
     CONFIGURE = "configure"
+    ADMINISTER = "administer"
+
+
+class Scope(enum.Enum):
+    """How an operation stands to virtual servers, for those who are operators of some of them only.
+
+    It names one by its argument `server`; its answer says of which each row is, and is limited to those; it is about
+    the service as a whole, and not for them. What is not said is the last.
+    """
+
+    SERVER = "server"
+    ANSWER = "answer"
+    SERVICE = "service"
 
 
 class Kind(enum.Enum):
-    """What an argument is: a name that must or may be given, a flag, or text behind a word, which may be demanded."""
+    """What an argument is.
+
+    A name that must or may be given, a flag, text behind a word, which may be demanded, or a secret, which is asked for
+    or read from standard input and never typed on the command line. A table is names with their values: an object in
+    JSON, NAME=VALUE words on the command line.
+    """
 
     NAME = "name"
     OPTIONAL = "optional"
     FLAG = "flag"
     OPTION = "option"
     DEMANDED = "demanded"
+    SECRET = "secret"  # noqa: S105
+    TABLE = "table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +68,9 @@ class Operation:
     takes that as "before". With `bulk`, it works for a second at most and is to be asked again with "after" until
     `next` is ""; its numbers add up. One that is `selective` does nothing unless an argument says to what. One that is
     `watched` can be shown anew again and again. One that gives `pieces` takes "after" and "limit" in octets; its result
-    is `{"size": ..., "offset": ..., "data": base64, "next": where to go on}`.
+    is `{"size": ..., "offset": ..., "data": base64, "next": where to go on}`. One that `reads`
+    changes nothing, whatever it needs permission for. Where it `answers_by_server`, its rows or its facts tell the
+    virtual server as `server` (or `key`), and it only reads.
     """
 
     name: str
@@ -62,17 +84,44 @@ class Operation:
     bulk: bool = False
     selective: bool = False
     pieces: bool = False
+    reads: bool = False
+    answers_by_server: bool = False
+
+    @property
+    def scope(self) -> Scope:
+        """How it stands to virtual servers."""
+        if self.permission is not Permission.ADMINISTER and any(one.name == "server" for one in self.arguments):
+            return Scope.SERVER
+        return Scope.ANSWER if self.answers_by_server else Scope.SERVICE
 
     @property
     def words(self) -> tuple[str, ...]:
         """What is typed for it."""
         return tuple(self.name.split("."))
 
+    @property
+    def changes(self) -> bool:
+        """Whether it changes anything, so that it is recorded."""
+        return self.permission is not Permission.READ and not self.reads
+
+    @property
+    def local(self) -> bool:
+        """Whether it is for the machine itself alone, because an argument names a folder there."""
+        return any(argument.value == "FOLDER" for argument in self.arguments)
+
 
 _SERVER = Argument("server", Kind.NAME, "a virtual server, by its short name or its display name")
 _OF_SERVER = Argument("server", Kind.OPTIONAL, "only those of this virtual server")
 _ENTRY = Argument("key", Kind.NAME, "the key of a queue entry")
-_READ, _OPERATE = Permission.READ, Permission.OPERATE
+_READ, _OPERATE, _ADMINISTER = Permission.READ, Permission.OPERATE, Permission.ADMINISTER
+
+_NAMED = Argument("name", Kind.NAME, "the name of an operator")
+_TOKEN = Argument("name", Kind.NAME, "the name of a token")
+_ROLE = Argument("role", Kind.DEMANDED, "what is allowed: administrator, operator or viewer", "ROLE")
+_FOR_SERVERS = Argument(
+    "server", Kind.OPTION, "only these virtual servers, by their short names, with commas between", "SERVER"
+)
+_PASSWORD = Argument("password", Kind.SECRET, "the password; it is asked for, or read from standard input")
 
 _SERVER_COLUMNS = ("key", "name", "state", "trap", "bindings", "sessions", "waiting")
 _SESSION_COLUMNS = ("session", "server", "worker", "address", "hello", "user", "tls", "since", "state", "messages")
@@ -114,6 +163,7 @@ _LDAP_COLUMNS = (
     "searches",
     "remembered",
 )
+_TOKEN_COLUMNS = ("name", "role", "servers", "created", "expires", "expired")
 _FILTERS = (
     Argument("key", Kind.OPTIONAL, "the key of a queue entry"),
     Argument("server", Kind.OPTION, "only those of this virtual server", "SERVER"),
@@ -147,8 +197,8 @@ def _bulk(word: str, sentence: str, *arguments: Argument, permission: Permission
 
 
 OPERATIONS: tuple[Operation, ...] = (
-    Operation("status", "Show the service, its workers and its virtual servers.", _READ),
-    Operation("server.list", "List the virtual servers.", _READ, columns=_SERVER_COLUMNS),
+    Operation("status", "Show the service, its workers and its virtual servers.", _READ, answers_by_server=True),
+    Operation("server.list", "List the virtual servers.", _READ, columns=_SERVER_COLUMNS, answers_by_server=True),
     Operation("server.start", "Start a virtual server.", _OPERATE, (_SERVER,)),
     Operation("server.stop", "Stop a virtual server; its connections are closed.", _OPERATE, (_SERVER,)),
     Operation("server.pause", "Take no new connections; those that are there go on.", _OPERATE, (_SERVER,)),
@@ -186,7 +236,13 @@ OPERATIONS: tuple[Operation, ...] = (
         columns=_DESTINATION_COLUMNS,
         paged=True,
     ),
-    Operation("queue.show", "Show an entry with all its recipients, and when they are tried.", _READ, (_ENTRY,)),
+    Operation(
+        "queue.show",
+        "Show an entry with all its recipients, and when they are tried.",
+        _READ,
+        (_ENTRY,),
+        answers_by_server=True,
+    ),
     _bulk("retry", "Try now; who is held stays held."),
     _bulk("freeze", "Hold back: no attempt is made until thawed; senders are told of the delay, and of the end."),
     _bulk("thaw", "Hold back no longer, and try now."),
@@ -278,6 +334,59 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
     ),
     Operation("settings.reload", "Read the settings file again and apply it.", Permission.CONFIGURE),
+    Operation(
+        "operator.list",
+        "List who may administer.",
+        _ADMINISTER,
+        columns=("name", "kind", "role", "servers"),
+        reads=True,
+    ),
+    Operation(
+        "operator.add", "Let somebody sign in as an operator.", _ADMINISTER, (_NAMED, _ROLE, _FOR_SERVERS, _PASSWORD)
+    ),
+    Operation(
+        "operator.password",
+        "Change an operator's password; who is signed in is not any more.",
+        _ADMINISTER,
+        (_NAMED, _PASSWORD),
+    ),
+    Operation("operator.role", "Change what an operator may do.", _ADMINISTER, (_NAMED, _ROLE, _FOR_SERVERS)),
+    Operation("operator.remove", "Let an operator sign in no more.", _ADMINISTER, (_NAMED,)),
+    Operation("token.list", "List the tokens.", _ADMINISTER, columns=_TOKEN_COLUMNS, reads=True),
+    Operation(
+        "token.create",
+        "Make a token for a program; it is shown once.",
+        _ADMINISTER,
+        (
+            _TOKEN,
+            _ROLE,
+            _FOR_SERVERS,
+            Argument(
+                "expires", Kind.OPTION, "how long it counts, such as 90d; for ever where this is left out", "TIME"
+            ),
+        ),
+    ),
+    Operation("token.revoke", "Let a token count no more.", _ADMINISTER, (_TOKEN,)),
+    Operation(
+        "audit.list",
+        "Show who changed what, the newest first.",
+        _ADMINISTER,
+        (
+            Argument("who", Kind.OPTION, "only changes of this operator, token or account", "NAME"),
+            Argument("what", Kind.OPTION, "only this operation, such as queue.remove", "OPERATION"),
+        ),
+        columns=("time", "who", "face", "address", "operation", "arguments", "outcome"),
+        paged=True,
+        reads=True,
+    ),
+    Operation("audit.check", "Tell whether the record of changes is as it was written.", _ADMINISTER, reads=True),
 )
 
+CHANGES = frozenset(operation.name for operation in OPERATIONS if operation.changes)
+SECRETS = frozenset(
+    (operation.name, argument.name)
+    for operation in OPERATIONS
+    for argument in operation.arguments
+    if argument.kind is Kind.SECRET
+)
 BY_NAME: Mapping[str, Operation] = {operation.name: operation for operation in OPERATIONS}

@@ -1,11 +1,10 @@
 """Commands about the accounts of the embedded store. They need no service; one that runs sees what they change."""
 
 import argparse
-import getpass
-import sys
 from collections.abc import Iterable, Mapping
 
 from mailroot.cli import screen
+from mailroot.cli.typed import typed_password
 from mailroot.edge.accounts.embedded import new_account
 from mailroot.edge.accounts.file import AccountFile
 from mailroot.edge.accounts.passwords import PasswordHashes
@@ -16,14 +15,12 @@ from mailroot.policy.account import (
     KeptKeys,
     kept_keys,
     name_fault,
-    password_fault,
 )
 from mailroot.settings.access import Access, AccountSource
 from mailroot.settings.problem import Problems
 from mailroot.settings.service import Settings
 from mailroot.wire.sasl.server import MECHANISMS, Need
 
-_LONGEST_LINE = 16 * 1024
 COLUMNS = ("name", "mechanisms", "missing")
 
 
@@ -110,28 +107,10 @@ def _change(arguments: argparse.Namespace, accounts: AccountFile, kept: KeptKeys
     book, _ = accounts.read()
     # Asked before the password is: nobody likes to type it twice for nothing.
     book.free(name) if word == "add" else book.known(name)
-    account = new_account(name, _password(), kept, PasswordHashes())
+    account = new_account(name, typed_password(), kept, PasswordHashes())
     accounts.change(lambda now: now.added(account) if word == "add" else now.renewed(account))
     return {"account": name, "done": _done(word), "mechanisms": _mechanisms(account.serves)}
 
 
 def _done(word: str) -> str:
     return "added" if word == "add" else "has its new password"
-
-
-def _password() -> str:
-    """The new password: one line of standard input; at a terminal typed twice, and not shown."""
-    if sys.stdin.isatty():
-        password = getpass.getpass("Password: ")
-        if getpass.getpass("Again: ") != password:
-            raise Misconfigured("the two passwords differ; nothing was changed")
-    else:
-        line = sys.stdin.buffer.readline(_LONGEST_LINE)
-        try:
-            password = line.removesuffix(b"\n").removesuffix(b"\r").decode()
-        except UnicodeDecodeError:
-            raise Misconfigured("the password is not UTF-8; nothing was changed") from None
-    fault = password_fault(password)
-    if fault:
-        raise Misconfigured(f"{fault}; nothing was changed")
-    return password

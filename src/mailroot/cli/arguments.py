@@ -36,6 +36,9 @@ _GROUPS = {
     "badmail": "See, open, remove and resubmit what is in Badmail.",
     "drop": "See and open what is in Drop folders.",
     "settings": "Apply the settings file.",
+    "operator": "See and change who may administer.",
+    "token": "See, make and revoke the tokens of programs.",
+    "audit": "See who changed what.",
 }
 
 
@@ -219,6 +222,10 @@ def _add_operations(
 def _add_argument(command: argparse.ArgumentParser, argument: Argument) -> None:
     if argument.kind is Kind.FLAG:
         command.add_argument(f"--{argument.name}", action="store_true", help=argument.sentence)
+    elif argument.kind is Kind.SECRET:
+        command.set_defaults(secret=argument.name)
+    elif argument.kind is Kind.TABLE:
+        command.add_argument(argument.name, metavar="NAME=VALUE", nargs="+", help=argument.sentence)
     elif argument.kind in (Kind.OPTION, Kind.DEMANDED):
         demanded = argument.kind is Kind.DEMANDED
         command.add_argument(f"--{argument.name}", metavar=argument.value, required=demanded, help=argument.sentence)

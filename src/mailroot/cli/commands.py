@@ -5,7 +5,9 @@ import getpass
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mailroot.admin.operations import CHANGES, SECRETS
 from mailroot.cli import screen
 from mailroot.cli.change import change
 from mailroot.edge.control import control_path
@@ -15,19 +17,32 @@ from mailroot.settings.problem import Problem, Problems
 from mailroot.settings.service import Settings
 from mailroot.settings.spelling import toml_text
 
+if TYPE_CHECKING:
+    from mailroot.service.life.adminprocess import AdminBirth
+
 
 def serve(arguments: argparse.Namespace, file: SettingsFile) -> int:
     """Run the service until it is told to end."""
     settings = file.load()
     if isinstance(settings, Problems):
         return refuse(settings, arguments)
-    from mailroot.service.life.supervisor import run  # noqa: PLC0415 - the service is large, and only this command needs it
+    from mailroot.service.life.adminprocess import Administration  # noqa: PLC0415 - the service is large, and only this
+    from mailroot.service.life.audit import Recorded  # noqa: PLC0415 - command needs it
+    from mailroot.service.life.supervisor import run  # noqa: PLC0415
 
     def ready() -> None:
         if file.quick_start:
             print(first_steps(settings), flush=True)
 
-    return run(settings, file.load, control_path(file.path), ready)
+    administration = Administration(_administer, Recorded(CHANGES, SECRETS))
+    return run(settings, file.load, control_path(file.path), ready, administration)
+
+
+def _administer(birth: "AdminBirth") -> int:
+    """The whole life of the process of the administration; what it needs is imported there."""
+    from mailroot.admin.process import run  # noqa: PLC0415
+
+    return run(birth)
 
 
 def first_steps(settings: Settings) -> str:

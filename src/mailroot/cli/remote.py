@@ -10,6 +10,7 @@ from typing import Any
 
 from mailroot.admin.operations import BY_NAME, Kind, Operation
 from mailroot.cli import screen
+from mailroot.cli.typed import typed_password
 from mailroot.edge.control import ask
 from mailroot.mail.faults import Unavailable
 
@@ -23,13 +24,15 @@ def run(arguments: argparse.Namespace, file: Path) -> int:
     given = {
         argument.name: value
         for argument in operation.arguments
-        if (value := getattr(arguments, argument.name)) not in (None, False)
+        if (value := getattr(arguments, argument.name, None)) not in (None, False)
     }
     for argument in operation.arguments:
         if argument.value == "FOLDER" and argument.name in given:
             given[argument.name] = str(Path(given[argument.name]).absolute())  # the service has a folder of its own
     if operation.selective and not _selects(operation, given):
         return _complain(operation, "give a KEY, a filter such as --sender, or --all; see --help", 2)
+    if getattr(arguments, "secret", ""):
+        given[arguments.secret] = typed_password()
     while getattr(arguments, "watch", False):
         screen.clear()
         screen.show_rows(operation.columns, _rows(operation, given, file), json_wanted=arguments.json)

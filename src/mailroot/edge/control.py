@@ -3,9 +3,11 @@
 import contextlib
 import json
 import os
+import pwd
 import socket
+import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,15 @@ class NoService(Fault):
 
 
 class Refused(Fault):
-    """The service did not do what it was asked; the text is its own."""
+    """The service did not do what it was asked; the text is its own.
+
+    `kind` is one of those that the service tells apart (`service.life.dispatch`); `problems` are rows about settings.
+    """
+
+    def __init__(self, text: str, kind: str = "", problems: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.problems = problems
 
 
 def control_path(settings_file: Path) -> Path:
@@ -100,7 +110,17 @@ def _result(line: bytes, path: Path) -> Any:
         answer = json.loads(line)
         if answer["ok"]:
             return answer["result"]
-        error = str(answer["error"])
+        refused = Refused(str(answer["error"]), str(answer.get("kind", "")), answer.get("problems") or ())
     except (ValueError, KeyError, TypeError) as fault:
         raise Unavailable(f"{path}: the answer is none of Mailroot's; is another program's socket there?") from fault
-    raise Refused(error)
+    raise refused
+
+
+def account_at(connection: socket.socket) -> str:
+    """The name of the account at the other end of a Unix socket, as the system knows it; its number without one."""
+    octets = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, user, _ = struct.unpack("3i", octets)
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)

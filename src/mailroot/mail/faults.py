@@ -29,3 +29,11 @@ class StoreFailed(Unavailable):
 
 class Misconfigured(Fault):
     """An operator must act before this can work."""
+
+
+class Missing(Misconfigured):
+    """What was named is not there, or not any more."""
+
+
+class Conflict(Misconfigured):
+    """The state of things stands in the way: a newer change, a name that is taken."""

@@ -1,6 +1,9 @@
 """What is wrong with a settings file: where, why, and the mend."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from mailroot.mail.faults import Misconfigured
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +39,16 @@ class Problems:
         """One fault a line, each with the file's name."""
         name = f"{self.file}: " if self.file else ""
         return "\n".join(f"{name}{problem}" for problem in self.problems)
+
+    def rows(self) -> Iterator[dict[str, object]]:
+        """Each fault as programs read it."""
+        for one in self.problems:
+            yield {"path": one.path, "value": one.value, "wrong": one.wrong, "mend": one.mend, "line": one.line}
+
+
+class Unsound(Misconfigured):
+    """Settings that cannot be: what is wrong with each, for faces that put it beside the field."""
+
+    def __init__(self, problems: Problems) -> None:
+        super().__init__(str(problems))
+        self.problems = problems

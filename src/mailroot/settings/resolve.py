@@ -15,7 +15,7 @@ from mailroot.settings.domains import Domain, DomainType
 from mailroot.settings.log import Log
 from mailroot.settings.option import declaration
 from mailroot.settings.problem import Problem
-from mailroot.settings.service import Settings
+from mailroot.settings.service import Admin, Settings
 from mailroot.settings.virtualserver import Access, LdapRouting, NamedCertificate, VirtualServer
 
 _Holder = TypeVar("_Holder", OutboundSecurity, OAuth2, LdapRouting, DkimKey, Log)
@@ -53,10 +53,20 @@ def resolve(settings: Settings, facts: Facts) -> Settings:
                 service.trace, folder=service.trace.folder and _under(facts.folder, service.trace.folder)
             ),
         ),
-        admin=settings.admin,
+        admin=_admin(settings.admin, facts),
         servers={key: _server(server, facts) for key, server in servers.items()},
         revision=facts.revision,
         folder=facts.folder,
+    )
+
+
+def _admin(admin: Admin, facts: Facts) -> Admin:
+    return dataclasses.replace(
+        admin,
+        operators=_under(facts.folder, admin.operators or "Operators"),
+        audit=admin.audit and _under(facts.folder, admin.audit),
+        certificate=admin.certificate and _under(facts.folder, admin.certificate),
+        key=admin.key and _under(facts.folder, admin.key),
     )
 
 

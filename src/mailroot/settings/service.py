@@ -8,7 +8,7 @@ from typing import Annotated
 from mailroot.settings.eventsto import EventsTo
 from mailroot.settings.option import Applies, option, section, strict
 from mailroot.settings.places import LISTEN, Binding
-from mailroot.settings.spelling import Duration, Folder, Size, Text, choice, count
+from mailroot.settings.spelling import Duration, File, Folder, Size, Text, choice, count
 from mailroot.settings.virtualserver import Start, VirtualServer
 
 _RESTART = Applies.SERVICE
@@ -62,13 +62,30 @@ class Service:
 @strict
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Administration by browser and REST. `listen` is None where there is none."""
+    """Administration by browser and REST. `listen` is None where there is none.
+
+    Once the file was read, `operators` is absolute, and so are `audit`, `certificate` and `key` unless they are "".
+    """
 
     listen: Annotated[Binding | None, LISTEN] = option(
         Binding("127.0.0.1", 8025),
-        "Where the web console, REST and metrics listen; empty: nowhere.",
+        "Where the web console and REST listen; empty: nowhere. Beyond this machine they speak TLS only.",
         applies=_RESTART,
     )
+    certificate: File = option(
+        "", "The certificate for TLS, a PEM file; empty: one that signed itself is made.", applies=_RESTART
+    )
+    key: File = option("", "The certificate's key, where it is in another file.", applies=_RESTART)
+    operators: File = option(
+        "Operators", "The file of operators and tokens; `mailroot operator` changes it.", applies=_RESTART
+    )
+    audit: Folder = option(
+        "Logs/audit", "The folder of the record of who changed what; empty: none is kept.", applies=_RESTART
+    )
+    idle: Duration = option(
+        timedelta(minutes=30), "How long a sign-in by browser lasts without being used.", applies=_RESTART
+    )
+    longest: Duration = option(timedelta(hours=12), "How long a sign-in by browser lasts at most.", applies=_RESTART)
 
 
 @strict

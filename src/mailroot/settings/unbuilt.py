@@ -40,7 +40,6 @@ _NONE = "remove the line"
 UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("service.queue", lambda value: value != "embedded", "A queue on PostgreSQL", 'write "embedded"'),
     Unbuilt("service.start", _never, "Installation as a service of the system", _NONE),
-    Unbuilt("admin.listen", _never, "Administration by browser and REST; nothing listens there", _NONE),
 )
 
 _ROWS = {pattern(key_parts(row.key)): row for row in UNBUILT}

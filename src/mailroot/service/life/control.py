@@ -1,21 +1,27 @@
-"""The control socket: what operators ask of the service, one JSON object a line.
+"""The control socket: what operators ask of the service, one JSON object a line (`service.life.dispatch`).
 
-A request is {"operation": name, "arguments": {...}}; its answer {"ok": true, "result": ...} or {"ok": false, "error":
-sentence}. Only the account that runs the service can connect (the socket's mode is 0600).
+Only the account that runs the service can connect (the socket's mode is 0600), so whoever does may do everything. Who
+it is, is known from the system.
 """
 
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from mailroot import __version__
+from mailroot.edge.control import account_at
 from mailroot.edge.listening import bound_port, open_private, shown
-from mailroot.mail.events import EVENTS, Emit
-from mailroot.mail.faults import Fault, Misconfigured
+from mailroot.edge.operators import OperatorFile
+from mailroot.mail.by import By
+from mailroot.mail.events import Emit
+from mailroot.mail.faults import Misconfigured, Missing
+from mailroot.service.life.audit import Audit
+from mailroot.service.life.dispatch import Arguments, Dispatch, Perform
+from mailroot.service.life.operatorcontrol import OperatorControl
 from mailroot.service.life.queuecontrol import BULK_WORDS, QueueControl
 from mailroot.service.life.queuelisting import QueueListing
 from mailroot.service.life.reload import Reloaded
@@ -25,11 +31,10 @@ from mailroot.service.measure.reading import rows
 from mailroot.service.views.operations import views
 from mailroot.settings.change import Problems
 from mailroot.settings.fingerprint import fingerprint
+from mailroot.settings.problem import Unsound
 
 _LONGEST_REQUEST = 64 * 1024
 _PATIENCE = 60.0
-
-Arguments = Mapping[str, Any]
 
 
 class Service(Protocol):
@@ -42,6 +47,10 @@ class Service(Protocol):
     @property
     def emit(self) -> Emit:
         """Where events go."""
+
+    @property
+    def audit(self) -> Audit:
+        """Where changes are recorded."""
 
     async def change_state(self, key: str, word: str) -> str:
         """Start, stop, pause or continue a virtual server; its state then."""
@@ -58,18 +67,43 @@ class Control:
         self._state = service.state
         self._path = path
         queue, listing = QueueControl(service.state, self._key), QueueListing(service.state, self._key)
-        self._operations: dict[str, Callable[[Arguments], Awaitable[object]]] = {
+        self.operators = OperatorControl(self.operator_file, lambda: self._state.settings.servers)
+        self._operations: dict[str, Perform] = {
             **{name: partial(perform, self) for name, perform in _OPERATIONS.items()},
             "queue.list": listing.page,
             "queue.destinations": listing.destinations,
             "queue.show": queue.show,
             **{f"queue.{word}": queue.bulk(word) for word in BULK_WORDS},
             **views(service, self._key),
+            **self.operators.operations(),
+            "audit.list": service.audit.page,
+            "audit.check": service.audit.check,
         }
+        self._file: OperatorFile | None = None
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
+    def dispatch(self) -> Dispatch:
+        """What carries requests out, whoever brings them."""
+        return Dispatch(self._operations, self._service.emit, self._service.audit)
+
+    def operator_file(self) -> OperatorFile:
+        """The file of operators; it is where it was at the start."""
+        if self._file is None:
+            self._file = OperatorFile(self._state.settings.admin.operators)
+        return self._file
+
+    @property
+    def emit(self) -> Emit:
+        """Where events go."""
+        return self._service.emit
+
+    def server_names(self) -> dict[str, str]:
+        """The display names of the virtual servers, by their short ones."""
+        return {key: server.name for key, server in self._state.settings.servers.items()}
+
     async def __aenter__(self) -> "Control":
+        self._dispatch = self.dispatch()
         listener = open_private(self._path)
         self._server = await asyncio.start_unix_server(self._client, sock=listener, limit=_LONGEST_REQUEST)
         return self
@@ -85,12 +119,12 @@ class Control:
         self._path.unlink(missing_ok=True)
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
+        task, by = asyncio.current_task(), By(account_at(writer.get_extra_info("socket")))
         self._clients[task] = writer
         try:
             async with asyncio.timeout(_PATIENCE):
                 while (line := await reader.readline()).endswith(b"\n"):
-                    answer = await self._answer(line)
+                    answer = await self._dispatch.answer(line, by)
                     writer.write(json.dumps(answer).encode() + b"\n")
                     await writer.drain()
         except (TimeoutError, ValueError, OSError):
@@ -98,23 +132,6 @@ class Control:
         finally:
             writer.close()
             self._clients.pop(task, None)
-
-    async def _answer(self, line: bytes) -> dict[str, object]:
-        try:
-            request = json.loads(line)
-            operation, arguments = str(request["operation"]), dict(request.get("arguments") or {})
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return {"ok": False, "error": "a request is a JSON object with an operation and its arguments"}
-        perform = self._operations.get(operation)
-        if perform is None:
-            return {"ok": False, "error": f"there is no operation {operation!r}"}
-        try:
-            return {"ok": True, "result": await perform(arguments)}
-        except Fault as fault:
-            return {"ok": False, "error": str(fault)}
-        except Exception as mistake:  # the outermost frame of a request: the service goes on, and who asked is told
-            self._service.emit(EVENTS.task_failed, server="", task=operation, cause=repr(mistake))
-            return {"ok": False, "error": f"{operation} failed by a mistake of the program: {mistake!r}"}
 
     # -- the service and its virtual servers
 
@@ -193,7 +210,7 @@ class Control:
             if wanted in {key, server.name}:
                 return key
         known = ", ".join(self._state.settings.servers)
-        raise Misconfigured(f"there is no virtual server {wanted!r}; there are: {known}")
+        raise Missing(f"there is no virtual server {wanted!r}; there are: {known}")
 
     # -- sessions
 
@@ -210,7 +227,7 @@ class Control:
         server = self._key(arguments) if arguments.get("server") else ""
         ended = sum(await self._state.ask_all("end_sessions", ident, server))
         if not ended and not everybody:
-            raise Misconfigured(f"there is no session {arguments.get('session')!r} (it may have ended)")
+            raise Missing(f"there is no session {arguments.get('session')!r} (it may have ended)")
         return {"ended": ended}
 
     async def _counters(self, arguments: Arguments) -> object:
@@ -240,7 +257,7 @@ class Control:
     async def _reload(self, _arguments: Arguments) -> object:
         answer = await self._service.reload()
         if isinstance(answer, Problems):
-            raise Misconfigured(str(answer))
+            raise Unsound(answer)
         return {
             "revision": answer.revision,
             "applied": list(answer.applied),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mailroot.mail.faults import Misconfigured
+from mailroot.mail.faults import Misconfigured, Missing
 from mailroot.queue.entry import FROZEN
 from mailroot.queue.selection import ANY_CAUSE, Order, Selection
 from mailroot.service.deliver.delivery import hosts_of_via
@@ -34,7 +34,7 @@ class QueueControl:
         for answer in await self._state.ask_all("queue.show", key):
             if answer is not None:
                 return answer
-        raise Misconfigured(f"there is no entry {key!r} in the queue (it may have been delivered)")
+        raise Missing(f"there is no entry {key!r} in the queue (it may have been delivered)")
 
     def bulk(self, word: str) -> Callable[[Arguments], Awaitable[object]]:
         """An operation on all whom a selection means."""

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mailroot import __version__
+from mailroot.edge.auditlog import AuditLog
+from mailroot.edge.clock import utc_now
 from mailroot.edge.listening import bound_port, listen, lock_home, shown
 from mailroot.edge.process import give_folder, may_become
 from mailroot.edge.sharedboard import SharedBoard
@@ -22,6 +24,9 @@ from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.tls.contexts import ServerTls
 from mailroot.mail.events import EVENTS
 from mailroot.mail.faults import Fault, Misconfigured
+from mailroot.service.life.adminline import AdminLine
+from mailroot.service.life.adminprocess import Administration, AdminProcess
+from mailroot.service.life.audit import Audit
 from mailroot.service.life.control import Control
 from mailroot.service.life.identities import IdentityWatch, present, tell_presented, wanted
 from mailroot.service.life.reload import Reloaded, put_in_force
@@ -41,7 +46,9 @@ _END_MARGIN = 1.0
 Reload = Callable[[], Settings | Problems]
 
 
-def run(settings: Settings, reload: Reload, control: Path, ready: Callable[[], None]) -> int:
+def run(
+    settings: Settings, reload: Reload, control: Path, ready: Callable[[], None], administration: Administration
+) -> int:
     """Run the service until it is told to end; the exit code of the process.
 
     `reload` reads the settings again. `control` is where the control socket is made. Prints one line `listening
@@ -49,7 +56,7 @@ def run(settings: Settings, reload: Reload, control: Path, ready: Callable[[], N
     all workers are ready, then calls `ready`.
     """
     try:
-        return asyncio.run(Supervisor(settings, reload, control, ready).run())
+        return asyncio.run(Supervisor(settings, reload, control, ready, administration).run())
     except Fault as fault:
         print(f"mailroot: {fault}", file=sys.stderr)
         return 1
@@ -58,10 +65,20 @@ def run(settings: Settings, reload: Reload, control: Path, ready: Callable[[], N
 class Supervisor:
     """One service: its state, its workers, and the steps that operators and signals ask for."""
 
-    def __init__(self, settings: Settings, reload: Reload, control: Path, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reload: Reload,
+        control: Path,
+        ready: Callable[[], None],
+        administration: Administration,
+    ) -> None:
         self._read_settings = reload
         self._control_path = control
         self._say_more = ready
+        self._administration = administration
+        self._audit_log = AuditLog(settings.admin.audit, utc_now) if settings.admin.audit else None
+        self.audit = Audit(administration.recorded, lambda: self.emit, lambda: self._audit_log)
         workers = settings.service.workers
         board = SharedBoard(workers, tuple(settings.servers), time.monotonic)
         counts = SharedCounts(workers, slots_for(settings), LASTING_SLOTS)
@@ -87,14 +104,17 @@ class Supervisor:
             await present(self.state, wanted(self.state.settings))
             self._open_servers()
             self._open_metrics(held)
-            async with Control(self, self._control_path):
+            self._admin = AdminProcess(self._administration, self.state.settings, self.emit)
+            self._admin.open()
+            held.callback(self._admin.end)
+            async with Control(self, self._control_path) as control:
                 try:
-                    await self._work()
+                    await self._work(control)
                 finally:
                     await self._end()
         return 0
 
-    async def _work(self) -> None:
+    async def _work(self, control: Control) -> None:
         """Start the workers, say so, and wait for the end, which may be asked for at any moment."""
         begun = asyncio.ensure_future(self._workforce.begin())
         ending = asyncio.ensure_future(self._ending.wait())
@@ -102,6 +122,7 @@ class Supervisor:
         if begun.done():
             begun.result()
             self._announce()
+            self._admin.start(lambda: AdminLine(control, self.audit, self._admin.setup))
             watching = asyncio.ensure_future(IdentityWatch(self.state, self.emit, self._changing).run())
             await ending
             watching.cancel()
@@ -147,6 +168,8 @@ class Supervisor:
                 address, port = listener.getsockname()[0], bound_port(listener)
                 protocol = "smtp" if number < len(server.general.bindings) else "smtps"
                 print(f"listening {shown(address, port)} {protocol} {server.name}", flush=True)
+        if self._admin.place:
+            print(f"console {self._admin.place}", flush=True)
         self._say_more()
         self.emit(EVENTS.service_started, version=__version__, pid=os.getpid())
         self._tell_traps({})

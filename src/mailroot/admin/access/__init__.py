@@ -1,0 +1,1 @@
+"""Who is let in to the administration, and to what."""

@@ -1,0 +1,127 @@
+"""Lets people and programs in: by password, by session, by token; and makes who guesses wait."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from mailroot.admin.access.caller import Caller
+from mailroot.admin.access.guesses import Guesses
+from mailroot.admin.access.sessions import Session, Sessions
+from mailroot.admin.asking import Asker
+from mailroot.edge.accounts.passwords import NOBODYS, PasswordHashes
+from mailroot.edge.boundedpool import BoundedPool
+from mailroot.mail.by import By
+from mailroot.policy.operators import Operator, OperatorBook, read_book
+
+# Wrong passwords within `guesses.WINDOW`: of one name from one address, from one address, of one name.
+_BY_BOTH, _BY_ADDRESS, _BY_NAME = 5, 30, 100
+_WRONG_TOKENS = 60
+_LONGEST_NAME = 200
+_LONGEST_PASSWORD = 1_024
+
+
+class Refusal(Exception):
+    """Somebody is not let in. `wait` is in seconds, 0 where trying again at once is worth it."""
+
+    def __init__(self, text: str, wait: float = 0.0) -> None:
+        super().__init__(text)
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Who may administer, at this moment; the display names of the virtual servers by their short ones."""
+
+    book: OperatorBook
+    servers: Mapping[str, str]
+    setup: str
+
+
+class Access:
+    """Asks the service who may administer each time anew, so that what was revoked counts no more at once."""
+
+    def __init__(
+        self, asker: Asker, idle: timedelta, longest: timedelta, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._asker = asker
+        self._sessions = Sessions(now, idle, longest)
+        self._guesses = Guesses(now)
+        self._hashes = PasswordHashes()
+        self._pool = BoundedPool("passwords of operators", threads=2, most=16, patience=10.0)
+
+    async def known(self) -> Known:
+        """Who may administer. Raises `Fault` where the service cannot tell."""
+        answer = await self._asker.ask("access.book", {}, By("", ""))
+        return Known(read_book(answer["book"]), answer["servers"], answer["setup"])
+
+    # -- people
+
+    async def sign_in(self, name: str, password: str, address: str) -> str:
+        """The secret of a new session. Raises `Refusal`, which says the same whatever was wrong."""
+        name = name[:_LONGEST_NAME]
+        both, limits = f"{name}\0{address}", {}
+        limits = {both: _BY_BOTH, f"\0{address}": _BY_ADDRESS, f"{name}\0": _BY_NAME}
+        wait = self._guesses.wait(limits)
+        if wait > 0:
+            await self._told("operator_refused", name, address, "too many wrong passwords")
+            raise Refusal("Too many wrong passwords; try again later.", wait)
+        operator = (await self.known()).book.operator(name)
+        # Counted before it is known to be wrong: many guesses at the same time are as many guesses.
+        self._guesses.wrong(*limits)
+        hashed = operator.hashed if operator is not None else NOBODYS
+        right = await self._pool.run(self._hashes.verify, hashed, password[:_LONGEST_PASSWORD])
+        if operator is None or not right:
+            await self._told("operator_refused", name, address, "wrong name or password")
+            raise Refusal("The name or the password is wrong.")
+        self._guesses.right(*limits)
+        await self._told("operator_signed_in", name, address, "")
+        return self._sessions.begin(operator)
+
+    async def claim(self, code: str, name: str, password: str, address: str) -> str:
+        """Make the first administrator by the set-up code, and sign him in. Raises `Refusal` or `Refused`."""
+        wait = self._guesses.wait({f"\0{address}": _BY_ADDRESS})
+        if wait > 0:
+            raise Refusal("Too many wrong codes; try again later.", wait)
+        self._guesses.wrong(f"\0{address}")
+        arguments = {"code": code[:200], "name": name[:_LONGEST_NAME], "password": password}
+        await self._asker.ask("access.claim", arguments, By(name[:_LONGEST_NAME], "console", address))
+        return await self.sign_in(name, password, address)
+
+    async def by_session(self, secret: str, address: str) -> Caller | None:
+        """Who has this session; None where it has ended."""
+        session = self._sessions.find(secret, (await self.known()).book.operator) if secret else None
+        return None if session is None else _signed_in(session, address)
+
+    def sign_out(self, secret: str) -> None:
+        """End a session."""
+        self._sessions.end(secret)
+
+    # -- programs
+
+    async def by_token(self, secret: str, address: str) -> Caller:
+        """Who has this token. Raises `Refusal`."""
+        key = f"token\0{address}"
+        wait = self._guesses.wait({key: _WRONG_TOKENS})
+        if wait > 0:
+            raise Refusal("Too many wrong tokens; try again later.", wait)
+        token = (await self.known()).book.token(secret, datetime.now(UTC))
+        if token is None:
+            self._guesses.wrong(key)
+            await self._told("operator_refused", "", address, "wrong token", face="rest")
+            raise Refusal("This token does not count, or not any more.")
+        return Caller(f"token {token.name}", token.right, "rest", address)
+
+    async def forbidden(self, caller: Caller, cause: str) -> None:
+        """Tell that somebody asked for what he may not do."""
+        await self._told("operator_refused", caller.name, caller.address, cause, face=caller.face)
+
+    async def _told(self, event: str, name: str, address: str, cause: str, face: str = "console") -> None:
+        async with asyncio.timeout(10):
+            await self._asker.ask("access.told", {"event": event, "cause": cause}, By(name, face, address))
+
+
+def _signed_in(session: Session, address: str) -> Caller:
+    operator: Operator = session.operator
+    return Caller(operator.name, operator.right, "console", address, session.csrf)

@@ -1,0 +1,71 @@
+"""Signing in and out by browser, and making the first administrator. The pages are the console's.
+
+What was wrong is told to the page by a word, never by a text that a link could bring: "password", "many" (too many
+wrong ones), "code" (not the set-up code), "unfit" (a name or a password that cannot be one).
+"""
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from mailroot.admin.access.access import Refusal
+from mailroot.admin.access.letting import access_of, address_of, cookie_name, own_origin, session_of
+from mailroot.edge.control import Refused
+
+router = APIRouter()
+
+Field = Annotated[str, Form(max_length=1_024)]
+
+
+def local_path(wanted: str) -> str:
+    """Where to go on: a path of our own, "/" where it is anything else (an open redirect is a trap for others)."""
+    plain = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable()
+    return wanted if plain else "/"
+
+
+@router.post("/login")
+async def login(request: Request, name: Field = "", password: Field = "", next: Field = "/") -> Response:
+    """Sign in; then to where one wanted to go, or back to the login page with what was wrong."""
+    own_origin(request)
+    try:
+        secret = await access_of(request).sign_in(name, password, address_of(request))
+    except Refusal as refusal:
+        wrong = "many" if refusal.wait else "password"
+        return _back(f"/?wrong={wrong}&next={quote(local_path(next), safe='')}")
+    return _entered(request, secret, local_path(next))
+
+
+@router.post("/setup")
+async def claim(request: Request, code: Field = "", name: Field = "", password: Field = "") -> Response:
+    """Make the first administrator, and sign him in."""
+    own_origin(request)
+    try:
+        secret = await access_of(request).claim(code.strip(), name, password, address_of(request))
+    except Refusal:
+        return _back("/?wrong=many")
+    except Refused as refused:
+        return _back(f"/?wrong={'code' if refused.kind == 'conflict' else 'unfit'}")
+    return _entered(request, secret, "/")
+
+
+@router.post("/logout")
+async def logout(request: Request) -> Response:
+    """End the session; without a token of the form, since all that a stranger's page could do is the same."""
+    own_origin(request)
+    access_of(request).sign_out(session_of(request))
+    answer = _back("/")
+    answer.delete_cookie(cookie_name(request), path="/", secure=request.url.scheme == "https", httponly=True)
+    return answer
+
+
+def _entered(request: Request, secret: str, place: str) -> Response:
+    answer = _back(place)
+    secure = request.url.scheme == "https"
+    answer.set_cookie(cookie_name(request), secret, path="/", secure=secure, httponly=True, samesite="strict")
+    return answer
+
+
+def _back(place: str) -> RedirectResponse:
+    return RedirectResponse(place, status_code=303)

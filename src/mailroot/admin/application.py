@@ -1,0 +1,112 @@
+"""The application that browsers and programs talk to: its routes, what each answer says, and how faults are told."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
+
+from mailroot.admin import rest
+from mailroot.admin.access import entrance
+from mailroot.admin.access.access import Access, Refusal
+from mailroot.admin.access.caller import Forbidden
+from mailroot.admin.access.letting import NotSignedIn
+from mailroot.admin.asking import Asker
+from mailroot.admin.limits import Limited
+from mailroot.admin.problems import problem, refused
+from mailroot.edge.control import Refused
+from mailroot.mail.faults import Fault
+
+# No inline script or style, nothing from elsewhere, no frames; forms go to ourselves (CSP level 3).
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_STATIC = "/static/"
+_TRANSPORT = "max-age=31536000"
+
+
+def application(asker: Asker, access: Access, pages: Sequence[APIRouter] = ()) -> FastAPI:
+    """The application. `pages` are routes for people, which come after those for programs."""
+    made = FastAPI(title="Mailroot", openapi_url=None, docs_url=None, redoc_url=None)
+    made.state.asker, made.state.access = asker, access
+    made.add_api_route("/health", _health, methods=["GET"])
+    made.include_router(rest.routes())
+    made.include_router(entrance.router)
+    for router in pages:
+        made.include_router(router)
+    made.middleware("http")(_with_headers)
+    made.add_middleware(Limited)
+    _tell_faults(made)
+    return made
+
+
+async def _health() -> JSONResponse:
+    return JSONResponse({"status": "ok"})
+
+
+async def _with_headers(request: Request, follow: Callable[[Request], Awaitable[Response]]) -> Response:
+    answer = await follow(request)
+    for name, value in _HEADERS.items():
+        answer.headers.setdefault(name, value)
+    if not request.url.path.startswith(_STATIC):
+        answer.headers.setdefault("Cache-Control", "no-store")
+    if request.url.scheme == "https":
+        answer.headers.setdefault("Strict-Transport-Security", _TRANSPORT)
+    return answer
+
+
+def _for_people(request: Request) -> bool:
+    """Whether a page is asked for, not an answer for a program or for the script of a page."""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    return wants_page and not request.url.path.startswith(("/api/", _STATIC)) and request.method in ("GET", "HEAD")
+
+
+def _tell_faults(made: FastAPI) -> None:
+    @made.exception_handler(NotSignedIn)
+    async def _not_signed_in(request: Request, _: NotSignedIn) -> Response:
+        if _for_people(request):
+            return RedirectResponse(f"/?next={request.url.path}", status_code=303)
+        return problem(401, "sign in, or send a token", headers={"WWW-Authenticate": 'Bearer realm="Mailroot"'})
+
+    @made.exception_handler(Refusal)
+    async def _refusal(_: Request, refusal: Refusal) -> Response:
+        if refusal.wait:
+            return problem(429, str(refusal), headers={"Retry-After": str(int(refusal.wait) + 1)})
+        bearer = 'Bearer realm="Mailroot", error="invalid_token"'
+        return problem(401, str(refusal), headers={"WWW-Authenticate": bearer})
+
+    @made.exception_handler(Forbidden)
+    async def _forbidden(_: Request, forbidden: Forbidden) -> Response:
+        return problem(403, str(forbidden))
+
+    @made.exception_handler(Refused)
+    async def _refused(_: Request, refusal: Refused) -> Response:
+        return refused(refusal)
+
+    @made.exception_handler(Fault)
+    async def _fault(_: Request, fault: Fault) -> Response:
+        return problem(503, str(fault), headers={"Retry-After": "2"})
+
+    @made.exception_handler(RequestValidationError)
+    async def _invalid(_: Request, fault: RequestValidationError) -> Response:
+        rows = [{"path": ".".join(str(one) for one in row["loc"]), "wrong": row["msg"]} for row in fault.errors()]
+        return problem(422, "the request is not what this page takes", rows)
+
+    @made.exception_handler(HTTPException)
+    async def _http(_: Request, fault: HTTPException) -> Response:
+        return problem(fault.status_code, str(fault.detail), headers=fault.headers)
+
+    @made.exception_handler(Exception)
+    async def _mistake(_: Request, mistake: Exception) -> Response:
+        return problem(500, f"a mistake of the program: {type(mistake).__name__}", headers=_HEADERS)

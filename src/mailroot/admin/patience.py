@@ -1,0 +1,54 @@
+"""HTTP connections that are not waited for without end, and of which there are not too many.
+
+uvicorn waits for a request's head and body as long as the client likes; here each has a limit.
+"""
+
+import asyncio
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_REQUEST = 20.0  # seconds for a request to come whole, and for a new connection to begin one
+_ANSWER = 120.0  # and for its answer to be made and taken
+_MOST = 512
+
+
+class PatientProtocol(H11Protocol):
+    """One connection."""
+
+    _until: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin; where there are too many, end at once."""
+        super().connection_made(transport)
+        if len(self.connections) > _MOST:
+            transport.abort()
+            return
+        self._wait(_REQUEST)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._wait(None)
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        """Take what has come; the time for a request begins with its first octets and ends with its last."""
+        before = self.conn.their_state
+        super().handle_events()
+        after = self.conn.their_state
+        if after in (h11.DONE, h11.MUST_CLOSE) and before is not after:
+            self._wait(_ANSWER)
+
+    def on_response_complete(self) -> None:
+        """An answer is out: the next request may take its time again."""
+        self._wait(_REQUEST)
+        super().on_response_complete()
+
+    def _wait(self, seconds: float | None) -> None:
+        if self._until is not None:
+            self._until.cancel()
+        self._until = None if seconds is None else self.loop.call_later(seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()

@@ -1,0 +1,71 @@
+"""The life of the administration's process: imports first, then privileges are laid down, then it serves."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+
+import uvicorn
+
+from mailroot.admin.access.access import Access
+from mailroot.admin.application import application
+from mailroot.admin.asking import Line
+from mailroot.admin.patience import PatientProtocol
+from mailroot.mail.faults import Fault
+from mailroot.service.life.adminprocess import AdminBirth
+
+_LONGEST_HEAD = 32 * 1024
+_KEPT_ALIVE = 15  # seconds
+_MOST_AT_ONCE = 256
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take none."""
+        yield
+
+
+def run(birth: AdminBirth) -> int:
+    """The whole life of the process; its exit code."""
+    logging.getLogger("uvicorn").setLevel(
+        logging.CRITICAL
+    )  # what clients do wrong is not ours to tell on standard error
+    os.environ.setdefault("OTEL_SDK_DISABLED", "true")
+    line = Line(birth.longest_request)
+    served = application(line, Access(line, birth.idle, birth.longest))
+    try:
+        birth.become()
+    except Fault as fault:
+        print(f"administration: {fault}", file=sys.stderr)
+        return 1
+    asyncio.run(_serve(birth, line, served))
+    return 0
+
+
+async def _serve(birth: AdminBirth, line: Line, served: object) -> None:
+    config = uvicorn.Config(
+        served,  # type: ignore[arg-type]
+        loop="none",
+        http=PatientProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=_MOST_AT_ONCE,
+        timeout_keep_alive=_KEPT_ALIVE,
+        h11_max_incomplete_event_size=_LONGEST_HEAD,
+    )
+    config.load()
+    config.ssl = birth.tls.context if birth.tls is not None else None
+    answering = asyncio.ensure_future(line.run(birth.line))
+    serving = asyncio.ensure_future(_Server(config).serve([birth.listener]))
+    # Without the supervisor there is nobody to ask.
+    await asyncio.wait({answering, serving}, return_when=asyncio.FIRST_COMPLETED)
+    os._exit(0)

@@ -1,0 +1,27 @@
+"""Secrets that are typed, or come by standard input: never on the command line, where everybody sees them."""
+
+import getpass
+import sys
+
+from mailroot.mail.faults import Misconfigured
+from mailroot.policy.account import password_fault
+
+_LONGEST_LINE = 16 * 1024
+
+
+def typed_password() -> str:
+    """The new password: one line of standard input; at a terminal typed twice, and not shown."""
+    if sys.stdin.isatty():
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Again: ") != password:
+            raise Misconfigured("the two passwords differ; nothing was changed")
+    else:
+        line = sys.stdin.buffer.readline(_LONGEST_LINE)
+        try:
+            password = line.removesuffix(b"\n").removesuffix(b"\r").decode()
+        except UnicodeDecodeError:
+            raise Misconfigured("the password is not UTF-8; nothing was changed") from None
+    fault = password_fault(password)
+    if fault:
+        raise Misconfigured(f"{fault}; nothing was changed")
+    return password
