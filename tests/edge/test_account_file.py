@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mailroot.edge.files import privatefile as accountfile
 from mailroot.edge.accounts.file import AccountFile, LiveAccounts
+from mailroot.edge.files import privatefile as accountfile
 from mailroot.mail.faults import DiskFull, Misconfigured, Unavailable
 from mailroot.policy.account import Account, AccountBook
 
