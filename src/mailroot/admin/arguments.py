@@ -8,14 +8,19 @@ _LONGEST_TEXT = 64 * 1024
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no", ""})
 _PAGING = (
     Argument("after", Kind.OPTION, "the cursor `next` of the page before"),
+    Argument("before", Kind.OPTION, "the cursor `previous` of a page that has one, to go back"),
     Argument("limit", Kind.OPTION, "how many rows at most"),
+)
+_PIECES = (
+    Argument("after", Kind.OPTION, "the cursor `next` of the piece before"),
+    Argument("limit", Kind.OPTION, "how many octets at most"),
 )
 _GOING_ON = (Argument("after", Kind.OPTION, "the cursor `next` of the answer before"),)
 
 
 def all_arguments(operation: Operation) -> tuple[Argument, ...]:
     """The arguments of an operation with those that it has from what it is."""
-    more = _PAGING if operation.paged else _GOING_ON if operation.bulk else ()
+    more = _PAGING if operation.paged else _PIECES if operation.pieces else _GOING_ON if operation.bulk else ()
     return (*operation.arguments, *more)
 
 

@@ -95,9 +95,7 @@ def limited(result: Any, only: tuple[str, ...]) -> Any:
         return result
     if isinstance(result, list):
         return [row for row in result if _about(row, only)]
-    if not isinstance(result, dict):
-        return result
-    if "server" in result and result["server"] not in only:
+    if not isinstance(result, dict) or (result.get("server") not in only and not result.keys() & set(_ROWS)):
         raise Forbidden("this is of a virtual server that you are not an operator of")
     limited_rows = {
         name: [row for row in value if _about(row, only)] if name in _ROWS and isinstance(value, list) else value
