@@ -1,6 +1,6 @@
 """The application that browsers and programs talk to: its routes, what each answer says, and how faults are told."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,27 +13,13 @@ from mailroot.admin.access.access import Access, Refusal
 from mailroot.admin.access.caller import Forbidden
 from mailroot.admin.access.letting import NotSignedIn
 from mailroot.admin.asking import Asker
-from mailroot.admin.limits import Limited
+from mailroot.admin.limits import Limited, TooLong
 from mailroot.admin.problems import problem, refused
+from mailroot.admin.strict import HEADERS, Strict
 from mailroot.edge.control import Refused
 from mailroot.mail.faults import Fault
 
-# No inline script or style, nothing from elsewhere, no frames; forms go to ourselves (CSP level 3).
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
 _STATIC = "/static/"
-_TRANSPORT = "max-age=31536000"
 
 
 def application(asker: Asker, access: Access, pages: Sequence[APIRouter] = ()) -> FastAPI:
@@ -45,25 +31,14 @@ def application(asker: Asker, access: Access, pages: Sequence[APIRouter] = ()) -
     made.include_router(entrance.router)
     for router in pages:
         made.include_router(router)
-    made.middleware("http")(_with_headers)
     made.add_middleware(Limited)
+    made.add_middleware(Strict)
     _tell_faults(made)
     return made
 
 
 async def _health() -> JSONResponse:
     return JSONResponse({"status": "ok"})
-
-
-async def _with_headers(request: Request, follow: Callable[[Request], Awaitable[Response]]) -> Response:
-    answer = await follow(request)
-    for name, value in _HEADERS.items():
-        answer.headers.setdefault(name, value)
-    if not request.url.path.startswith(_STATIC):
-        answer.headers.setdefault("Cache-Control", "no-store")
-    if request.url.scheme == "https":
-        answer.headers.setdefault("Strict-Transport-Security", _TRANSPORT)
-    return answer
 
 
 def _for_people(request: Request) -> bool:
@@ -98,6 +73,10 @@ def _tell_faults(made: FastAPI) -> None:
     async def _fault(_: Request, fault: Fault) -> Response:
         return problem(503, str(fault), headers={"Retry-After": "2"})
 
+    @made.exception_handler(TooLong)
+    async def _too_long(_: Request, fault: TooLong) -> Response:
+        return problem(413, str(fault), headers={"Connection": "close"})
+
     @made.exception_handler(RequestValidationError)
     async def _invalid(_: Request, fault: RequestValidationError) -> Response:
         rows = [{"path": ".".join(str(one) for one in row["loc"]), "wrong": row["msg"]} for row in fault.errors()]
@@ -109,4 +88,4 @@ def _tell_faults(made: FastAPI) -> None:
 
     @made.exception_handler(Exception)
     async def _mistake(_: Request, mistake: Exception) -> Response:
-        return problem(500, f"a mistake of the program: {type(mistake).__name__}", headers=_HEADERS)
+        return problem(500, f"a mistake of the program: {type(mistake).__name__}", headers=HEADERS)

@@ -18,7 +18,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
-class _TooLong(Exception):
+class TooLong(Exception):
     """A body went on beyond the limit, whatever it said of its length."""
 
 
@@ -47,12 +47,11 @@ class Limited:
         try:
             async with asyncio.timeout(_SECONDS):
                 await self._app(scope, _counted(receive), told)
-        except (_TooLong, TimeoutError) as fault:
+        except TimeoutError:
             if begun:
                 raise
             late = problem(503, "this took too long; try again", headers={"Connection": "close"})
-            long = problem(413, _TOO_LONG, headers={"Connection": "close"})
-            await (long if isinstance(fault, _TooLong) else late)(scope, receive, send)
+            await late(scope, receive, send)
 
 
 def _refusal(scope: MutableMapping[str, Any]) -> Any:
@@ -72,7 +71,7 @@ def _counted(receive: Receive) -> Receive:
         message = await receive()
         octets += len(message.get("body") or b"")
         if octets > MOST_OCTETS:
-            raise _TooLong
+            raise TooLong(_TOO_LONG)
         return message
 
     return counted

@@ -91,7 +91,8 @@ class AdminProcess:
         if wanted is None:
             return
         try:
-            self._tls = None if ip_address(wanted.address).is_loopback else self._secured()
+            local = ip_address(wanted.address).is_loopback and not self._settings.admin.certificate
+            self._tls = None if local else self._secured()
             self._listener = listen(wanted.address, wanted.port)
         except Fault as fault:
             cause = str(fault).replace("general.bindings", "admin.listen")

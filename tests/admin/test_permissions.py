@@ -1,0 +1,142 @@
+"""Every operation for every role, over REST: who may not, is refused before the service hears of it."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from mailroot.admin.operations import OPERATIONS, Kind, Operation, Permission, Scope
+from tests.admin.standin import ALL, StandIn, bearer, browsing
+
+P = Permission
+# What each family of operations may need. An operation of a new family has to be thought about here first.
+FAMILIES: dict[str, set[Permission]] = {
+    "status": {P.READ},
+    "counters": {P.READ},
+    "history": {P.READ},
+    "server": {P.READ, P.OPERATE, P.CONFIGURE},
+    "service": {P.OPERATE, P.CONFIGURE},
+    "session": {P.READ, P.OPERATE},
+    "queue": {P.READ, P.OPERATE},
+    "message": {P.READ},
+    "badmail": {P.READ, P.OPERATE},
+    "drop": {P.READ, P.OPERATE},
+    "ldap": {P.READ, P.OPERATE},
+    "collect": {P.OPERATE},
+    "domain": {P.READ, P.CONFIGURE},
+    "settings": {P.READ, P.CONFIGURE},
+    "config": {P.READ, P.CONFIGURE, P.ADMINISTER},
+    "operator": {P.ADMINISTER},
+    "token": {P.ADMINISTER},
+    "audit": {P.ADMINISTER},
+}
+MAY = {
+    "admin": {P.READ, P.OPERATE, P.CONFIGURE, P.ADMINISTER},
+    "operator": {P.READ, P.OPERATE},
+    "viewer": {P.READ},
+}
+LIMITED = {"operator-one": "operator", "viewer-one": "viewer", "operator-two": "operator"}
+REMOTE = [operation for operation in OPERATIONS if not operation.local]
+
+each_operation = pytest.mark.parametrize("operation", REMOTE, ids=lambda operation: operation.name)
+
+
+def needed(operation: Operation, **given: object) -> dict[str, object]:
+    """Arguments that are enough."""
+    kinds = {Kind.NAME, Kind.DEMANDED, Kind.SECRET, Kind.TABLE}
+    whole = {
+        one.name: {} if one.kind is Kind.TABLE else "one" if one.name == "server" else "x"
+        for one in operation.arguments
+        if one.kind in kinds
+    }
+    return {**whole, **given}
+
+
+async def call(service: StandIn, operation: Operation, who: str, **given: object) -> Any:
+    path = "/api/v1/" + "/".join(operation.words)
+    arguments = needed(operation, **given)
+    async with browsing(service) as client:
+        if operation.changes:
+            return await client.post(path, json=arguments, headers=bearer(who))
+        return await client.get(path, params=arguments, headers=bearer(who))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_each_operation_needs_what_its_family_may_need(operation: Operation) -> None:
+    family = operation.words[0]
+    assert family in FAMILIES, f"say in this table what operations of {family} may need"
+    assert operation.permission in FAMILIES[family]
+    assert operation.changes or operation.permission in (P.READ, P.ADMINISTER)
+
+
+@each_operation
+@pytest.mark.parametrize("who", MAY)
+async def test_a_role_may_what_it_may(operation: Operation, who: str) -> None:
+    service = StandIn(ALL)
+    answer = await call(service, operation, who)
+    allowed = operation.permission in MAY[who]
+    assert answer.status_code == (200 if allowed else 403)
+    assert [name for name, _, _ in service.asked] == ([operation.name] if allowed else [])
+    assert answer.headers["content-type"] == ("application/json" if allowed else "application/problem+json")
+
+
+@each_operation
+@pytest.mark.parametrize("who", LIMITED)
+async def test_Q06_an_operator_of_named_servers_reaches_no_other(operation: Operation, who: str) -> None:
+    service = StandIn(ALL, lambda *_: {"server": "one", "rows": [{"server": "one"}, {"server": "three"}]})
+    answer = await call(service, operation, who)
+    if operation.permission not in MAY[LIMITED[who]] or operation.scope is Scope.SERVICE:
+        assert answer.status_code == 403
+        assert service.asked == []
+        return
+    for _, arguments, _ in service.asked:
+        assert operation.scope is Scope.ANSWER or arguments.get("server") in ("one", None)
+    if answer.status_code == 200:
+        assert {"server": "three"} not in answer.json()["rows"]
+
+
+@pytest.mark.parametrize("operation", [one for one in REMOTE if one.scope is Scope.SERVER], ids=lambda one: one.name)
+@pytest.mark.parametrize(("who", "named"), list(itertools.product(LIMITED, ["three", "Third", "nowhere"])))
+async def test_Q06_another_server_that_is_named_is_refused(operation: Operation, who: str, named: str) -> None:
+    service = StandIn(ALL)
+    answer = await call(service, operation, who, server=named)
+    assert answer.status_code == 403
+    assert service.asked == []
+    assert ("operator_refused", f"token {who}") in service.told
+
+
+@pytest.mark.parametrize("operation", [one for one in REMOTE if one.scope is Scope.SERVER], ids=lambda one: one.name)
+async def test_a_server_of_ones_own_may_be_named_as_people_know_it(operation: Operation) -> None:
+    service = StandIn(ALL, lambda *_: {"server": "one"})
+    answer = await call(service, operation, "operator-one", server="First")
+    if operation.permission in MAY["operator"]:
+        assert answer.status_code == 200
+        assert service.asked[0][1]["server"] == "one"
+    else:
+        assert answer.status_code == 403
+
+
+async def test_Q06_what_is_shown_of_another_server_is_kept_back() -> None:
+    service = StandIn(ALL, lambda *_: {"server": "three", "key": "x"})
+    (show,) = (one for one in OPERATIONS if one.name == "queue.show")
+    assert (await call(service, show, "viewer-one")).status_code == 403
+    service.answer = lambda *_: {"key": "x"}  # nobody knows of which
+    assert (await call(service, show, "viewer-one")).status_code == 403
+    assert (await call(service, show, "viewer")).status_code == 200
+
+
+@each_operation
+async def test_nobody_may_anything_without_a_token(operation: Operation) -> None:
+    service = StandIn(ALL)
+    path = "/api/v1/" + "/".join(operation.words)
+    async with browsing(service) as client:
+        answer = await (client.post(path, json={}) if operation.changes else client.get(path))
+    assert answer.status_code == 401
+    assert service.asked == []
+
+
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.local], ids=lambda one: one.name)
+async def test_what_names_a_folder_of_the_machine_is_not_offered(operation: Operation) -> None:
+    async with browsing(StandIn(ALL)) as client:
+        for ask in (client.get, client.post):
+            assert (await ask("/api/v1/" + "/".join(operation.words), headers=bearer("admin"))).status_code == 404
