@@ -33,7 +33,8 @@ def application(asker: Asker, access: Access, pages: Sequence[APIRouter] = ()) -
         made.include_router(router)
     made.add_middleware(Limited)
     made.add_middleware(Strict)
-    _tell_faults(made)
+    _tell_refusals(made)
+    _tell_mistakes(made)
     return made
 
 
@@ -47,7 +48,7 @@ def _for_people(request: Request) -> bool:
     return wants_page and not request.url.path.startswith(("/api/", _STATIC)) and request.method in ("GET", "HEAD")
 
 
-def _tell_faults(made: FastAPI) -> None:
+def _tell_refusals(made: FastAPI) -> None:
     @made.exception_handler(NotSignedIn)
     async def _not_signed_in(request: Request, _: NotSignedIn) -> Response:
         if _for_people(request):
@@ -73,6 +74,8 @@ def _tell_faults(made: FastAPI) -> None:
     async def _fault(_: Request, fault: Fault) -> Response:
         return problem(503, str(fault), headers={"Retry-After": "2"})
 
+
+def _tell_mistakes(made: FastAPI) -> None:
     @made.exception_handler(TooLong)
     async def _too_long(_: Request, fault: TooLong) -> Response:
         return problem(413, str(fault), headers={"Connection": "close"})
