@@ -25,7 +25,7 @@ class FakeService:
             while True:
                 connection, _ = listener.accept()
                 with connection, connection.makefile("rb") as lines:
-                    connection.settimeout(5)
+                    connection.settimeout(60)
                     request = json.loads(lines.readline())
                     self.asked.append((request["operation"], request["arguments"]))
                     connection.sendall(self._line(request))
@@ -51,5 +51,5 @@ def fake_service(file: Path, answer: Answer) -> Iterator[FakeService]:
             yield service
         finally:
             listener.shutdown(socket.SHUT_RDWR)
-            thread.join(5)
+            thread.join(60)
             control_path(file).unlink()

@@ -26,7 +26,7 @@ def run(file: Path, *words: str, password: str | bytes = "") -> "subprocess.Comp
     """The command as a user types it."""
     octets = password if isinstance(password, bytes) else password.encode()
     command = [sys.executable, "-m", "mailroot", "account", *words, "--config", str(file)]
-    return subprocess.run(command, input=octets, capture_output=True, timeout=30, check=False, env=ENVIRONMENT)
+    return subprocess.run(command, input=octets, capture_output=True, timeout=120, check=False, env=ENVIRONMENT)
 
 
 def rows(file: Path) -> list[dict[str, object]]:

@@ -121,7 +121,7 @@ def test_writers_at_the_same_time_lose_nothing(file: Path) -> None:
     names = [f"d{number}.example" for number in range(8)]
     command = [sys.executable, "-m", "mailroot", "domain", "add"]
     running = [subprocess.Popen([*command, name, "--config", str(file)], cwd=source) for name in names]
-    assert [one.wait(100) for one in running] == [0] * len(names)
+    assert [one.wait(300) for one in running] == [0] * len(names)
     loaded = SettingsFile(file).load()
     assert isinstance(loaded, Settings)
     assert set(names) <= set(loaded.servers["default"].domains)

@@ -181,7 +181,7 @@ def test_the_first_steps_can_be_pasted(tmp_path: Path) -> None:
     said = first_steps(quick_start(str(tmp_path), "box.example"))
     (pickup,) = [line for line in said.splitlines() if "printf" in line]
     (tmp_path / "Mailroot" / "Pickup").mkdir(parents=True)
-    subprocess.run(["sh", "-c", pickup], check=True, timeout=10)
+    subprocess.run(["sh", "-c", pickup], check=True, timeout=120)
     written = (tmp_path / "Mailroot" / "Pickup" / "first.eml").read_bytes()
     assert written.startswith(b"x-sender: app@box.example\r\nx-receiver: you@box.example\r\nSubject: ")
     assert b"\r\n\r\nHello.\r\n" in written
@@ -214,7 +214,7 @@ def test_help_imports_nothing_heavy() -> None:
         ]
     )
     source = Path(__file__).parents[2] / "src"
-    ended = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, timeout=20, check=False)
+    ended = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, timeout=120, check=False)
     assert ended.stderr.strip() == b""
 
 

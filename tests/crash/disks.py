@@ -19,7 +19,7 @@ _MIB = 1 << 20
 
 
 def _run(*words: str) -> None:
-    subprocess.run(words, check=True, capture_output=True, text=True, timeout=60)
+    subprocess.run(words, check=True, capture_output=True, text=True, timeout=120)
 
 
 class Disk:
@@ -41,7 +41,7 @@ class Disk:
 
         def unmounted() -> bool:
             words = ("umount", str(self.place))
-            return subprocess.run(words, capture_output=True, check=False, timeout=60).returncode == 0
+            return subprocess.run(words, capture_output=True, check=False, timeout=120).returncode == 0
 
         until(unmounted, "the disk to be free")
 

@@ -19,7 +19,7 @@ from mailroot.edge.files.durable import sync_folder
 from tests.live.running import SETTINGS
 
 _SUBJECT = re.compile(rb"^Subject: (\S+)\r\n", re.MULTILINE)
-_PATIENCE = 15.0
+_PATIENCE = 60.0  # a client that waits so long is stuck
 FREQUENT = SETTINGS.replace("[servers.default.delivery]", '[servers.default.delivery]\nretry_intervals = ["1s"]')
 _LINES = b"x-sender: a@local.test\r\nx-receiver: b@local.test\r\n"
 SMALL, LARGE = 2_000, 300_000
@@ -249,7 +249,7 @@ class Load:
         staged.rename(self.home / "Pickup" / f"{name}.txt")
         sync_folder(self.home / "Pickup")
 
-    def wait_for_all(self, patience: float = 60.0) -> None:
+    def wait_for_all(self, patience: float = 240.0) -> None:
         """Wait until all that must come is in Drop."""
         expected = self.ledger.acknowledged | self.ledger.picked
         end = time.monotonic() + patience

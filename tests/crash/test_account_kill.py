@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 def account(folder: Path, wrapper: list[str], *words: str) -> "subprocess.CompletedProcess[bytes]":
     command = [*wrapper, sys.executable, "-m", "mailroot", "account", *words, "--config", str(folder / "mailroot.toml")]
-    return subprocess.run(command, input=b"sesame\n", capture_output=True, timeout=60, check=False, env=ENVIRONMENT)
+    return subprocess.run(command, input=b"sesame\n", capture_output=True, timeout=120, check=False, env=ENVIRONMENT)
 
 
 def names(folder: Path) -> list[str]:

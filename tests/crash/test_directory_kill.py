@@ -21,12 +21,12 @@ def test_every_member_gets_the_mail_of_a_service_that_is_killed(program: Callabl
     ldif += group("half", f"half@{DOMAIN}", ["all", *names[_MEMBERS // 2 :]])
     with slapd(program, ldif) as made, running(tmp_path, routing(made, 'cache = "0s"\n')) as service:
         for number in range(_MESSAGES):
-            with smtplib.SMTP("127.0.0.1", service.port, timeout=30) as client:
+            with smtplib.SMTP("127.0.0.1", service.port, timeout=120) as client:
                 client.sendmail("app@sender.test", [f"all@{DOMAIN}"], f"Subject: {number}\r\n\r\nbody\r\n")
             time.sleep(0.05 * number)  # into the expansion, into the settlement, into the deliveries
             service.kill()
             service.start()
-        until(lambda: _waiting(service) == 0 and len(set(dropped(service))) == _MEMBERS, "every member", 120)
+        until(lambda: _waiting(service) == 0 and len(set(dropped(service))) == _MEMBERS, "every member", 300)
         for number in range(_MESSAGES):
             assert _receivers(service, number) == [f"{name}@{DOMAIN}" for name in names]
 

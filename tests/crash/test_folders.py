@@ -56,7 +56,7 @@ asyncio.run({"pickup": pickup, "drop": drop}[sys.argv[1]](sys.argv[2]))
 def run(kind: str, home: Path, seconds: float | None, done) -> None:
     """Run the child until it is killed after `seconds` or is done."""
     child = subprocess.Popen([sys.executable, "-c", CHILD, kind, str(home)])
-    limit = time.monotonic() + (seconds if seconds is not None else 40)
+    limit = time.monotonic() + (seconds if seconds is not None else 240)
     try:
         while time.monotonic() < limit and not done() and child.poll() is None:
             time.sleep(0.005)

@@ -60,14 +60,14 @@ def test_S04_a_full_disk_recovers_by_itself(tmp_path: Path) -> None:
             for _ in range(2):
                 ballast = fill(made.home)
                 until(refused(large, ledger), "452 to a large message")
-                until(refused(small, ledger), "452 to a small message", 40.0)
+                until(refused(small, ledger), "452 to a small message")
                 _put_pickup_file(made, ledger)
                 ballast.unlink()
                 until(accepted(small, ledger), "a small message to be accepted")
                 until(accepted(large, ledger), "a large message to be accepted")
                 ledger.answers.clear()
             expected = ledger.acknowledged | ledger.picked
-            until(lambda: drop.look() or set(drop.names) >= expected, "all that was accepted", 40.0)
+            until(lambda: drop.look() or set(drop.names) >= expected, "all that was accepted")
             until(lambda: made.ask("queue", "list") == [], "an empty queue")
             assert made.stop() == 0
         finally:
@@ -90,7 +90,7 @@ def test_a_service_starts_on_a_full_disk_and_takes_mail_once_there_is_room(tmp_p
             assert made.stop() == 0
             ballast = fill(made.home)
             made.start()
-            until(refused(client, ledger), "452 to a message", 40.0)
+            until(refused(client, ledger), "452 to a message")
             ballast.unlink()
             until(accepted(client, ledger), "a message to be accepted")
             assert made.stop() == 0

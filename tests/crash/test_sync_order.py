@@ -28,7 +28,7 @@ def traced(folder: Path, strace: str) -> Iterator[Service]:
         assert made.process is not None
         for pid in children(made.process.pid):  # strace ends with what it traces
             os.kill(pid, signal.SIGTERM)
-        made.process.wait(30)
+        made.process.wait(120)
         made.process = None
 
 
@@ -54,7 +54,7 @@ def test_S01_no_250_and_no_removal_before_its_sync_under_load(tmp_path: Path, pr
     with traced(tmp_path, program("strace")) as made:
         load = Load(made.port, made.home, random.Random(4), clients=6, large=0.15)
         with load.running():
-            until(lambda: len(load.ledger.acknowledged) >= 150 and len(load.ledger.picked) >= 40, "load", 60.0)
+            until(lambda: len(load.ledger.acknowledged) >= 150 and len(load.ledger.picked) >= 40, "load", 240.0)
         load.wait_for_all()
     load.judge()
     judge = judged(tmp_path, quiet=False)

@@ -46,7 +46,7 @@ def test_a_dead_worker_is_replaced_soon_while_the_other_goes_on(tmp_path: Path) 
                 known = len(load.ledger.acknowledged)
                 os.kill(victim, signal.SIGKILL)
                 until(lambda: len(load.ledger.acknowledged) > known, "mail while a worker is missing")  # noqa: B023
-                until(lambda: len(set(made.workers()) - {victim}) == 2, "the next worker", 4.0)  # noqa: B023
+                until(lambda: len(set(made.workers()) - {victim}) == 2, "the next worker")  # noqa: B023
                 until(lambda: len(made.events("worker_started")) >= 2, "its start")
         load.wait_for_all()
         load.judge()
@@ -120,7 +120,7 @@ def test_G6_an_entry_that_kills_its_worker_goes_to_badmail_and_blocks_nothing(tm
                 other.session(1)
             return bool(list((made.home / "Badmail").glob("*.BAD")))
 
-        until(set_aside, "the poison in Badmail", 60.0)
+        until(set_aside, "the poison in Badmail", 200.0)
         drop = Drop(made.drop)
         until(lambda: drop.look() or set(drop.names) >= ledger.acknowledged, "the innocents in Drop")
         until(lambda: made.ask("queue", "list") == [], "an empty queue")

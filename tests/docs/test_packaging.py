@@ -29,7 +29,7 @@ Program = Callable[[str], str]
 
 
 def checked(*command: str, **options: Any) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

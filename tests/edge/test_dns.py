@@ -74,7 +74,7 @@ async def test_a_server_that_fails_is_a_failed_look_up():
 async def test_silence_is_a_failed_look_up_within_a_limit():
     async with Names(ZONE, silent={"MX"}) as names:
         asking = DnsResolver([("127.0.0.1", names.port)], Clock(), lifetime=0.3)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             answer = await asking.exchangers("d.example")
         assert answer.finding is Finding.FAILED
         assert answer.detail.startswith("time-out")

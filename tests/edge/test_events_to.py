@@ -26,7 +26,7 @@ def log(tmp_path: Path) -> Iterator[socket.socket]:
     """A Unix datagram socket such as those of journald and syslog."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "log"))
-        listener.settimeout(10)
+        listener.settimeout(60)
         yield listener
 
 
@@ -107,7 +107,7 @@ def test_the_machines_own_syslog_is_a_datagram_without_a_host(log: socket.socket
 def test_syslog_by_udp() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(("127.0.0.1", 0))
-        listener.settimeout(10)
+        listener.settimeout(60)
         place = Syslog("udp", listener.getsockname(), "rfc5424", "mail", "host")
         assert place.send(DOWN)
         assert listener.recv(65536) == line(DOWN, "rfc5424", "mail", "host")
@@ -125,7 +125,7 @@ def test_a_host_without_a_syslog_is_no_error_of_udp() -> None:
 
 def test_syslog_by_tcp_counts_octets() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
+        listener.settimeout(60)
         place = Syslog("tcp", listener.getsockname(), "rfc5424", "mail", "host")
         assert place.send(DOWN) and place.send(REFUSED)
         place.close()
@@ -265,5 +265,5 @@ def test_events_are_sent_without_being_asked() -> None:
     row: EventRow = EVENTS.accepted
     tell = Fanout(lambda: NOON, [Forwarder(Noticing(), Severity.NOTICE, lambda _: None, lambda: 0.0, "x")])
     tell(row, entry="1")
-    assert sent.wait(10)
+    assert sent.wait(60)
     tell.close()

@@ -117,7 +117,7 @@ def test_events_are_written_without_being_asked(log: EventLog, tmp_path: Path) -
 
     log._append = noticed  # type: ignore[method-assign]
     tell(log, EVENTS.service_stopped)
-    assert written.wait(5)
+    assert written.wait(60)
     assert lines_of(tmp_path)[0]["event"] == "service_stopped"
 
 

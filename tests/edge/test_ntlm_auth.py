@@ -20,7 +20,7 @@ def started(folder: Path) -> int:
 
 @pytest.fixture
 async def programs(tmp_path: Path) -> AsyncIterator[Programs]:
-    made = Programs(str(fake_ntlm_auth(tmp_path)), "squid-2.5-ntlmssp", most=2, patience=0.5)
+    made = Programs(str(fake_ntlm_auth(tmp_path)), "squid-2.5-ntlmssp", most=2, patience=5.0)
     yield made
     await made.close()
 
@@ -28,7 +28,7 @@ async def programs(tmp_path: Path) -> AsyncIterator[Programs]:
 @pytest.fixture
 async def accounts(tmp_path: Path) -> AsyncIterator[SambaAccounts]:
     made = SambaAccounts(str(fake_ntlm_auth(tmp_path)), "HOME", ntlm=True, even_seconds=0.0)
-    made._passwords._patience = 0.5
+    made._passwords._patience = 5.0
     yield made
     await made.close()
 
@@ -49,7 +49,7 @@ async def test_names_and_passwords_may_have_any_signs(accounts: SambaAccounts) -
 @pytest.mark.parametrize("name", ["hang", "die", "babble"])
 async def test_a_process_that_fails_is_replaced_and_says_nothing_of_the_password(tmp_path: Path, name: str) -> None:
     accounts = SambaAccounts(str(fake_ntlm_auth(tmp_path)), "", ntlm=True, even_seconds=0.0)
-    accounts._passwords._patience = 0.5
+    accounts._passwords._patience = 5.0
     for _ in range(10):  # more than there is room for
         with pytest.raises(Unavailable) as fault:
             await accounts.check(name, "sesame")

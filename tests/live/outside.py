@@ -11,7 +11,7 @@ from email.message import Message
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.live.running import SETTINGS, Service, running, until
+from tests.live.running import PATIENCE, SETTINGS, Service, running, until
 
 Entered = TypeVar("Entered", bound=contextlib.AbstractAsyncContextManager)
 
@@ -25,11 +25,11 @@ class Outside:
 
     def enter(self, peer: Entered) -> Entered:
         """Start a peer; it ends with the block."""
-        return asyncio.run_coroutine_threadsafe(self.stack.enter_async_context(peer), self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(self.stack.enter_async_context(peer), self.loop).result(PATIENCE)
 
     def leave(self, peer: Any) -> None:
         """End a peer early: nobody listens there any more."""
-        asyncio.run_coroutine_threadsafe(peer.__aexit__(None, None, None), self.loop).result(10)
+        asyncio.run_coroutine_threadsafe(peer.__aexit__(None, None, None), self.loop).result(PATIENCE)
 
     def soon(self, act: Callable[[], object]) -> None:
         """Do something in the peers' thread."""
@@ -46,9 +46,9 @@ def outside() -> Iterator[Outside]:
     try:
         yield world
     finally:
-        asyncio.run_coroutine_threadsafe(_end(world.stack), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_end(world.stack), loop).result(PATIENCE)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(PATIENCE)
         loop.close()
 
 
@@ -100,7 +100,7 @@ def _without_envelope(octets: bytes) -> bytes:
     return octets
 
 
-def report(service: Service, about: str, patience: float = 20.0) -> Message:
+def report(service: Service, about: str, patience: float = PATIENCE) -> Message:
     """The first report about a recipient."""
     found: list[Message] = until(lambda: reports(service, about), f"a report about {about}", patience)
     return found[0]

@@ -3,13 +3,15 @@
 import contextlib
 import socket
 
+from tests.live.running import PATIENCE
+
 HELLO = b"EHLO client.test\r\n"
 
 
 class RawClient:
     """One connection to a service. `source` is the loopback address that it comes from."""
 
-    def __init__(self, port: int, source: str = "127.0.0.1", patience: float = 30.0) -> None:
+    def __init__(self, port: int, source: str = "127.0.0.1", patience: float = PATIENCE) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), patience, source_address=(source, 0))
         self._lines = self.socket.makefile("rb")
 

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 20.0
+# How long what happens beside a test may take. Nothing is proved by it: a machine that is busy with other work is slow.
+PATIENCE = 90.0
 _PORTS = (12_000, 32_000)  # below those that Linux takes for outgoing connections
+_given: set[int] = set()
 
 SETTINGS = """\
 [service]
@@ -44,23 +46,34 @@ type = "default"
 
 
 def free_port() -> int:
-    """A TCP port on which nothing listens at this moment, and which the system gives to no outgoing connection."""
+    """A TCP port on which nothing listens at any address, which is given once, and to no outgoing connection."""
     while True:
         port = random.randrange(*_PORTS)
-        with socket.socket() as one, contextlib.suppress(OSError):
-            one.bind(("127.0.0.1", port))
+        if port in _given:
+            continue
+        with socket.socket(socket.AF_INET6) as one, contextlib.suppress(OSError):
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            one.bind(("::", port))
+            _given.add(port)
             return port
 
 
 def until(true: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    """The first true result; fails with `what` was waited for where there is none in time (seconds)."""
+    """The first true result; fails with `what` was waited for where there is none in time (seconds).
+
+    A command of ours that fails meanwhile is no result yet.
+    """
     end = time.monotonic() + patience
     while True:
-        result = true()
+        why = ""
+        try:
+            result = true()
+        except subprocess.CalledProcessError as failed:
+            result, why = None, f": {failed.cmd} ended with {failed.returncode}: {failed.stderr}"
         if result:
             return result
         if time.monotonic() > end:
-            raise AssertionError(f"waited {patience} s in vain for {what}")
+            raise AssertionError(f"waited {patience} s in vain for {what}{why}")
         time.sleep(0.02)
 
 
@@ -125,7 +138,7 @@ class Service:
         """What the service wrote to standard error."""
         return (self.folder / "err").read_text()
 
-    def stop(self, signal_number: int = signal.SIGTERM, patience: float = 15.0) -> int:
+    def stop(self, signal_number: int = signal.SIGTERM, patience: float = PATIENCE) -> int:
         """End the service by a signal; its exit code."""
         assert self.process is not None
         if self.process.poll() is None:
@@ -139,7 +152,7 @@ class Service:
         assert self.process is not None
         workers = self.workers()
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
         self.process = None
         for pid in workers:
             until(lambda pid=pid: not _alive(pid), "the end of a worker whose supervisor is gone")
@@ -154,7 +167,7 @@ class Service:
         lines = [line for pid in self.workers() for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
         return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:"))
 
-    def connect(self, timeout: float = 10.0) -> smtplib.SMTP:
+    def connect(self, timeout: float = PATIENCE) -> smtplib.SMTP:
         """A client's connection."""
         return smtplib.SMTP("127.0.0.1", self.port, timeout=timeout)
 
@@ -177,7 +190,7 @@ class Service:
             input=typed,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=check,
             env=_environment(),
         )
@@ -230,6 +243,6 @@ def running(folder: Path, more: str = "", workers: int = 1, settings: str = SETT
         if made.process is not None:
             made.process.send_signal(signal.SIGTERM)
             try:
-                made.process.wait(15)
+                made.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 made.kill()

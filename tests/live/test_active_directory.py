@@ -154,7 +154,7 @@ class DnsInThread:
 
     def __enter__(self) -> "DnsInThread":
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(120)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -174,7 +174,7 @@ def test_a_service_finds_the_controller_and_expands_its_groups(controller: Domai
         fqdn = 'fqdn = "mail.local.test"\n'
         settings = SETTINGS.replace(fqdn, f'{fqdn}dns = ["127.0.0.1:{names.port}"]\n')
         with running(tmp_path, more, settings=settings) as service:
-            with smtplib.SMTP("127.0.0.1", service.port, timeout=60) as client:
+            with smtplib.SMTP("127.0.0.1", service.port, timeout=120) as client:
                 client.sendmail("app@sender.test", [f"a.smith@{DOMAIN}"], "Subject: x\r\n\r\nbody\r\n")
                 client.sendmail("app@sender.test", [f"inner@{DOMAIN}"], "Subject: x\r\n\r\nbody\r\n")
                 refused = client.rcpt(f"nobody@{DOMAIN}") if client.mail("a@b.test")[0] == 250 else None

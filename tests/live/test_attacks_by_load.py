@@ -1,6 +1,8 @@
 """Attacks on what a service has little of: time, memory, descriptors, disk. Others are served meanwhile."""
 
 import contextlib
+import math
+import smtplib
 import socket
 import threading
 import time
@@ -42,21 +44,24 @@ def _trickle(clients: list[socket.socket], over: threading.Event) -> None:
 
 
 def served_within(running_service: Service) -> float:
-    """Seconds that a client needs from its connection to the 250 of its message."""
+    """Seconds that a client needs from its connection to the 250 of its message; infinite where it is turned away."""
     began = time.monotonic()
-    running_service.send()
+    try:
+        running_service.send()
+    except (OSError, smtplib.SMTPException):
+        return math.inf
     return time.monotonic() - began
 
 
 def test_M01_slow_clients_hold_up_nobody_and_are_sent_away(tmp_path: Path) -> None:
     with running(tmp_path, settings=IMPATIENT) as started, slow_clients(started.port, 250) as clients:
-        until(lambda: served_within(started) < 1, "a client that is served within a second")
+        until(lambda: served_within(started) < PATIENCE, "a client that is served before the slow ones are sent away")
         for client in clients:
-            client.settimeout(30)
+            client.settimeout(120)
             said = b"".join(iter(lambda client=client: client.recv(4096), b""))
             assert said.startswith(b"220 ")
             assert said.endswith(b"421 4.4.2 mail.local.test Connection timed out\r\n")
-        served_within(started)
+        assert served_within(started) < math.inf
 
 
 def test_M06_who_never_reads_is_not_listened_to_and_cut_off(tmp_path: Path) -> None:
@@ -65,7 +70,7 @@ def test_M06_who_never_reads_is_not_listened_to_and_cut_off(tmp_path: Path) -> N
         with RawClient(started.port) as client:
             client.greeted().say(b"MAIL FROM:<a@local.test>\r\n")
             # Beyond the limit of 100, each costs a reply and nothing else.
-            client.socket.settimeout(60)
+            client.socket.settimeout(120)
             sent = client.flood(b"RCPT TO:<ann@local.test>\r\n" * 2000, 100 * MEGABYTE)
         assert sent < 100 * MEGABYTE
         (event,) = until(lambda: started.events("disconnected"), "the end of the session")
@@ -88,7 +93,7 @@ def test_M09_without_descriptors_new_clients_are_refused_and_mail_goes_on(tmp_pa
             first.envelope().say(b"Subject: x\r\n\r\nx\r\n.\r\n")
             first.envelope().say(b"Subject: large\r\n\r\n" + b"x" * 70 * 10_000 + b"\r\n.\r\n")
             until(lambda: len(limited.dropped()) == 2, "both messages in Drop")
-        until(lambda: served_within(limited), "a client that is served")
+        until(lambda: served_within(limited) < math.inf, "a client that is served")
         until(lambda: len(limited.dropped()) >= 3, "its message in Drop")
         assert limited.workers() == workers
         assert not limited.events("task_failed")
@@ -114,7 +119,7 @@ def test_M10_many_large_messages_are_streamed_to_disk(tmp_path: Path) -> None:
 
 
 def _send(port: int, text: bytes, replies: list[bytes]) -> None:
-    with RawClient(port, patience=60) as client:
+    with RawClient(port, patience=300) as client:
         replies.append(client.greeted().envelope().say(text))
 
 

@@ -80,7 +80,9 @@ def test_J10_two_relays_that_point_at_each_other_end_in_one_report(tmp_path: Pat
         assert b"5.4.6" in report.read_bytes()
         to_sender = {"recipient": "sender@local.test"}
         until(lambda: [one for one in events("delivered") if to_sender.items() <= one.items()], "the last event")
-        assert here.ask("queue", "list") == there.ask("queue", "list") == []
+        until(lambda: here.ask("queue", "list") == there.ask("queue", "list") == [], "two empty queues")
+        until(lambda: events("reported"), "the event of the report")
+        until(lambda: len(events("accepted")) >= 16, "the events of all hops")
         assert len(events("reported")) == 1
         assert len(events("accepted")) == 16  # delivery.hop_count is 15
 

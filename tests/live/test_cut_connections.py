@@ -11,7 +11,7 @@ from tests.peers.faultproxy import Fault, FaultProxy
 from tests.peers.smtp import Peer
 
 MESSAGES = 40
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 def _number(message: bytes) -> int:
@@ -29,7 +29,7 @@ def test_what_is_cut_again_and_again_arrives(tmp_path: Path) -> None:
             with service.connect() as client:
                 for number in range(MESSAGES):
                     client.sendmail("a@local.test", "b@far.example", f"Subject: {number}\r\n\r\n{'x' * 200}\r\n")
-            until(lambda: len(service.events("delivered")) >= MESSAGES, "all mail delivered", 90)
+            until(lambda: len(service.events("delivered")) >= MESSAGES, "all mail delivered", 300)
             until(lambda: not service.ask("queue", "list"), "an empty queue")
             numbers = [_number(message) for message in peer.messages]
             assert sorted(set(numbers)) == [*range(MESSAGES)]

@@ -36,7 +36,7 @@ def routing(directory: Slapd, more: str = "", server: str = "default") -> str:
 def send(
     service: Service, *recipients: str, sender: str = "app@sender.test", options: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    with smtplib.SMTP("127.0.0.1", service.port, timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", service.port, timeout=120) as client:
         return client.sendmail(sender, list(recipients), "Subject: x\r\n\r\nbody\r\n", rcpt_options=list(options))
 
 
@@ -240,15 +240,15 @@ def test_clients_sign_in_with_the_accounts_of_the_directory(program: Callable[[s
         more = routing(made, 'tls = "off"\npassword_without_tls = true\n').replace("enabled = true\n", "")
         with running(tmp_path, more, settings=settings) as service:
             for name in ("ann", f"ann@{DOMAIN}"):
-                with smtplib.SMTP("127.0.0.1", service.port, timeout=30) as client:
+                with smtplib.SMTP("127.0.0.1", service.port, timeout=120) as client:
                     assert client.login(name, "sesame")[0] == 235
             for name, password in (("ann", "wrong"), ("*", "sesame")):
-                with smtplib.SMTP("127.0.0.1", service.port, timeout=30) as client:
+                with smtplib.SMTP("127.0.0.1", service.port, timeout=120) as client:
                     with pytest.raises(smtplib.SMTPAuthenticationError) as raised:
                         client.login(name, password)
                     assert raised.value.smtp_code == 535
             made.stop()
-            with smtplib.SMTP("127.0.0.1", service.port, timeout=30) as client:
+            with smtplib.SMTP("127.0.0.1", service.port, timeout=120) as client:
                 with pytest.raises(smtplib.SMTPAuthenticationError) as raised:
                     client.login("carl", "sesame")
                 assert raised.value.smtp_code == 454

@@ -55,7 +55,7 @@ def test_a_port_that_is_taken_is_event_115(tmp_path: Path) -> None:
         (tmp_path / "service").mkdir()
         service = Service(tmp_path / "service", settings, port)
         service.start(ready=False)
-        assert service.process is not None and service.process.wait(30) == 1
+        assert service.process is not None and service.process.wait(120) == 1
     assert log.has("SMTPSVC 115: The service could not bind instance default to 127.0.0.1:")
     log.socket.close()
 
@@ -68,7 +68,7 @@ def test_the_limit_of_connections_is_event_402_once(tmp_path: Path) -> None:
     with running(tmp_path / "service", settings=settings) as service:
         held = service.connect()
         for _ in range(3):
-            with socket.create_connection(("127.0.0.1", service.port), 10) as refused:
+            with socket.create_connection(("127.0.0.1", service.port), 120) as refused:
                 assert refused.recv(1000).startswith(b"421")
         held.quit()
         until(lambda: log.has("connection_refused"), "the refusal in syslog")

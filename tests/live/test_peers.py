@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -25,10 +26,16 @@ def sink(*options: str) -> Iterator[int]:
     account = [] if os.geteuid() else ["-u", "nobody"]
     process = subprocess.Popen([tool("smtp-sink"), *options, *account, f"127.0.0.1:{port}", "1000"])
     try:
+        until(lambda: listens(port), "smtp-sink to listen")
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(120)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def delivered(service: Service) -> int:
@@ -39,9 +46,10 @@ def test_mail_is_relayed_to_smtp_sink_one_for_one(tmp_path: Path) -> None:
     port = free_port()
     counting = Sink(port)
     try:
+        until(lambda: listens(port), "smtp-sink to listen")
         with relaying(tmp_path, f'smart_host = "[127.0.0.1]:{port}"\n') as service:
             send(Load(1000, sessions=20, recipient="r@far.example"), service.port)
-            until(lambda: counting.messages >= 1000, "all messages", 60)
+            until(lambda: counting.messages >= 1000, "all messages", 300)
             until(lambda: not service.ask("queue", "list"), "an empty queue")
             until(lambda: delivered(service) >= 1000, "all events")
             assert delivered(service) == 1000
@@ -73,7 +81,7 @@ def test_what_smtp_sink_puts_off_or_cuts_off_waits(tmp_path: Path, options: tupl
     with sink(*options) as port, relaying(tmp_path, f'smart_host = "[127.0.0.1]:{port}"\n') as service:
         service.send("a@far.example")
         until(lambda: service.events("deferred"), "the mail to wait")
-        (row,) = service.ask("queue", "list")
+        (row,) = until(lambda: [one for one in service.ask("queue", "list") if one["attempts"]], "its settlement")
         assert row["attempts"] == 1 and row["recipient"] == "a@far.example"
 
 
@@ -99,12 +107,12 @@ def test_mail_goes_to_postfix_and_comes_from_it(tmp_path: Path, public_folder: P
         try:
             for _ in range(30):
                 service.send("user@drop.example")
-            until(lambda: postfix.delivered() == 30, "the mail at Postfix", 60)
+            until(lambda: postfix.delivered() == 30, "the mail at Postfix", 200)
             taken = next(postfix.drop().iterdir()).read_text()
             assert "by mail.local.test" in taken and "Return-Path: <sender@local.test>" in taken
 
             swaks(postfix.port, "ann@local.test")
-            (path,) = until(service.dropped, "the mail from Postfix in Drop", 60)
+            (path,) = until(service.dropped, "the mail from Postfix in Drop", 200)
             assert b"by postfix.example (Postfix)" in path.read_bytes()
             assert path.read_bytes().count(b"Received: from") == 2
 
@@ -112,7 +120,7 @@ def test_mail_goes_to_postfix_and_comes_from_it(tmp_path: Path, public_folder: P
                 client.sendmail(
                     "sender@local.test", "sure@drop.example", "Subject: x\r\n\r\nx\r\n", (), ["NOTIFY=SUCCESS"]
                 )
-            confirmed = report(service, "sure@drop.example", 60)
+            confirmed = report(service, "sure@drop.example", 200)
             assert fields(confirmed)["action"] == "delivered" and "Postfix" in confirmed.as_string()
         finally:
             postfix.close()
@@ -120,7 +128,7 @@ def test_mail_goes_to_postfix_and_comes_from_it(tmp_path: Path, public_folder: P
 
 def swaks(port: int, recipient: str, *options: str) -> None:
     command = ["swaks", "--server", "127.0.0.1", "--port", str(port), "--from", "s@source.example", "--to", recipient]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout
 
 

@@ -40,7 +40,7 @@ class Closed(Postfix):
         accounts = folder / "accounts"
         name, realm = USER.split("@")
         command = [saslpasswd2, "-p", "-c", "-f", str(accounts), "-u", realm, name]
-        subprocess.run(command, input=PASSWORD.encode(), check=True, timeout=30)
+        subprocess.run(command, input=PASSWORD.encode(), check=True, timeout=120)
         shutil.chown(accounts, "postfix")
         (folder / "smtpd.conf").write_text(
             f"pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: {mechanism}\nsasldb_path: {accounts}\n"
@@ -79,7 +79,7 @@ def test_postfix_lets_us_in(mechanism: str, folder: Path, tmp_path: Path, progra
             assert walked["holds"], walked["steps"][-1]
             for _ in range(3):
                 service.send("user@drop.example")
-            until(lambda: postfix.delivered() == 3, "the mail at Postfix", 30)
+            until(lambda: postfix.delivered() == 3, "the mail at Postfix", 200)
             (step,) = [step for step in walked["steps"] if step["link"] == "sign-in"]
             assert step["said"] == f"{USER} by {mechanism}"
     finally:

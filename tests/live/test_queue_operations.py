@@ -121,7 +121,7 @@ def test_a_bounce_tells_the_sender_what_the_operator_says(tmp_path: Path) -> Non
 def test_messages_are_exported_while_the_service_runs(tmp_path: Path, large: bool) -> None:
     with running(tmp_path, WAITING) as service:
         body = "Subject: x\r\n\r\n" + ("Grüße " * 10 + "\r\n") * (5_000 if large else 1)
-        with service.connect(30) as client:
+        with service.connect() as client:
             client.sendmail("a@local.test", ["r@waiting.test", "s@waiting.test"], body.encode(), ["BODY=8BITMIME"])
         (row, _) = tried(service)
         folder = tmp_path / "export"

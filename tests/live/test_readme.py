@@ -29,9 +29,11 @@ def test_the_first_messages_of_the_readme_are_in_drop_as_it_shows_them(tmp_path:
     (smtp,), (pickup,), (show,) = lines("python3 "), lines("printf "), lines("cat ")
     with running(tmp_path, settings=SETTINGS) as service:
         for number, line in enumerate((smtp.replace("2525", str(service.port)), pickup), 1):
-            subprocess.run(["/bin/sh", "-c", line], cwd=service.folder, check=True, timeout=60)
+            subprocess.run(["/bin/sh", "-c", line], cwd=service.folder, check=True, timeout=120)
             until(lambda number=number: len(service.dropped()) == number, f"message {number} in Drop")
-        shown = subprocess.run(["/bin/sh", "-c", show], cwd=service.folder, capture_output=True, check=True, timeout=60)
+        shown = subprocess.run(
+            ["/bin/sh", "-c", show], cwd=service.folder, capture_output=True, check=True, timeout=120
+        )
     (example,) = [block for block in re.findall(r"```text\n(.*?)```", README, flags=re.DOTALL) if "x-sender" in block]
     assert _CHANGING.sub("...", shown.stdout.decode().replace("\r\n", "\n")) == _CHANGING.sub("...", example)
 

@@ -29,7 +29,7 @@ def offered_size(client: smtplib.SMTP) -> str:
 
 def is_open(port: int, address: str = "127.0.0.1") -> bool:
     with socket.socket() as probe:
-        probe.settimeout(5)
+        probe.settimeout(120)
         return probe.connect_ex((address, port)) == 0
 
 
@@ -68,7 +68,7 @@ def test_a_faulty_file_changes_nothing_and_every_problem_is_said_with_its_path(t
         answer = service.run("settings", "reload", check=False)
         assert answer.returncode == 1
         for path in paths:
-            assert path in service.errors()
+            until(lambda path=path: path in service.errors(), "the problem on standard error")
             assert path in service.events("settings_refused")[0]["problems"]
             assert path in answer.stderr
         with service.connect() as client:
@@ -84,7 +84,7 @@ def test_bindings_are_opened_and_closed_live(tmp_path: Path) -> None:
         assert not is_open(before)
         service.port = after
         service.send()
-        with socket.create_connection(("::1", after), 10) as client:
+        with socket.create_connection(("::1", after), 120) as client:
             assert client.recv(10).startswith(b"220 ")
         assert session.noop()[0] == 250
         session.close()
@@ -120,7 +120,7 @@ def test_a_binding_may_go_over_to_another_server(tmp_path: Path) -> None:
 
 
 def banner(port: int) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), 10) as client:
+    with socket.create_connection(("127.0.0.1", port), 120) as client:
         return client.recv(200)
 
 

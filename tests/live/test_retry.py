@@ -5,8 +5,6 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-import pytest
-
 from tests.live.outside import black_hole, fields, outside, relaying, report, reports, text
 from tests.live.running import free_port, until
 from tests.peers.smtp import Peer
@@ -19,12 +17,8 @@ class Attempts:
         self.times: list[float] = []
 
     def __call__(self, _line: str) -> str:
-        self.times.append(time.monotonic())
+        self.times.append(time.time())
         return "451 4.7.1 Greylisted, come again"
-
-    @property
-    def waits(self) -> list[float]:
-        return [after - before for before, after in zip(self.times, self.times[1:], strict=False)]
 
 
 def test_attempts_follow_the_intervals_then_the_sender_is_warned_and_told_the_end(tmp_path: Path) -> None:
@@ -33,9 +27,10 @@ def test_attempts_follow_the_intervals_then_the_sender_is_warned_and_told_the_en
         peer = world.enter(Peer({"RCPT": later}))
         delivery = (
             f'smart_host = "[127.0.0.1]:{peer.port}"\nretry_intervals = ["1s", "2s"]\n'
-            'delay_notification = "3s"\nexpiration = "8s"\n'
+            'delay_notification = "3s"\nexpiration = "12s"\n'
         )
         with relaying(tmp_path, delivery) as service:
+            began = time.time()
             service.send("a@far.example")
             notice = report(service, "a@far.example")
             assert fields(notice)["action"] == "delayed" and fields(notice)["status"] == "4.7.1"
@@ -46,13 +41,11 @@ def test_attempts_follow_the_intervals_then_the_sender_is_warned_and_told_the_en
             assert fields(failure)["action"] == "failed" and fields(failure)["status"] == "4.4.7"
             assert "Greylisted, come again" in text(failure)
             assert "within the time that is allowed" in " ".join(text(failure).split())
-            assert not service.ask("queue", "list")
-    expected = [1, 2, 2, 2, 1]  # the last interval repeats; the last attempt comes with the end of the time
-    assert len(later.waits) == len(expected), later.waits
-    assert all(wait == pytest.approx(due, abs=0.8) for wait, due in zip(later.waits, expected, strict=True)), (
-        later.waits
-    )
-    assert min(later.waits) > 0.5
+            until(lambda: not service.ask("queue", "list"), "an empty queue")
+    *waits, last = (after - before for before, after in zip(later.times, later.times[1:], strict=False))
+    # Never before its time, the last interval again and again; a busy machine may be late.
+    assert len(waits) >= 2 and waits[0] >= 1 and min(waits[1:]) >= 2, waits
+    assert last <= max(waits) + 1 and later.times[-1] - began >= 12, "the last attempt comes with the end of the time"
 
 
 def test_a_server_that_was_never_reached_is_named_as_the_reason(tmp_path: Path) -> None:
@@ -84,7 +77,7 @@ def test_a_destination_that_comes_back_gets_its_mail(tmp_path: Path) -> None:
                 service.send(f"a{number}@far.example")
             until(lambda: len(service.events("deferred")) >= 20, "all to wait")
             peer = world.enter(Peer(port=port))
-            until(lambda: len(peer.messages) == 20, "all the mail", 10)
+            until(lambda: len(peer.messages) == 20, "all the mail")
             until(lambda: not service.ask("queue", "list"), "an empty queue")
 
 
@@ -95,7 +88,7 @@ def test_a_restart_keeps_when_mail_is_due_and_an_operator_can_make_it_due_now(tm
         with relaying(tmp_path, delivery) as service:
             service.send("a@far.example")
             (deferred,) = until(lambda: service.events("deferred"), "the first attempt")
-            (before,) = service.ask("queue", "list")
+            (before,) = until(lambda: [one for one in service.ask("queue", "list") if one["due"]], "its settlement")
             service.kill()
             service.start()
             (after,) = service.ask("queue", "list")
@@ -114,7 +107,7 @@ def test_an_operator_who_mended_the_other_side_gets_a_real_attempt_at_once(tmp_p
         delivery = f'smart_host = "[127.0.0.1]:{port}"\nretry_intervals = ["1h"]\n'
         with relaying(tmp_path, delivery) as service:
             service.send("a@far.example")
-            until(lambda: service.events("deferred"), "the first attempt")
+            until(lambda: [one for one in service.ask("queue", "list") if one["due"]], "the end of the first attempt")
             peer = world.enter(Peer(port=port))
             service.run("queue", "retry", "--all")
             until(lambda: peer.messages, "the mail after `queue retry`")
@@ -125,7 +118,7 @@ def test_local_mail_waits_for_a_drop_folder_and_is_given_up_by_the_local_time(tm
         peer = world.enter(Peer())
         delivery = (
             f'smart_host = "[127.0.0.1]:{peer.port}"\nretry_intervals = ["1s"]\n'
-            'local_delay_notification = "1h"\nlocal_expiration = "4s"\n'
+            'local_delay_notification = "1h"\nlocal_expiration = "12s"\n'
         )
         with relaying(tmp_path, delivery) as service:
             service.send("first@local.test")
@@ -146,7 +139,7 @@ def test_local_mail_waits_for_a_drop_folder_and_is_given_up_by_the_local_time(tm
 def test_mail_under_way_and_mail_that_waits_for_an_answer_outlive_a_reload(tmp_path: Path) -> None:
     with outside() as world, black_hole() as silent:
         slow = world.enter(Peer(gate=asyncio.Event()))
-        delivery = f'smart_host = "[127.0.0.1]:{slow.port}"\nretry_intervals = ["1h"]\nconnection_timeout = "4s"\n'
+        delivery = f'smart_host = "[127.0.0.1]:{slow.port}"\nretry_intervals = ["1h"]\nconnection_timeout = "10s"\n'
         route = f'[servers.default.domains."silent.example"]\ntype = "remote"\nroute = "[127.0.0.1]:{silent}"\n'
         with relaying(tmp_path, delivery, route) as service:
             service.send("a@far.example")
@@ -156,6 +149,6 @@ def test_mail_under_way_and_mail_that_waits_for_an_answer_outlive_a_reload(tmp_p
             world.soon(slow.gate.set)
             until(lambda: service.events("delivered"), "the delivery")
             (deferred,) = until(lambda: service.events("deferred"), "the end of the wait for a greeting")
-            assert "no answer within 4 seconds" in deferred["reason"]
-            until(lambda: len(service.events("deferred")) > 1, "the next attempt by the new settings", 20)
+            assert "no answer within 10 seconds" in deferred["reason"]
+            until(lambda: len(service.events("deferred")) > 1, "the next attempt by the new settings")
         assert len(slow.messages) == 1

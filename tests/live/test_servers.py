@@ -32,7 +32,7 @@ def state(service: Service, key: str) -> str:
 
 
 def connect(port: int) -> smtplib.SMTP:
-    return smtplib.SMTP("127.0.0.1", port, timeout=10)
+    return smtplib.SMTP("127.0.0.1", port, timeout=120)
 
 
 def send(port: int, recipient: str) -> None:

@@ -77,9 +77,9 @@ def test_messages_come_by_both_ways_and_the_trace_tells(service: tuple[Service, 
         client.sendmail("app@local.test", ["ann@local.test"], "Subject: one\r\n\r\nx\r\n")
     with smtplib.SMTP_SSL("127.0.0.1", secured, timeout=PATIENCE, context=client_tls()) as client:
         client.sendmail("app@local.test", ["ann@local.test"], "Subject: two\r\n\r\nx\r\n")
-        row = started.ask("session", "list")[0]
+        (row,) = until(lambda: len(rows := started.ask("session", "list")) == 1 and rows, "this session alone")
         assert row["tls"] == "TLSv1.3"
-    files = until(lambda: len(list(started.drop.iterdir())) == 2 and list(started.drop.iterdir()), "two messages")
+    files = until(lambda: len(started.dropped()) == 2 and started.dropped(), "two messages")
     assert all(b" over TLS secured channel" in file.read_bytes() for file in files)
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -174,7 +173,5 @@ def test_waiting_mail_goes_once_the_demand_can_be_met(tmp_path: Path) -> None:
             service.send("a@elsewhere.example")
             until(lambda: service.events("deferred"), "the delay")
             peer.tls = authority.serving("127.0.0.1")
-            began = time.monotonic()
             until(lambda: peer.messages, "the message")
-            assert time.monotonic() - began < 20
             assert all(connection.tls for connection in peer.connections if connection.messages)

@@ -177,7 +177,7 @@ class DomainController:
                 text=True,
                 check=True,
                 capture_output=True,
-                timeout=30,
+                timeout=120,
                 env=environment,
             )
         return path
@@ -187,8 +187,8 @@ class DomainController:
         if self._process is not None:
             self._process.terminate()
             try:
-                self._process.wait(20)
+                self._process.wait(120)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.wait(20)
+                self._process.wait(120)
         shutil.rmtree(self.folder, ignore_errors=True)

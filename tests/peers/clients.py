@@ -149,7 +149,7 @@ def send(name: str, errand: Errand) -> "subprocess.CompletedProcess[str]":
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=60,
+            timeout=120,
             check=False,
             env={**os.environ, "MAIL_PASSWORD": password},
         )

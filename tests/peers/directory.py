@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from tests.live.running import PATIENCE, free_port
+
 BASE = "dc=example,dc=test"
 PEOPLE = f"ou=people,{BASE}"
 ADMIN, PASSWORD = f"cn=admin,{BASE}", "correct horse"
@@ -109,12 +111,6 @@ TOP = entry(BASE, objectClass=["dcObject", "organization"], dc="example", o="Exa
 )
 
 
-def _port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 class Slapd:
     """slapd with its data, not started yet. `certificate` is a PEM file with its key."""
 
@@ -123,7 +119,7 @@ class Slapd:
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="slapd-"))
         self._program, self._slapd = program, program("slapd")
-        self.port, self.tls_port = _port(), _port()
+        self.port, self.tls_port = free_port(), free_port()
         self._tls = certificate is not None
         if certificate is not None:
             more += f"TLSCertificateFile {certificate}\nTLSCertificateKeyFile {certificate}\n"
@@ -157,10 +153,11 @@ class Slapd:
         urls = f"{self.url}/" + (f" ldaps://127.0.0.1:{self.tls_port}/" if self._tls else "")
         command = [self._slapd, "-d", "0", "-h", urls, "-f", str(self._settings)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
+            assert self._process.poll() is None, f"slapd ended with {self._process.returncode}"
             with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                socket.create_connection(("127.0.0.1", self.port), PATIENCE).close()
                 return self
             time.sleep(0.02)
         raise AssertionError("slapd does not listen")
@@ -168,17 +165,17 @@ class Slapd:
     def add(self, ldif: str) -> None:
         """Add entries while it runs."""
         command = [self._program("ldapadd"), "-x", "-H", self.url, "-D", ADMIN, "-w", PASSWORD]
-        subprocess.run(command, input=ldif, text=True, check=True, capture_output=True, timeout=30)
+        subprocess.run(command, input=ldif, text=True, check=True, capture_output=True, timeout=120)
 
     def stop(self) -> None:
         """End it; its data stays."""
         if self._process is not None:
             self._process.terminate()
             try:
-                self._process.wait(20)
+                self._process.wait(120)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.wait(20)
+                self._process.wait(120)
             self._process = None
 
     def remove(self) -> None:

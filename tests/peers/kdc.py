@@ -13,6 +13,8 @@ from types import ModuleType
 
 import pytest
 
+from tests.live.running import PATIENCE, free_port
+
 REALM = "THERE.EXAMPLE"
 
 _SYSTEM = "/usr/lib/python3/dist-packages"
@@ -37,9 +39,7 @@ class Kdc:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._program = program
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            self._port = one.getsockname()[1]
+        self._port = free_port()
         self.configuration = folder / "krb5.conf"
         self.configuration.write_text(
             f"[libdefaults]\n default_realm = {REALM}\n dns_lookup_kdc = false\n dns_lookup_realm = false\n"
@@ -72,13 +72,14 @@ class Kdc:
 
     def _run(self, name: str, *words: str) -> None:
         environment = os.environ | self.environment
-        subprocess.run([self._program(name), *words], env=environment, check=True, capture_output=True, timeout=30)
+        subprocess.run([self._program(name), *words], env=environment, check=True, capture_output=True, timeout=120)
 
     def _wait(self) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
+            assert self._process.poll() is None, f"the KDC ended with {self._process.returncode}"
             try:
-                socket.create_connection(("127.0.0.1", self._port), 1).close()
+                socket.create_connection(("127.0.0.1", self._port), PATIENCE).close()
             except OSError:
                 time.sleep(0.02)
             else:
@@ -107,5 +108,5 @@ class Kdc:
 
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(120)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -170,7 +170,7 @@ class Jailed(MailServer):
 
     def _greets(self) -> bool:
         try:
-            with smtplib.SMTP("127.0.0.1", self.port, timeout=5):
+            with smtplib.SMTP("127.0.0.1", self.port, timeout=120):
                 return True
         except OSError:
             return False
@@ -178,7 +178,7 @@ class Jailed(MailServer):
     def close(self) -> None:
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGTERM)
-            self._process.wait(20)
+            self._process.wait(120)
             self._process = None
 
 

@@ -55,7 +55,7 @@ def winbind(program: Callable[[str], str]) -> Iterator[Path]:
             input=f"{PASSWORD}\n{PASSWORD}\n".encode(),
             check=True,
             capture_output=True,
-            timeout=30,
+            timeout=120,
         )
         _SOCKETS.parent.mkdir(exist_ok=True)
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -64,15 +64,15 @@ def winbind(program: Callable[[str], str]) -> Iterator[Path]:
     finally:
         if process is not None:
             process.terminate()
-            process.wait(10)
+            process.wait(120)
         shutil.rmtree(folder)
         shutil.rmtree(_SOCKETS, ignore_errors=True)
 
 
 def _wait_until_it_knows(ntlm_auth: Path) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     command = [str(ntlm_auth), f"--username={USER}", f"--domain={HOST}", f"--password={PASSWORD}"]
-    while subprocess.run(command, capture_output=True, timeout=20, check=False).returncode:
+    while subprocess.run(command, capture_output=True, timeout=120, check=False).returncode:
         if time.monotonic() > end:
             raise AssertionError("winbindd does not answer")
         time.sleep(0.1)

@@ -46,7 +46,7 @@ class Stores(RuleBasedStateMachine):
 
     def wait(self, call: Awaitable[Any]) -> Any:
         async def limited() -> Any:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 return await call
 
         return self.loop.run_until_complete(limited())

@@ -131,7 +131,7 @@ def delivery(route, content=CONTENT, recipients=("a@d.example",), sender="me@her
     return Delivery(entry, pending, route)
 
 
-async def until(condition, limit=5.0):
+async def until(condition, limit=60.0):
     """Wait for a condition of another task; fails when it does not come true."""
     async with asyncio.timeout(limit):
         while not condition():

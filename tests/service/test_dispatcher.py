@@ -77,7 +77,7 @@ async def test_what_waits_is_claimed_when_it_is_due(work: Work) -> None:
     running = asyncio.create_task(work.dispatcher.run())
     await until(lambda: work.drop.carried)
     await work.dispatcher.stop(5)
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 60)
     assert await work.queue.depth() == 0
 
 
@@ -107,7 +107,7 @@ async def test_G6_a_mistake_in_routing_is_one_of_its_entry_alone(work: Work, mon
     running = asyncio.create_task(work.dispatcher.run())
     await until(lambda: work.drop.carried)
     await work.dispatcher.stop(5)
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 60)
     assert await work.due(sound.key) == []
     [due] = await work.due(cursed.key)
     assert due is not None and due > NOON
@@ -264,7 +264,7 @@ async def test_what_a_stop_interrupts_is_due_again(work: Work, recipients: tuple
     running = asyncio.create_task(work.dispatcher.run())
     await until(lambda: not work.queue._kept)
     await work.dispatcher.stop(5)
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 60)
 
 
 async def test_what_is_committed_after_the_stop_is_left_to_the_queue(work: Work) -> None:
@@ -282,7 +282,7 @@ async def test_a_stop_lets_what_is_under_way_end(work: Work) -> None:
     stopping = asyncio.create_task(work.dispatcher.stop(10))
     await asyncio.sleep(0)
     work.remote.gate.set()
-    await asyncio.wait_for(stopping, 5)
+    await asyncio.wait_for(stopping, 60)
     assert await work.due(entry.key) == []
 
 

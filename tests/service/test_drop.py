@@ -145,7 +145,7 @@ async def test_owner_group_and_mode_are_set_before_the_file_is_seen(tmp_path):
 
 
 async def until(holds) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not holds():
             await asyncio.sleep(0.01)
 

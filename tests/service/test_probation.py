@@ -18,7 +18,7 @@ async def test_G6_a_suspect_waits_for_what_is_in_flight() -> None:
         await asyncio.sleep(0)
     story.append("other")
     probation.leave()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 60)
     assert story == ["other", "suspect"]
 
 
@@ -35,7 +35,7 @@ async def test_G6_nothing_else_begins_while_a_suspect_is_worked_on() -> None:
         for _ in range(5):
             await asyncio.sleep(0)
         story.append("suspect")
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 60)
     assert story == ["suspect", "other"]
 
 
@@ -53,7 +53,7 @@ async def test_those_who_wait_come_before_the_next_suspect() -> None:
         await asyncio.sleep(0)
         probation.leave()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         async with probation.alone():
             tasks = [asyncio.create_task(suspect("next")), asyncio.create_task(other())]
             await asyncio.sleep(0)
@@ -64,13 +64,13 @@ async def test_those_who_wait_come_before_the_next_suspect() -> None:
 async def test_a_suspect_does_not_wait_for_ever() -> None:
     probation = Probation(patience=0.01)
     await probation.enter()
-    async with asyncio.timeout(5), probation.alone():
+    async with asyncio.timeout(60), probation.alone():
         pass
 
 
 async def test_a_slow_suspect_does_not_hold_up_the_rest() -> None:
     probation = Probation(patience=0.01)
-    async with asyncio.timeout(5), probation.alone():
+    async with asyncio.timeout(60), probation.alone():
         await probation.enter()
 
 
@@ -86,5 +86,5 @@ async def test_who_gives_up_waiting_is_not_counted_as_inside() -> None:
         if let_in:
             task.cancel()
             await asyncio.wait([task])
-    async with asyncio.timeout(1), probation.alone():
+    async with asyncio.timeout(60), probation.alone():
         pass

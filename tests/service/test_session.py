@@ -210,4 +210,4 @@ async def test_draining_ends_idle_sessions_and_waits_for_busy_ones(client: Conve
     await client.tell("RSET")
     await until(lambda: client.transport.closed)
     client.session.connection_lost(None)
-    await asyncio.wait_for(draining, 5)
+    await asyncio.wait_for(draining, 60)

@@ -230,7 +230,7 @@ async def test_a_handshake_that_never_ends_is_left(authority):
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     peer = Peer(port=server.sockets[0].getsockname()[1])
-    async with server, carrier(NAMES, connection_timeout=timedelta(seconds=1)) as way:
+    async with server, carrier(NAMES, connection_timeout=timedelta(seconds=4)) as way:
         outcome = await carried(way, by_name(peer, demanding("require")))
     assert outcome[:2] == ("delayed", "4.7.5") and "too long" in outcome[2]
 

@@ -182,7 +182,7 @@ class Work:
         self.dispatcher.begin(entry)
         return entry
 
-    async def idle(self, patience: float = 10.0) -> None:
+    async def idle(self, patience: float = 60.0) -> None:
         """Wait until nothing is under way."""
         async with asyncio.timeout(patience):
             while self.dispatcher._work:
@@ -199,7 +199,7 @@ def mailbox(text: str) -> Mailbox:
     return Mailbox(local, domain)
 
 
-async def until(true: Callable[[], Any], patience: float = 10.0) -> None:
+async def until(true: Callable[[], Any], patience: float = 60.0) -> None:
     """Wait for something that another task does."""
     async with asyncio.timeout(patience):
         while not true():

@@ -70,7 +70,7 @@ class Clone:
 
     def run(self, *arguments: str, **options) -> tuple[int, str, str]:
         launched = self.start(*arguments, **options)
-        out, err = launched.communicate(timeout=30)
+        out, err = launched.communicate(timeout=300)
         return launched.returncode, out, err
 
     def installations(self) -> int:
@@ -127,7 +127,7 @@ def test_an_interrupted_installation_is_redone(clone):
 
 def test_two_first_calls_at_once_install_once(clone):
     both = [clone.start("status"), clone.start("status")]
-    assert [launched.communicate(timeout=30)[0].count("mailroot") > 0 for launched in both] == [True, True]
+    assert [launched.communicate(timeout=300)[0].count("mailroot") > 0 for launched in both] == [True, True]
     assert [launched.returncode for launched in both] == [0, 0]
     assert clone.installations() == 1
 
