@@ -314,6 +314,24 @@ OPERATIONS: tuple[Operation, ...] = (
         (_FILE, _AT_SERVER, _OF_DOMAIN),
         pieces=True,
     ),
+    Operation("overview", "Show the service at a glance: figures, destinations, refusals.", _READ, (_OF_SERVER,)),
+    Operation(
+        "history",
+        "Show past figures as series that can be drawn.",
+        _READ,
+        (
+            Argument(
+                "counter",
+                Kind.OPTIONAL,
+                "a counter, or throughput, recipients, octets, connections, queue, latency, destinations, refusals",
+            ),
+            Argument("server", Kind.OPTION, "only of this virtual server", "SERVER"),
+            Argument("destination", Kind.OPTION, "with destinations: only this one", "NAME"),
+            Argument("from", Kind.OPTION, "since when: a moment, or how long ago, such as 2h (1h)", "TIME"),
+            Argument("to", Kind.OPTION, "until when (now)", "TIME"),
+            Argument("points", Kind.OPTION, "how many points at most (360)", "COUNT"),
+        ),
+    ),
     Operation(
         "counters",
         "Show every counter of the virtual servers and of all of them together.",

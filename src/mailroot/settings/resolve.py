@@ -49,6 +49,7 @@ def resolve(settings: Settings, facts: Facts) -> Settings:
             service,
             workers=service.workers or facts.cores,
             events=service.events and _under(facts.folder, service.events),
+            history=service.history and _under(facts.folder, service.history),
             trace=dataclasses.replace(
                 service.trace, folder=service.trace.folder and _under(facts.folder, service.trace.folder)
             ),

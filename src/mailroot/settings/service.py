@@ -52,6 +52,11 @@ class Service:
         "Where the figures can be scraped by Prometheus, at /metrics, without a sign-in; empty: nowhere.",
         applies=_RESTART,
     )
+    history: Folder = option(
+        "Logs/history",
+        "The folder of past figures, from which pictures are drawn; empty: none are kept.",
+        applies=_RESTART,
+    )
     trace: Trace = section(Trace, "The trace of messages and sessions.")
     shutdown_timeout: Duration = option(
         timedelta(seconds=8),

@@ -18,6 +18,11 @@ from mailroot.service.life.world import World
 _SOON = 0.1  # seconds that a list of destinations waits for a look of this moment
 
 
+async def refusals(world: World) -> list[dict[str, object]]:
+    """The latest refusals of this worker."""
+    return world.refusals.rows()
+
+
 def session_rows(world: World, worker: int) -> list[dict[str, object]]:
     """The open sessions of all virtual servers."""
     return [
@@ -119,5 +124,6 @@ QUEUE_INQUIRIES: dict[str, Callable[..., Awaitable[object]]] = {
     "queue.destinations": destinations,
     "queue.show": show,
     "queue.content": content,
+    "refusals": refusals,
     "queue.change": change,
 }

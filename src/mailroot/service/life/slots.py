@@ -39,6 +39,14 @@ def turns_slot(settings: Settings) -> int:
     return guesses_slot(settings) + 2 * RATE_SLOTS
 
 
+def connection_levels(counts: SharedCounts, settings: Settings, key: str) -> dict[str, float]:
+    """How many connections a virtual server has at this moment, by the names of counters."""
+    return {
+        "inbound_connections_current": counts.total(sessions_slot(settings, key)),
+        "outbound_connections_current": counts.total(outgoing_slot(settings, key)),
+    }
+
+
 class SharedLimit:
     """Outgoing connections of a virtual server, counted over all workers (`ConnectionLimit`)."""
 

@@ -31,6 +31,7 @@ _READING = {
     "queue.destinations",
     "queue.show",
     "queue.content",
+    "refusals",
     "held.count",
 }
 

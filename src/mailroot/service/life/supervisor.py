@@ -139,7 +139,7 @@ class Supervisor:
             give_folder(server.home, account)
             for folder in _folders_elsewhere(server):
                 give_folder(folder, account, made=False)
-        for logs in (settings.service.events, settings.service.trace.folder):
+        for logs in (settings.service.events, settings.service.trace.folder, settings.service.history):
             if logs:
                 give_folder(logs, account)
 

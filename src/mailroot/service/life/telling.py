@@ -18,12 +18,12 @@ from mailroot.settings.eventsto import EventsTo
 from mailroot.settings.service import Settings, Trace
 
 
-def telling(settings: Settings, process: str, tallies: Mapping[str, Tally]) -> Fanout:
+def telling(settings: Settings, process: str, tallies: Mapping[str, Tally], *more: Sink) -> Fanout:
     """The fan-out of the events of this process, which is named so in them and counts in these tallies.
 
-    Made after a fork: sinks have threads.
+    `more` hear of them too. Made after a fork: sinks have threads.
     """
-    return Fanout(utc_now, _sinks(settings, process, tallies))
+    return Fanout(utc_now, (*_sinks(settings, process, tallies), *more))
 
 
 def _sinks(settings: Settings, process: str, tallies: Mapping[str, Tally]) -> Iterator[Sink]:

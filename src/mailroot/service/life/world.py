@@ -41,8 +41,10 @@ from mailroot.service.life.atwork import Current, Parts, ServerAtWork, Shard, dr
 from mailroot.service.life.protocollogs import ProtocolLogs
 from mailroot.service.life.slots import SharedLimit, guesses_slot, sessions_slot, turns_slot
 from mailroot.service.life.telling import telling
+from mailroot.service.measure.latest import LatestRefusals
 from mailroot.service.measure.looks import Looks
 from mailroot.service.measure.notes import NoteWriter
+from mailroot.service.measure.past import past_of
 from mailroot.service.measure.progress import Progress
 from mailroot.service.pickup.pickedup import by_pickup, receipt
 from mailroot.service.pickup.pickup import PickupPlaces, PickupRole, PickupRules, PickupWorld
@@ -118,12 +120,13 @@ class World:
         self._prepared: Prepared | None = None
         self.servers: dict[str, ServerAtWork] = {}
         self.now = utc_now
+        self.refusals = LatestRefusals()
         self._probation = Probation()
         counts, self._tallies = shared.counts, shared.board.tallies(number)
         self._run = Run(
             number=number,
             counts=counts,
-            emit=telling(settings, f"w{number}", self._tallies),
+            emit=telling(settings, f"w{number}", self._tallies, self.refusals),
             pool=ThreadPoolExecutor(8, "files"),
             filler="".join(secrets.choice(_ALPHABET) for _ in range(19)),
             run=secrets.token_hex(8).upper(),
@@ -138,6 +141,7 @@ class World:
         self._turns = SharedTurns(counts, number, turns_slot(settings), time.monotonic, time.time)
         self.looks = Looks(self.servers, utc_now)
         self._notes = NoteWriter(shared.board, number, self.servers, self.looks, utc_now)
+        self._past = past_of(settings, shared.counts, shared.board, self._run.pool) if number == 0 else None
         self._wallet = Wallet(Tokens(request_token, time.monotonic, self._token_failed), client_context, utc_now)
 
     async def open(self) -> None:
@@ -149,6 +153,8 @@ class World:
             self.servers[key] = await self._built(key, rules)
             self.household.follow(rules)
         self._notes.start()
+        if self._past is not None:
+            self._past.start()
 
     @property
     def patience(self) -> float:
@@ -193,6 +199,8 @@ class World:
         """End all roles within `patience` seconds, then close what they worked with."""
         await asyncio.gather(*(server.stop(patience) for server in self.servers.values()))
         await self._notes.stop()
+        if self._past is not None:
+            await self._past.stop()
         await asyncio.gather(*(server.close() for server in self.servers.values()))
         self._run.pool.shutdown(wait=False, cancel_futures=True)
         await self._entrances.close()

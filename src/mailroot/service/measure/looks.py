@@ -31,6 +31,10 @@ class Looks:
         await asyncio.wait([under_way[0]], timeout=patience)
         return self._seen.get(key) or (None if under_way[0].done() else under_way[1])
 
+    def known(self, key: str) -> Seen | None:
+        """What the last look that was finished saw."""
+        return self._seen.get(key)
+
     async def stop(self) -> None:
         """Look no more."""
         tasks = [task for task, _ in self._under_way.values()]

@@ -9,7 +9,7 @@ from typing import Any
 
 from mailroot.edge.sharedboard import SharedBoard
 from mailroot.edge.sharedcounts import SharedCounts
-from mailroot.service.life.slots import outgoing_slot, sessions_slot
+from mailroot.service.life.slots import connection_levels
 from mailroot.service.life.state import State
 from mailroot.service.measure.reading import Reading, Waiting, merged
 from mailroot.settings.service import Settings
@@ -54,15 +54,9 @@ class Reader:
         waiting = {}
         for key in self.settings.servers:
             said = [note["servers"].get(key) or {} for note in notes]
-            levels[key] = {**_levels(said), **self._connections(key)}
+            levels[key] = {**_levels(said), **connection_levels(self.counts, self.settings, key)}
             waiting[key] = _waiting(said)
         return Reading(self.now(), self.board.totals(), levels, waiting)
-
-    def _connections(self, key: str) -> dict[str, float]:
-        return {
-            "inbound_connections_current": self.counts.total(sessions_slot(self.settings, key)),
-            "outbound_connections_current": self.counts.total(outgoing_slot(self.settings, key)),
-        }
 
     def _note(self, worker: int) -> dict[str, Any]:
         found = self.board.read(worker)

@@ -8,7 +8,9 @@ from mailroot.edge.aside import Aside
 from mailroot.mail.events import Emit
 from mailroot.service.life.state import State
 from mailroot.service.views.foldercontrol import FolderControl
+from mailroot.service.views.historycontrol import HistoryControl
 from mailroot.service.views.messagecontrol import MessageControl
+from mailroot.service.views.overview import Overview
 
 Arguments = Mapping[str, Any]
 
@@ -34,4 +36,9 @@ def views(service: Service, key_of: Callable[[Arguments], str]) -> dict[str, Cal
         return Aside(state.settings.service.run_as)
 
     folders = FolderControl(state, key_of, lambda: service.emit, aside)
-    return {**folders.operations, **MessageControl(state, aside).operations}
+    return {
+        **folders.operations,
+        **MessageControl(state, aside).operations,
+        **HistoryControl(state, key_of, aside).operations,
+        **Overview(state, key_of).operations,
+    }
