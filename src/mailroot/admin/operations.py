@@ -1,114 +1,15 @@
 """The one table of operations: what an administrator can ask of the running service.
 
-The command line is made from it, and so are later faces. The supervisor serves them over the control socket; nothing
-here carries them out.
+The command line is made from it, and so are REST and the pages. The supervisor serves them over the control socket;
+nothing here carries them out.
 """
 
-import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from mailroot.admin.operation import Argument, Kind, Operation, Permission, Scope
+from mailroot.admin.viewing import VIEWS
 
-class Permission(enum.Enum):
-    """What somebody must be allowed to do."""
-
-    READ = "read"
-    OPERATE = "operate"
-    CONFIGURE = "configure"
-    ADMINISTER = "administer"
-
-
-class Scope(enum.Enum):
-    """How an operation stands to virtual servers, for those who are operators of some of them only.
-
-    It names one by its argument `server`; its answer says of which each row is, and is limited to those; it is about
-    the service as a whole, and not for them. What is not said is the last.
-    """
-
-    SERVER = "server"
-    ANSWER = "answer"
-    SERVICE = "service"
-
-
-class Kind(enum.Enum):
-    """What an argument is.
-
-    A name that must or may be given, a flag, text behind a word, which may be demanded, or a secret, which is asked for
-    or read from standard input and never typed on the command line. A table is names with their values: an object in
-    JSON, NAME=VALUE words on the command line.
-    """
-
-    NAME = "name"
-    OPTIONAL = "optional"
-    FLAG = "flag"
-    OPTION = "option"
-    DEMANDED = "demanded"
-    SECRET = "secret"  # noqa: S105
-    TABLE = "table"
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """One argument of an operation. `value` is what people read for the text behind the word of an option."""
-
-    name: str
-    kind: Kind
-    sentence: str
-    value: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation.
-
-    `name` is that of the control protocol; its parts are the words of the command line. `columns` are the keys of the
-    result's rows in the order in which people read them; none where the result is one table of facts. `counted` is the
-    key of the result that is 0 where nothing was found to act on. With `paged`, the result is
-    `{"rows": [...], "next": cursor}`, and the operation takes "after" and "limit" too; one that also gives "previous"
-    takes that as "before". With `bulk`, it works for a second at most and is to be asked again with "after" until
-    `next` is ""; its numbers add up. One that is `selective` does nothing unless an argument says to what. One that is
-    `watched` can be shown anew again and again. One that gives `pieces` takes "after" and "limit" in octets; its result
-    is `{"size": ..., "offset": ..., "data": base64, "next": where to go on}`. One that `reads`
-    changes nothing, whatever it needs permission for. Where it `answers_by_server`, its rows or its facts tell the
-    virtual server as `server` (or `key`), and it only reads.
-    """
-
-    name: str
-    sentence: str
-    permission: Permission
-    arguments: tuple[Argument, ...] = ()
-    columns: tuple[str, ...] = ()
-    counted: str = ""
-    paged: bool = False
-    watched: bool = False
-    bulk: bool = False
-    selective: bool = False
-    pieces: bool = False
-    reads: bool = False
-    answers_by_server: bool = False
-
-    @property
-    def scope(self) -> Scope:
-        """How it stands to virtual servers."""
-        if self.permission is not Permission.ADMINISTER and any(one.name == "server" for one in self.arguments):
-            return Scope.SERVER
-        return Scope.ANSWER if self.answers_by_server else Scope.SERVICE
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """What is typed for it."""
-        return tuple(self.name.split("."))
-
-    @property
-    def changes(self) -> bool:
-        """Whether it changes anything, so that it is recorded."""
-        return self.permission is not Permission.READ and not self.reads
-
-    @property
-    def local(self) -> bool:
-        """Whether it is for the machine itself alone, because an argument names a folder there."""
-        return any(argument.value == "FOLDER" for argument in self.arguments)
-
+__all__ = ["BY_NAME", "OPERATIONS", "Argument", "Kind", "Operation", "Permission", "Scope"]
 
 _SERVER = Argument("server", Kind.NAME, "a virtual server, by its short name or its display name")
 _OF_SERVER = Argument("server", Kind.OPTIONAL, "only those of this virtual server")
@@ -179,14 +80,6 @@ _FILTERS = (
     Argument("frozen", Kind.FLAG, "whom an operator froze"),
     Argument("held", Kind.FLAG, "who is held, by an operator or until the server of the domain asks"),
 )
-_AT_SERVER = Argument("server", Kind.OPTION, "the virtual server, where there are several", "SERVER")
-_OF_DOMAIN = Argument("domain", Kind.OPTION, "a local domain, where they have folders of their own", "DOMAIN")
-_IN_FOLDER = (
-    Argument("text", Kind.OPTION, "whose name has this text in it", "TEXT"),
-    Argument("newest", Kind.FLAG, "the last that came first"),
-)
-_STEM = Argument("name", Kind.NAME, "the name of a message, without its ending")
-_FILE = Argument("name", Kind.NAME, "the name of a file")
 _SELECTION = (*_FILTERS, Argument("all", Kind.FLAG, "everybody"))
 
 
@@ -265,73 +158,7 @@ OPERATIONS: tuple[Operation, ...] = (
         Argument("to", Kind.DEMANDED, "the folder, which the service's account may write to", "FOLDER"),
         permission=_READ,
     ),
-    Operation(
-        "message.show",
-        "Open a message of the queue: its header, its text, what is attached.",
-        _READ,
-        (_ENTRY,),
-    ),
-    Operation("message.raw", "Read a message of the queue as it is, piece after piece.", _READ, (_ENTRY,), pieces=True),
-    Operation(
-        "badmail.list",
-        "List what is in Badmail, and why.",
-        _READ,
-        (_AT_SERVER, *_IN_FOLDER),
-        columns=("server", "name", "arrived", "size", "sender", "recipients", "reason", "state"),
-        paged=True,
-    ),
-    Operation("badmail.show", "Open a message in Badmail.", _READ, (_STEM, _AT_SERVER)),
-    Operation(
-        "badmail.raw", "Read a message in Badmail as it is, piece after piece.", _READ, (_STEM, _AT_SERVER), pieces=True
-    ),
-    Operation(
-        "badmail.remove",
-        "Remove a message from Badmail, or all.",
-        _OPERATE,
-        (
-            Argument("name", Kind.OPTIONAL, "the name of a message, without its ending"),
-            _AT_SERVER,
-            Argument("all", Kind.FLAG, "all of them"),
-        ),
-        counted="removed",
-        bulk=True,
-    ),
-    Operation("badmail.resubmit", "Put a message of Badmail back into Pickup.", _OPERATE, (_STEM, _AT_SERVER)),
-    Operation("drop.folders", "List the Drop folders.", _READ, (_AT_SERVER,), columns=("server", "domain", "folder")),
-    Operation(
-        "drop.list",
-        "List what is in a Drop folder.",
-        _READ,
-        (_AT_SERVER, _OF_DOMAIN, *_IN_FOLDER),
-        columns=("server", "name", "arrived", "size", "sender", "recipients"),
-        paged=True,
-    ),
-    Operation("drop.show", "Open a message in a Drop folder.", _READ, (_FILE, _AT_SERVER, _OF_DOMAIN)),
-    Operation(
-        "drop.raw",
-        "Read a message in a Drop folder as it is, piece after piece.",
-        _READ,
-        (_FILE, _AT_SERVER, _OF_DOMAIN),
-        pieces=True,
-    ),
-    Operation("overview", "Show the service at a glance: figures, destinations, refusals.", _READ, (_OF_SERVER,)),
-    Operation(
-        "history",
-        "Show past figures as series that can be drawn.",
-        _READ,
-        (
-            Argument(
-                "counter",
-                Kind.OPTIONAL,
-                "a counter, or throughput, recipients, octets, connections, queue, latency, destinations, refusals",
-            ),
-            Argument("server", Kind.OPTION, "only of this virtual server", "SERVER"),
-            Argument("destination", Kind.OPTION, "with destinations: only this one", "NAME"),
-            Argument("from", Kind.OPTION, "since when: a moment, or how long ago, such as 2h (1h)", "TIME"),
-            Argument("to", Kind.OPTION, "until when (now)", "TIME"),
-            Argument("points", Kind.OPTION, "how many points at most (360)", "COUNT"),
-        ),
-    ),
+    *VIEWS,
     Operation(
         "counters",
         "Show every counter of the virtual servers and of all of them together.",

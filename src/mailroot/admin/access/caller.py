@@ -107,7 +107,7 @@ def limited(result: Any, only: tuple[str, ...]) -> Any:
     return limited_rows
 
 
-_ROWS = ("rows", "servers")
+_ROWS = ("rows", "servers", "destinations", "latest_refusals")
 
 
 def _about(row: Any, only: tuple[str, ...]) -> bool:

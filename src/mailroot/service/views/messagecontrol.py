@@ -39,7 +39,7 @@ class MessageControl:
     async def _raw(self, arguments: Arguments) -> object:
         offset, limit = piece_of(arguments)
         octets, facts = await self._read(arguments, offset, limit)
-        return piece_facts(octets, offset, facts["size"])
+        return {"server": facts["server"], **piece_facts(octets, offset, facts["size"])}
 
     async def _read(self, arguments: Arguments, offset: int, limit: int) -> tuple[bytes, dict[str, Any]]:
         """A piece of the content of an entry, and whose it is."""

@@ -40,5 +40,5 @@ def views(service: Service, key_of: Callable[[Arguments], str]) -> dict[str, Cal
         **folders.operations,
         **MessageControl(state, aside).operations,
         **HistoryControl(state, key_of, aside).operations,
-        **Overview(state, key_of).operations,
+        **Overview(state).operations,
     }

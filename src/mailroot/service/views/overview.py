@@ -25,18 +25,17 @@ _MOST_DESTINATIONS, _MOST_REFUSALS = 25, 20
 
 
 class Overview:
-    """Serves `overview`. `key_of` finds the virtual server that arguments name."""
+    """Serves `overview`."""
 
-    def __init__(self, state: State, key_of: Callable[[Arguments], str]) -> None:
+    def __init__(self, state: State) -> None:
         self._state = state
-        self._key_of = key_of
         self.operations: dict[str, Callable[[Arguments], Awaitable[object]]] = {"overview": self._overview}
 
-    async def _overview(self, arguments: Arguments) -> object:
+    async def _overview(self, _arguments: Arguments) -> object:
         state = self._state
-        servers = [self._key_of(arguments)] if arguments.get("server") else list(state.settings.servers)
+        servers = list(state.settings.servers)
         reading = await reader_of(state).read()
-        refusals = [row for answer in await state.ask_all("refusals") for row in answer if row["server"] in servers]
+        refusals = [row for answer in await state.ask_all("refusals") for row in answer]
         refusals.sort(key=lambda row: str(row["at"]), reverse=True)
         return {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
