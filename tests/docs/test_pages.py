@@ -17,7 +17,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 _PLACE = re.compile(r"`((?:src|tests|tools|bench|docs|requirements)/[\w./-]*[\w-]/?|\./check)`")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _TABLES = ("service", "admin", "general", "access", "messages", "delivery", "pickup", "drop", "domains")
-_WORDLESS = {"serve", "check-config", "get", "set", "completion", "smarthost test", "explain", "trace"}
+_WORDLESS = {"serve", "check-config", "get", "set", "completion", "smarthost test", "explain", "trace", "top"}
 
 
 each_page = pytest.mark.parametrize(

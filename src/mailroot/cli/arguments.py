@@ -82,6 +82,8 @@ def parser() -> argparse.ArgumentParser:
     add_explain(_add(commands, common, "explain", "Explain what would become of a message, or became of one."))
     # Its words are read by a grammar of their own (`cli.sendmail`); here it is only named.
     _add(commands, common, "sendmail", "Submit a message from standard input, as sendmail(8) does.")
+    watched = _add(commands, common, "top", "Show the service on the whole screen, anew every second; q ends it.")
+    watched.add_argument("--count", metavar="COUNT", type=int, default=0, help="with --json: how many objects (no end)")
     add_trace(
         _add(commands, common, "trace", "Tell what became of messages, from their sessions to the reports on them.")
     )

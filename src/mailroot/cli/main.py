@@ -26,6 +26,7 @@ _MODULES = {
     "explain": "mailroot.cli.explain",
     "ldap": "mailroot.cli.directory",
     "smarthost": "mailroot.cli.smarthost",
+    "top": "mailroot.cli.top",
     "trace": "mailroot.cli.trace",
 }
 
