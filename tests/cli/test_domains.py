@@ -57,8 +57,8 @@ def test_a_change_is_written_and_applied(file: Path, capsys: pytest.CaptureFixtu
     key = 'servers.default.domains."a.example".type'
     with fake_service(file, lambda *_: {"revision": 2, "applied": [key], "needs_restart": []}) as service:
         assert domain(file, "add", "a.example", "type=alias") == 0
-    assert service.asked == [("settings.reload", {})]
-    assert file.read_text() == TEXT + '\n[servers.default.domains."a.example"]\ntype = "alias"\n'
+    assert service.asked == [("domain.add", {"name": "a.example", "server": "default", "options": {"type": "alias"}})]
+    assert file.read_text() == TEXT  # the service is the one who writes
     assert f"Applied: {key}." in capsys.readouterr().out
 
 

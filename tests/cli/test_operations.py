@@ -222,8 +222,7 @@ def test_half_an_answer_is_a_lost_connection(file: Path) -> None:
         ask(file, "status", {})
 
 
-def test_a_service_that_does_not_answer_is_given_up(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailroot.edge.control._SECONDS", 0.05)
+def test_a_service_that_does_not_answer_is_given_up(file: Path) -> None:
     import threading
 
     release = threading.Event()
@@ -234,13 +233,13 @@ def test_a_service_that_does_not_answer_is_given_up(file: Path, monkeypatch: pyt
 
     with fake_service(file, answer):
         with pytest.raises(Unavailable, match="did not answer"):
-            ask(file, "status", {})
+            ask(file, "status", {}, 0.05)
         release.set()
 
 
 def test_the_supervisor_serves_every_operation() -> None:
     control = pytest.importorskip("mailroot.service.life.control")
-    service = SimpleNamespace(state=None, audit=SimpleNamespace(page=None, check=None))
+    service = SimpleNamespace(state=None, ledger=None, audit=SimpleNamespace(page=None, check=None))
     assert set(control.Control(service, Path("x"))._operations) == {operation.name for operation in OPERATIONS}
 
 

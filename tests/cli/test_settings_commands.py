@@ -81,12 +81,14 @@ def test_set_keeps_comments_owner_and_mode_and_asks_the_service_to_apply(
     result = {"revision": 2, "applied": ["servers.default.messages.size_limit"], "needs_restart": ["service.workers"]}
     with fake_service(file, lambda *_: result) as service:
         assert main(["set", "servers.default.messages.size_limit", "2MB", "--config", str(file)]) == 0
-    assert service.asked == [("settings.reload", {})]
-    assert file.read_text() == TEXT.replace("1MB", "2MB")
-    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert service.asked == [("settings.change", {"values": {"servers.default.messages.size_limit": "2MB"}})]
+    assert file.read_text() == TEXT  # the service is the one who writes
     said = capsys.readouterr().out
     assert "Applied: servers.default.messages.size_limit." in said
     assert "after a restart of the service: service.workers." in said
+    assert main(["set", "servers.default.messages.size_limit", "2MB", "--config", str(file)]) == 0
+    assert file.read_text() == TEXT.replace("1MB", "2MB")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
 
 
 def test_set_without_a_service_says_so(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

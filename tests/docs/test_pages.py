@@ -50,7 +50,7 @@ def test_modules_that_a_page_names_exist(page: Path) -> None:
 
 def test_every_command_is_in_the_operators_page() -> None:
     page = "".join((ROOT / "docs" / f"{name}.md").read_text() for name in ("operating", "queue", "administration"))
-    for operation in OPERATIONS:
+    for operation in (one for one in OPERATIONS if not one.typed_otherwise):
         words = " ".join(operation.words)
         assert f"`mailroot {words}" in page or f"| `{words}" in page, words
     for word in _WORDLESS:

@@ -172,7 +172,7 @@ def test_what_needs_a_restart_is_said_and_left_as_it_is(tmp_path: Path) -> None:
         change(service, 'home = "Mailroot"', 'home = "Moved"\nstart = "manual"')
         change(service, "[servers.two]", "[servers.three]")
         answer = reload(service)
-        assert answer["applied"] == []
+        assert answer["applied"] == ["servers.default.start"]
         assert set(answer["needs_restart"]) == {
             "servers.three",
             "servers.two",
@@ -180,7 +180,6 @@ def test_what_needs_a_restart_is_said_and_left_as_it_is(tmp_path: Path) -> None:
             "service.run_as",
             "service.events",
             "servers.default.home",
-            "servers.default.start",
             "servers.default.messages.badmail",
             'servers.default.domains."local.test".drop',
         }

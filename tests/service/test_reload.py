@@ -42,7 +42,11 @@ def test_every_option_that_is_declared_to_need_a_restart_stays() -> None:
     service = '[service]\nworkers = 4\nrun_as = "x"\nevents = "E"\nstart = "manual"\nshutdown_timeout = "3s"\n'
     wanted = settings(f'{service}[admin]\nlisten = ""\n' + BEFORE.replace('"Home"', '"Home"\nstart = "manual"'), 2)
     kept = in_force(now, wanted)
-    assert [change.path for change in difference(now, kept)] == ["service.shutdown_timeout"]
+    assert [change.path for change in difference(now, kept)] == [
+        "service.start",
+        "service.shutdown_timeout",
+        "servers.a.start",
+    ]
     assert all(change.needs_restart for change in difference(kept, wanted))
     assert kept.revision == 2
 

@@ -7,9 +7,10 @@ nothing here carries them out.
 from collections.abc import Mapping
 
 from mailroot.admin.operation import Argument, Kind, Operation, Permission, Scope
+from mailroot.admin.settingsoperations import SERVICE_OPERATIONS, SETTINGS_OPERATIONS
 from mailroot.admin.viewing import VIEWS
 
-__all__ = ["BY_NAME", "OPERATIONS", "Argument", "Kind", "Operation", "Permission", "Scope"]
+__all__ = ["BY_NAME", "CHANGES", "OPERATIONS", "SECRETS", "Argument", "Kind", "Operation", "Permission", "Scope"]
 
 _SERVER = Argument("server", Kind.NAME, "a virtual server, by its short name or its display name")
 _OF_SERVER = Argument("server", Kind.OPTIONAL, "only those of this virtual server")
@@ -24,7 +25,7 @@ _FOR_SERVERS = Argument(
 )
 _PASSWORD = Argument("password", Kind.SECRET, "the password; it is asked for, or read from standard input")
 
-_SERVER_COLUMNS = ("key", "name", "state", "trap", "bindings", "sessions", "waiting")
+_SERVER_COLUMNS = ("key", "name", "state", "start", "trap", "bindings", "sessions", "waiting")
 _SESSION_COLUMNS = ("session", "server", "worker", "address", "hello", "user", "tls", "since", "state", "messages")
 _QUEUE_COLUMNS = (
     "server",
@@ -96,6 +97,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("server.stop", "Stop a virtual server; its connections are closed.", _OPERATE, (_SERVER,)),
     Operation("server.pause", "Take no new connections; those that are there go on.", _OPERATE, (_SERVER,)),
     Operation("server.continue", "Take connections again.", _OPERATE, (_SERVER,)),
+    *SERVICE_OPERATIONS,
     Operation("session.list", "List the sessions that are open.", _READ, (_OF_SERVER,), columns=_SESSION_COLUMNS),
     Operation(
         "session.end",
@@ -178,7 +180,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Argument("server", Kind.OPTIONAL, "the virtual server, where several collect from one by this name"),
         ),
     ),
-    Operation("settings.reload", "Read the settings file again and apply it.", Permission.CONFIGURE),
+    *SETTINGS_OPERATIONS,
     Operation(
         "operator.list",
         "List who may administer.",

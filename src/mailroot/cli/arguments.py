@@ -29,13 +29,14 @@ DKIM_WORDS = {
     "record": "Print the records of a domain's keys for DNS.",
 }
 _GROUPS = {
-    "server": "Start, stop and pause virtual servers.",
+    "service": "Start, stop, pause and restart the service.",
+    "server": "Start, stop, pause, make and delete virtual servers.",
     "session": "See and end sessions.",
     "queue": "See and change what waits.",
     "message": "Open messages of the queue.",
     "badmail": "See, open, remove and resubmit what is in Badmail.",
     "drop": "See and open what is in Drop folders.",
-    "settings": "Apply the settings file.",
+    "settings": "See and change the settings, and who changed them.",
     "operator": "See and change who may administer.",
     "token": "See, make and revoke the tokens of programs.",
     "audit": "See who changed what.",
@@ -205,6 +206,8 @@ def _add_operations(
 ) -> None:
     groups = {"ldap": _add_ldap(commands, common)}
     for operation in OPERATIONS:
+        if operation.typed_otherwise:
+            continue
         *above, word = operation.words
         place = commands
         if above:

@@ -1,17 +1,23 @@
-"""A change of the settings file: checked, written with everything else as it was, applied by the service if one runs.
+"""A change of the settings file: made by the service that runs for it, which applies it, or else by us.
 
-One at a time: a second program waits until the first one is through, so neither loses what the other has written.
+There is one writer at a time: a second one waits until the first is through, so neither loses what the other wrote.
 """
 
-from collections.abc import Callable
+import getpass
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mailroot.cli import screen
 from mailroot.edge.control import NoService, Refused, ask
 from mailroot.edge.settingsfile import SettingsFile
-from mailroot.settings.problem import Problems
+from mailroot.mail.by import By
+from mailroot.service.configure.edits import edit_of
+from mailroot.service.configure.ledger import Ledger
+from mailroot.settings.problem import Problem, Problems, Unsound
 from mailroot.settings.service import Settings
+
+_PATIENCE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,8 @@ class Changed:
         said = [f"{file.path} is written."]
         if not self.facts["running"]:
             said.append("No service runs for it; the change counts from the next start on.")
+        if self.facts.get("restarted"):
+            said.append("The service was restarted inside; all of it is in force.")
         if self.facts["applied"]:
             said.append(f"Applied: {screen.cell(self.facts['applied'])}.")
         if self.facts["needs_restart"]:
@@ -33,24 +41,42 @@ class Changed:
         return "\n".join(said)
 
 
-def change(file: SettingsFile, edit: Callable[[str], str]) -> Changed | Problems:
-    """Put what `edit` makes of the file's text in its place, if that is sound and the service can apply it.
+def change(file: SettingsFile, operation: str, arguments: Mapping[str, Any]) -> Changed | Problems:
+    """Have an operation of `service.configure.edits` carried out, if the result is sound and the service can apply it.
 
-    Where it is not, the file stays as it is, which is said. Raises `Fault`, and what `edit` raises.
+    Where it is not, the file stays as it is, which is said. Raises `Fault` and `ValueError`.
     """
-    with file.changing():
-        text = edit(file.text())
-        checked = file.check(text)
-        if isinstance(checked, Problems):
+    try:
+        facts = ask(file.path, operation, arguments)
+    except NoService:
+        return _changed_here(file, operation, arguments)
+    except Refused as fault:
+        if not fault.problems:
             screen.complain(f"{file.path} was not changed:")
-            return checked
-        undo = file.keep()
-        file.replace(text)
-        try:
-            return Changed(checked, {"running": True, **ask(file.path, "settings.reload", {})})
-        except NoService:
-            return Changed(checked, {"running": False, "applied": [], "needs_restart": []})
-        except Refused:
-            undo()
-            screen.complain(f"{file.path} was not changed, because the service cannot apply it:")
             raise
+        return _problems(file, tuple(_problem(row) for row in fault.problems))
+    loaded = file.load()
+    return loaded if isinstance(loaded, Problems) else Changed(loaded, {"running": True, **facts})
+
+
+def _changed_here(file: SettingsFile, operation: str, arguments: Mapping[str, Any]) -> Changed | Problems:
+    """Without a service: the file is changed, and counts from the next start on."""
+    ledger = Ledger(file, screen.complain)
+    with ledger.changing(_PATIENCE):
+        try:
+            draft = ledger.draft(edit_of(operation, arguments), By(getpass.getuser()), operation)
+        except Unsound as fault:
+            return _problems(file, fault.problems.problems)
+        ledger.write(draft)
+    facts = {"running": False, "revision": draft.settings.revision, "applied": [], "needs_restart": []}
+    return Changed(draft.settings, facts)
+
+
+def _problems(file: SettingsFile, problems: tuple[Problem, ...]) -> Problems:
+    screen.complain(f"{file.path} was not changed:")
+    return Problems(problems, str(file.path))
+
+
+def _problem(row: Mapping[str, Any]) -> Problem:
+    path, value, wrong, mend = (str(row.get(name, "")) for name in ("path", "value", "wrong", "mend"))
+    return Problem(path, value, wrong, mend, int(row.get("line", 0)))

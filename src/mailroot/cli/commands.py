@@ -12,7 +12,7 @@ from mailroot.cli import screen
 from mailroot.cli.change import change
 from mailroot.edge.control import control_path
 from mailroot.edge.settingsfile import SettingsFile
-from mailroot.settings.keys import get, set_value, written
+from mailroot.settings.keys import get, written
 from mailroot.settings.problem import Problem, Problems
 from mailroot.settings.service import Settings
 from mailroot.settings.spelling import toml_text
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 
 def serve(arguments: argparse.Namespace, file: SettingsFile) -> int:
     """Run the service until it is told to end."""
-    settings = file.load()
+    from mailroot.service.configure.ledger import Ledger  # noqa: PLC0415 - the service is large, and only this needs it
+
+    ledger = Ledger(file, screen.complain)
+    settings = ledger.load()
     if isinstance(settings, Problems):
         return refuse(settings, arguments)
-    from mailroot.service.life.adminprocess import Administration  # noqa: PLC0415 - the service is large, and only this
-    from mailroot.service.life.audit import Recorded  # noqa: PLC0415 - command needs it
+    from mailroot.service.life.adminprocess import Administration  # noqa: PLC0415 - the same
+    from mailroot.service.life.audit import Recorded  # noqa: PLC0415
     from mailroot.service.life.supervisor import run  # noqa: PLC0415
 
     def ready() -> None:
@@ -35,7 +38,7 @@ def serve(arguments: argparse.Namespace, file: SettingsFile) -> int:
             print(first_steps(settings), flush=True)
 
     administration = Administration(_administer, Recorded(CHANGES, SECRETS))
-    return run(settings, file.load, control_path(file.path), ready, administration)
+    return run(settings, ledger, control_path(file.path), ready, administration)
 
 
 def _administer(birth: "AdminBirth") -> int:
@@ -94,11 +97,7 @@ def _unusable(settings: Settings) -> tuple[Problem, ...]:
 def refuse(problems: Problems, arguments: argparse.Namespace) -> int:
     """Show what is wrong with the settings file; the exit code of a command that needs it."""
     if arguments.json:
-        rows = [
-            {"path": row.path, "value": row.value, "wrong": row.wrong, "mend": row.mend, "line": row.line}
-            for row in problems.problems
-        ]
-        print(screen.as_json({"file": problems.file, "problems": rows}))
+        print(screen.as_json({"file": problems.file, "problems": [*problems.rows()]}))
     else:
         screen.complain(str(problems))
     return 2
@@ -132,7 +131,7 @@ def _show_table(table: dict[str, object], above: str) -> None:
 def set_option(arguments: argparse.Namespace, file: SettingsFile) -> int:
     """Change an option in the file, if the result is sound, and let the service apply it."""
     value = _value(arguments)
-    changed = change(file, lambda text: set_value(text, arguments.key, value))
+    changed = change(file, "settings.change", {"values": {arguments.key: value}})
     if isinstance(changed, Problems):
         return refuse(changed, arguments)
     result = {

@@ -17,7 +17,6 @@ from mailroot.mail.faults import Misconfigured
 from mailroot.settings.declared import Parts, key_text
 from mailroot.settings.dkim import EARLIEST, MOMENT, DkimKey, in_order
 from mailroot.settings.dkimchecks import keys_in
-from mailroot.settings.keys import set_value
 from mailroot.settings.places import is_name
 from mailroot.settings.problem import Problems
 from mailroot.settings.service import Settings
@@ -54,7 +53,7 @@ def _new(arguments: argparse.Namespace, file: SettingsFile, settings: Settings) 
     _keep(path, pem)
     key: Parts = ("servers", server, "domains", domain, "dkim", selector)
     try:
-        changed = change(file, lambda text: _edited(text, key, f"{FOLDER}/{path.name}", since))
+        changed = change(file, "settings.change", {"values": _values(key, f"{FOLDER}/{path.name}", since)})
     except BaseException:
         path.unlink()
         raise
@@ -106,9 +105,9 @@ def _keep(path: Path, pem: bytes) -> None:
     keep_private(path, pem)
 
 
-def _edited(text: str, key: Parts, path: str, since: datetime | None) -> str:
-    text = set_value(text, key_text((*key, "key_file")), path)
-    return text if since is None else set_value(text, key_text((*key, "active_from")), MOMENT.text(since))
+def _values(key: Parts, path: str, since: datetime | None) -> dict[str, str]:
+    values = {key_text((*key, "key_file")): path}
+    return values if since is None else {**values, key_text((*key, "active_from")): MOMENT.text(since)}
 
 
 def _say(

@@ -27,6 +27,8 @@ def run(arguments: argparse.Namespace, file: Path) -> int:
         if (value := getattr(arguments, argument.name, None)) not in (None, False)
     }
     for argument in operation.arguments:
+        if argument.kind is Kind.TABLE and argument.name in given:
+            given[argument.name] = _pairs(given[argument.name])
         if argument.value == "FOLDER" and argument.name in given:
             given[argument.name] = str(Path(given[argument.name]).absolute())  # the service has a folder of its own
     if operation.selective and not _selects(operation, given):
@@ -42,7 +44,7 @@ def run(arguments: argparse.Namespace, file: Path) -> int:
     if operation.columns:
         screen.show_rows(operation.columns, _rows(operation, given, file), json_wanted=arguments.json)
         return 0
-    result = _total(operation, given, file) if operation.bulk else ask(file, operation.name, given)
+    result = _total(operation, given, file) if operation.bulk else ask(file, operation.name, given, operation.seconds)
     screen.show_facts(result, json_wanted=arguments.json)
     if operation.counted and not result.get(operation.counted) and not given.get("all"):
         return _complain(operation, _nothing(given, result), 1)
@@ -59,6 +61,14 @@ def _write_pieces(operation: Operation, given: dict[str, Any], file: Path) -> in
         sys.stdout.buffer.write(base64.b64decode(piece["data"]))
         after = piece["next"]
     return 0
+
+
+def _pairs(typed: list[str]) -> dict[str, str]:
+    """What was typed as NAME=VALUE. Raises `ValueError` where something was not."""
+    wrong = next((one for one in typed if not one.partition("=")[1]), None)
+    if wrong is not None:
+        raise ValueError(f"{wrong}: NAME=VALUE is wanted")
+    return {name.strip(): value.strip() for name, _, value in (one.partition("=") for one in typed)}
 
 
 def _selects(operation: Operation, given: dict[str, Any]) -> bool:

@@ -55,24 +55,24 @@ def reachable(path: Path) -> Iterator[str]:
         os.close(descriptor)
 
 
-def ask(settings_file: Path, operation: str, arguments: Mapping[str, object]) -> Any:
+def ask(settings_file: Path, operation: str, arguments: Mapping[str, object], seconds: float = _SECONDS) -> Any:
     """The result of an operation of the service that runs for this settings file.
 
-    Raises `NoService`, `Refused`, or `Unavailable` where there was no whole answer within 10 seconds.
+    Raises `NoService`, `Refused`, or `Unavailable` where there was no whole answer within so many seconds.
     """
     path = control_path(settings_file)
     request = json.dumps({"operation": operation, "arguments": dict(arguments)}).encode() + b"\n"
     if len(request) > _LARGEST_REQUEST:
         raise Refused(f"{operation}: the arguments are longer than {_LARGEST_REQUEST} octets")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        deadline = time.monotonic() + _SECONDS
-        connection.settimeout(_SECONDS)
+        deadline = time.monotonic() + seconds
+        connection.settimeout(seconds)
         _connect(connection, path, settings_file)
         try:
             connection.sendall(request)
             line = _line(connection, deadline)
         except TimeoutError as fault:
-            raise Unavailable(f"the service did not answer within {_SECONDS:g} s at {path}; try again") from fault
+            raise Unavailable(f"the service did not answer within {seconds:g} s at {path}; try again") from fault
         except OSError as fault:
             raise ConnectionLost(f"{path}: {fault.strerror or fault}") from fault
     return _result(line, path)

@@ -83,9 +83,13 @@ class SettingsFile:
         except OSError:
             return True
 
-    def changing(self) -> AbstractContextManager[object]:
-        """Nobody else changes the file while this is entered: what is read is what is replaced. Raises `Fault`."""
-        return alone(Path(os.path.realpath(self.path)), "the settings", _LOCK_SECONDS)
+    def changing(self, patience: float | None = None) -> AbstractContextManager[object]:
+        """Nobody else changes the file while this is entered: what is read is what is replaced. Raises `Fault`.
+
+        Another program that changes it is waited for, `patience` seconds at most.
+        """
+        seconds = _LOCK_SECONDS if patience is None else patience
+        return alone(Path(os.path.realpath(self.path)), "the settings", seconds)
 
     def keep(self) -> Callable[[], None]:
         """A step that puts back what the file holds now, or takes it away where there is none."""

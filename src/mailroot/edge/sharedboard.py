@@ -51,6 +51,15 @@ class SharedBoard:
         rows = [self._cells[slice(*self._range(process, server))].tolist() for process in range(self._processes)]
         return [sum(column) for column in zip(*rows, strict=True)]
 
+    def inherit(self, former: "SharedBoard") -> None:
+        """Go on with what another board counted: nothing is lost of servers that stay. Nobody writes there any more."""
+        for process in range(former._processes):
+            heir = self.supervisor if process == former.supervisor else process if process < self.workers else 0
+            ours, theirs = self.tallies(heir), former.tallies(process)
+            for server in ours.keys() & theirs.keys():
+                for slot, count in enumerate(theirs[server].cells):
+                    ours[server].add(slot, count)
+
     def _range(self, process: int, server: str) -> tuple[int, int]:
         first = (process * len(self._blocks) + self._blocks.index(server)) * LENGTH
         return first, first + LENGTH

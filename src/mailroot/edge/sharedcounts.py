@@ -5,6 +5,7 @@ A worker writes only its own slots, so no lock is needed; a dead worker's slots 
 
 import mmap
 import zlib
+from collections.abc import Callable
 
 _SLOT = 8
 DESTINATION_SLOTS = 4096  # destinations that fall on one slot are counted together: the limit is then kept too early
@@ -14,6 +15,7 @@ class SharedCounts:
     """`workers` rows of `slots` integers; the last `lasting` of a row outlive the worker."""
 
     def __init__(self, workers: int, slots: int, lasting: int = 0) -> None:
+        self._lasting = lasting
         self._mortal = slots - lasting
         self._slots = slots
         self._map = mmap.mmap(-1, max(1, workers * slots) * _SLOT)
@@ -35,6 +37,18 @@ class SharedCounts:
     def most(self, slot: int) -> int:
         """The highest count of a worker."""
         return max(self._cells[slot :: self._slots][: self.workers])
+
+    def inherit(self, former: "SharedCounts", merged: Callable[[int, int, int], int]) -> None:
+        """Go on with what lasts of other counts, which have as much of it; nobody writes there any more.
+
+        Rows of workers that are no more are merged into the first: `merged` is given a place and two values.
+        """
+        for worker in range(former.workers):
+            first = former._mortal + worker * former._slots
+            ours = self._mortal + (worker if worker < self.workers else 0) * self._slots
+            for place, value in enumerate(former._cells[first : first + self._lasting].tolist()):
+                if value:
+                    self._cells[ours + place] = merged(place, self._cells[ours + place], value)
 
     def clear(self, worker: int) -> None:
         """Forget a worker that died."""

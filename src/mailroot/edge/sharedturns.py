@@ -78,3 +78,10 @@ class SharedTurns:
         half = TURN_SLOTS // 2
         rest, one = divmod(hash(name), half)
         return self._first + one, self._first + half + rest % half
+
+
+def merged(place: int, one: int, other: int) -> int:
+    """What two workers' cells are in one: the later turn, or the sum of what was counted on the later day."""
+    if place < TURN_SLOTS or one >> _COUNT_BITS != other >> _COUNT_BITS:
+        return max(one, other)
+    return one + (other & ((1 << _COUNT_BITS) - 1))

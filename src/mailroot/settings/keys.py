@@ -28,7 +28,8 @@ def _option(key: str) -> tuple[Parts, Declared]:
     return parts, found
 
 
-def _compared(parts: Parts) -> Parts:
+def compared(parts: Parts) -> Parts:
+    """The key with the name of a domain in the form in which names are compared."""
     if parts[0] == "servers" and parts[2:3] == ("domains",) and len(parts) > 3:
         return (*parts[:3], domain_key(parts[3]), *parts[4:])
     return parts
@@ -39,7 +40,7 @@ def get(settings: Settings, key: str) -> Any:
 
     Raises `ValueError` with the nearest names where there is no such key.
     """
-    parts = _compared(key_parts(key))
+    parts = compared(key_parts(key))
     table: dict[str, Any] = {}
     for full, found, value in values(settings):
         if full == parts:

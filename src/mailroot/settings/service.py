@@ -42,8 +42,7 @@ class Service:
     queue: Text = option("embedded", 'Where the queue is kept: "embedded" or "postgresql://...".', applies=_RESTART)
     start: Annotated[Start, choice(Start)] = option(
         Start.AUTOMATIC,
-        "Whether the service starts with the machine, when asked to, or never.",
-        applies=_RESTART,
+        "Whether the virtual servers start with the service's process, when asked to, or never.",
     )
     events: Folder = option("Logs", "The folder of the event log; empty: none is kept.", applies=_RESTART)
     events_to: EventsTo = section(EventsTo, "Where events go besides the event log.", applies=_RESTART)

@@ -27,13 +27,17 @@ _LONGEST = timedelta(days=9999)
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """One form: its name and bounds for people, the way in and the way out. `example` is a value as TOML writes it."""
+    """One form: its name and bounds for people, the way in and the way out. `example` is a value as TOML writes it.
+
+    `words` are all that there are, where a value is one of some words.
+    """
 
     name: str
     parse: Callable[[Any], Any]
     text: Callable[[Any], Any]
     example: str
     bounds: str = ""
+    words: tuple[str, ...] = ()
 
     def __get_pydantic_core_schema__(self, source: object, handler: object) -> "CoreSchema":
         """The validator of this form; pydantic asks for it, and only then is it imported."""
@@ -120,7 +124,8 @@ def _parse_mode(value: object) -> str:
 
 def choice(kind: type[_E]) -> Spelling:
     """One of the words of an enumeration."""
-    words = ", ".join(f'"{member.value}"' for member in kind)
+    known = tuple(str(member.value) for member in kind)
+    words = ", ".join(f'"{word}"' for word in known)
 
     def parse(value: object) -> _E:
         for member in kind:
@@ -128,7 +133,7 @@ def choice(kind: type[_E]) -> Spelling:
                 return member
         raise ValueError(f"one of {words} is wanted")
 
-    return Spelling("choice", parse, lambda member: member.value, f'"{next(iter(kind)).value}"', words)
+    return Spelling("choice", parse, lambda member: member.value, f'"{known[0]}"', words, known)
 
 
 def several(inner: Spelling, least: int = 0) -> Spelling:
@@ -147,6 +152,7 @@ def several(inner: Spelling, least: int = 0) -> Spelling:
         lambda items: [inner.text(item) for item in items],
         f"[{inner.example}]",
         inner.bounds,
+        inner.words,
     )
 
 
@@ -167,7 +173,12 @@ def or_unset(inner: Spelling) -> Spelling:
         return None if value == "" else inner.parse(value)
 
     return Spelling(
-        inner.name, parse, lambda value: "" if value is None else inner.text(value), inner.example, inner.bounds
+        inner.name,
+        parse,
+        lambda value: "" if value is None else inner.text(value),
+        inner.example,
+        inner.bounds,
+        inner.words,
     )
 
 

@@ -28,18 +28,11 @@ def _is_set(value: object) -> bool:
     return bool(value)
 
 
-def _never(_value: object) -> bool:
-    """For options whose default already asks: the reference page says that they have no effect yet."""
-    return False
-
-
 _SERVER = "servers.x."
 _OFF = "remove the line, or write false"
-_NONE = "remove the line"
 
 UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("service.queue", lambda value: value != "embedded", "A queue on PostgreSQL", 'write "embedded"'),
-    Unbuilt("service.start", _never, "Installation as a service of the system", _NONE),
 )
 
 _ROWS = {pattern(key_parts(row.key)): row for row in UNBUILT}

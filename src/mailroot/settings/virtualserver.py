@@ -250,9 +250,8 @@ class VirtualServer:
     )
     start: Annotated[Start, choice(Start)] = option(
         Start.AUTOMATIC,
-        "Whether the server starts with the service, when asked to, or never.",
+        "Whether the server starts with the service, when asked to, or never. One that runs goes on.",
         metabase="ServerAutoStart",
-        applies=Applies.SERVICE,
     )
     general: General = section(General, "Listening, and limits of incoming connections.")
     access: Access = section(Access, "Who may come in, and how.")

@@ -15,6 +15,8 @@ from mailroot.settings.declared import declared, key_parts, pattern
 _LONGEST = 2_000
 _MOST_ROWS = 1_000
 _HIDDEN = "(a secret)"
+# Where a virtual server or a domain is named, keys are those below it.
+_ABOVE = ((), ("servers", "x"), ("servers", "x", "domains", "x"))
 
 Arguments = Mapping[str, Any]
 
@@ -111,7 +113,8 @@ def _shown(value: object) -> object:
 def _secret(key: str) -> bool:
     """Whether a key is that of an option whose value is never shown."""
     try:
-        found = declared().get(pattern(key_parts(key)))
+        parts = key_parts(key)
     except ValueError:
         return False
-    return found is not None and found.option.secret
+    found = (declared().get(pattern((*above, *parts))) for above in _ABOVE)
+    return any(one is not None and one.option.secret for one in found)

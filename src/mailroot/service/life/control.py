@@ -19,12 +19,16 @@ from mailroot.edge.operators import OperatorFile
 from mailroot.mail.by import By
 from mailroot.mail.events import Emit
 from mailroot.mail.faults import Misconfigured, Missing
+from mailroot.service.configure.ledger import Ledger
 from mailroot.service.life.audit import Audit
 from mailroot.service.life.dispatch import Arguments, Dispatch, Perform
 from mailroot.service.life.operatorcontrol import OperatorControl
 from mailroot.service.life.queuecontrol import BULK_WORDS, QueueControl
 from mailroot.service.life.queuelisting import QueueListing
 from mailroot.service.life.reload import Reloaded
+from mailroot.service.life.servercontrol import ServerControl
+from mailroot.service.life.serverstates import ServerStates
+from mailroot.service.life.settingscontrol import SettingsControl
 from mailroot.service.life.state import State
 from mailroot.service.measure.reader import reader_of
 from mailroot.service.measure.reading import rows
@@ -32,6 +36,7 @@ from mailroot.service.views.operations import views
 from mailroot.settings.change import Problems
 from mailroot.settings.fingerprint import fingerprint
 from mailroot.settings.problem import Unsound
+from mailroot.settings.service import Settings
 
 _LONGEST_REQUEST = 64 * 1024
 _PATIENCE = 60.0
@@ -52,10 +57,31 @@ class Service(Protocol):
     def audit(self) -> Audit:
         """Where changes are recorded."""
 
-    async def change_state(self, key: str, word: str) -> str:
+    @property
+    def ledger(self) -> Ledger:
+        """The settings file."""
+
+    @property
+    def changing(self) -> asyncio.Lock:
+        """Held by whoever changes what is in force."""
+
+    @property
+    def servers(self) -> ServerStates:
+        """The states of the virtual servers."""
+
+    async def change_state(self, key: str, word: str) -> dict[str, object]:
         """Start, stop, pause or continue a virtual server; its state then."""
 
-    async def reload(self) -> Reloaded | Problems:
+    async def change_service(self, word: str) -> dict[str, object]:
+        """Start, stop, pause or continue the service; its state then."""
+
+    async def apply(self, wanted: Settings) -> Reloaded | Problems:
+        """Put settings in force as far as a reload can; the lock is held."""
+
+    async def restart(self, wanted: Settings) -> Reloaded:
+        """Put settings in force by a restart inside; the lock is held."""
+
+    async def reload(self, by: By) -> Reloaded | Problems:
         """Read the settings again and put them in force."""
 
 
@@ -67,6 +93,7 @@ class Control:
         self._state = service.state
         self._path = path
         queue, listing = QueueControl(service.state, self._key), QueueListing(service.state, self._key)
+        self._settings = SettingsControl(service)
         self.operators = OperatorControl(self.operator_file, lambda: self._state.settings.servers)
         self._operations: dict[str, Perform] = {
             **{name: partial(perform, self) for name, perform in _OPERATIONS.items()},
@@ -75,11 +102,13 @@ class Control:
             "queue.show": queue.show,
             **{f"queue.{word}": queue.bulk(word) for word in BULK_WORDS},
             **views(service, self._key),
+            **self._settings.operations(),
+            **ServerControl(service, self._settings, self._key).operations(),
             **self.operators.operations(),
             "audit.list": service.audit.page,
             "audit.check": service.audit.check,
         }
-        self._file: OperatorFile | None = None
+        self._file: tuple[str, OperatorFile] | None = None
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
@@ -88,10 +117,11 @@ class Control:
         return Dispatch(self._operations, self._service.emit, self._service.audit)
 
     def operator_file(self) -> OperatorFile:
-        """The file of operators; it is where it was at the start."""
-        if self._file is None:
-            self._file = OperatorFile(self._state.settings.admin.operators)
-        return self._file
+        """The file of operators."""
+        path = self._state.settings.admin.operators
+        if self._file is None or self._file[0] != path:
+            self._file = path, OperatorFile(path)
+        return self._file[1]
 
     @property
     def emit(self) -> Emit:
@@ -143,11 +173,14 @@ class Control:
             for number, worker in sorted(state.running.items())
         ]
         return {
+            "state": self._service.servers.service,
+            "start": state.settings.service.start.value,
             "version": __version__,
             "pid": os.getpid(),
             "started": state.started.isoformat(timespec="seconds"),
             "revision": state.settings.revision,
             "settings": fingerprint(state.settings),
+            "needs_restart": self._settings.waiting(),
             "workers": workers,
             "servers": self._server_rows(counts),
             **await self._directories(),
@@ -189,19 +222,13 @@ class Control:
         return {
             "key": key,
             "name": server.name,
-            "state": self._state.states[key],
+            "state": self._state.moments.get(key, self._state.states[key]),
+            "start": server.start.value,
             "trap": str(server.delivery.trap or ""),
             "bindings": bindings,
             "sessions": sum(count[key]["sessions"] for count in counts),
             "waiting": sum(count[key]["waiting"] for count in counts),
         }
-
-    def _change(self, word: str) -> Callable[[Arguments], Awaitable[object]]:
-        async def change(arguments: Arguments) -> object:
-            key = self._key(arguments)
-            return {"server": key, "state": await self._service.change_state(key, word)}
-
-        return change
 
     def _key(self, arguments: Arguments) -> str:
         """The virtual server that is meant: by its short name, or by its display name."""
@@ -254,8 +281,8 @@ class Control:
 
     # -- settings
 
-    async def _reload(self, _arguments: Arguments) -> object:
-        answer = await self._service.reload()
+    async def _reload(self, _arguments: Arguments, by: By) -> object:
+        answer = await self._service.reload(by)
         if isinstance(answer, Problems):
             raise Unsound(answer)
         return {
@@ -269,13 +296,9 @@ def _cause(row: dict[str, Any]) -> str:
     return str(row["cause"])
 
 
-_OPERATIONS: dict[str, Callable[[Control, Arguments], Awaitable[object]]] = {
+_OPERATIONS: dict[str, Callable[..., Awaitable[object]]] = {
     "status": Control._status,
     "server.list": Control._servers,
-    "server.start": lambda control, arguments: control._change("start")(arguments),
-    "server.stop": lambda control, arguments: control._change("stop")(arguments),
-    "server.pause": lambda control, arguments: control._change("pause")(arguments),
-    "server.continue": lambda control, arguments: control._change("continue")(arguments),
     "session.list": Control._sessions,
     "session.end": Control._end_session,
     "counters": Control._counters,

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -42,7 +43,7 @@ async def put_in_force(state: State, wanted: Settings) -> Reloaded | Problems:
     before, settings = state.settings, in_force(state.settings, wanted)
     opened: list[socket.socket] = []
     try:
-        listeners = _rebound(state, settings, opened)
+        listeners = rebound(state, settings, opened, state.listeners)
         presented = wanted_identities(settings)
         await state.tell("prepare", settings)
     except Fault as fault:
@@ -122,15 +123,18 @@ def _without_restarts(now: _Table, wanted: _Table) -> _Table:
 # -- listening sockets
 
 
-def _rebound(state: State, settings: Settings, opened: list[socket.socket]) -> Listeners:
-    """The sockets of all bindings: those that stay or change hands, and new ones, which are noted in `opened`."""
+def rebound(state: State, settings: Settings, opened: list[socket.socket], keys: Iterable[str]) -> Listeners:
+    """The sockets of all bindings of the servers `keys`: those that stay or change hands, and new ones.
+
+    The new ones are noted in `opened`. Raises `Misconfigured` where one is taken by somebody else.
+    """
     old = {
         (key, binding): one
         for key, sockets in state.listeners.items()
         for binding, one in zip(state.settings.servers[key].general.listening, sockets, strict=True)
     }
-    wanted = {key: settings.servers[key].general.listening for key in state.listeners}
-    leaving = {binding: one for (key, binding), one in old.items() if binding not in wanted[key]}
+    wanted = {key: settings.servers[key].general.listening for key in keys}
+    leaving = {binding: one for (key, binding), one in old.items() if binding not in wanted.get(key, ())}
 
     def socket_of(key: str, binding: Binding) -> socket.socket:
         if (key, binding) in old:

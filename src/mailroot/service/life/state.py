@@ -13,7 +13,7 @@ from mailroot.edge.channel import WorkerLine
 from mailroot.edge.sharedboard import SharedBoard
 from mailroot.edge.sharedcounts import SharedCounts
 from mailroot.edge.tls.contexts import Presented, ServerTls
-from mailroot.mail.faults import ConnectionLost, Misconfigured, Unavailable
+from mailroot.mail.faults import ConnectionLost, Unavailable
 from mailroot.settings.service import Settings
 
 # A change may wait for transactions under way; `service.shutdown_timeout` comes on top.
@@ -35,28 +35,6 @@ _READING = {
     "held.count",
 }
 
-# The state of a virtual server after an operation (facts 9: states); what is not here cannot be done.
-_AFTER = {
-    ("stopped", "start"): "started",
-    ("started", "start"): "started",
-    ("paused", "start"): "started",
-    ("started", "pause"): "paused",
-    ("paused", "pause"): "paused",
-    ("started", "continue"): "started",
-    ("paused", "continue"): "started",
-    ("started", "stop"): "stopped",
-    ("paused", "stop"): "stopped",
-    ("stopped", "stop"): "stopped",
-}
-
-
-def state_after(key: str, state: str, word: str) -> str:
-    """The state of the virtual server `key` after an operation. Raises `Misconfigured` where it cannot be done."""
-    after = _AFTER.get((state, word))
-    if after is None:
-        raise Misconfigured(f"the virtual server {key} is {state}; start it: ./mailroot server start {key}")
-    return after
-
 
 @dataclass(slots=True)
 class WorkerAtWork:
@@ -74,7 +52,8 @@ class WorkerAtWork:
 class State:
     """The supervisor's memory. `listeners`: sockets of the servers that are not stopped, in their bindings' order.
 
-    `tls` are the contexts that workers are born with, `presented` what these present.
+    `moments` are what servers are on the way from one state to another. `tls` are the contexts that workers are born
+    with, `presented` what these present.
     """
 
     settings: Settings
@@ -83,6 +62,7 @@ class State:
     workers: int
     listeners: dict[str, list[socket.socket]] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
+    moments: dict[str, str] = field(default_factory=dict)
     running: dict[int, WorkerAtWork] = field(default_factory=dict)
     tls: dict[str, ServerTls] = field(default_factory=dict)
     presented: dict[str, Presented] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Changes of the settings file: edits, revisions, and what a service that runs makes of them."""
