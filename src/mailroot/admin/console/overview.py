@@ -1,0 +1,114 @@
+"""The first page for everybody: the door, or the computer with its virtual servers; and the page of each of these."""
+
+import contextlib
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from mailroot.admin.access.entrance import local_path
+from mailroot.admin.access.letting import NotSignedIn, access_of, signed_in
+from mailroot.admin.console.layout import sheets
+from mailroot.admin.console.visit import Visit, bare_page
+from mailroot.admin.console.visiting import Visiting, pages
+from mailroot.mail.faults import Fault
+from mailroot.settings.declared import key_parts, sections
+
+router = pages()
+
+_WORDS = ("start", "stop", "pause", "continue")
+_DONE = {"start": "started", "stop": "stopped", "pause": "paused", "continue": "started again"}
+_SERVICE_ASKS = {
+    "stop": "All virtual servers are stopped and their connections closed at once. Mail that waits stays where it is.",
+    "restart": "All workers are restarted; connections are closed in good order. Mail that waits stays where it is.",
+}
+# What was wrong at the door, by the word for it (`access.entrance`).
+_WRONG = {
+    "password": "The name or the password is wrong.",
+    "many": "Too many wrong ones; try again later.",
+    "code": "This is not the set-up code, or it was used already.",
+    "unfit": "A name has letters, digits and . _ @ + - only, 64 at most; a password has ten characters at least.",
+}
+_OWN_ROWS = frozenset("key name state bindings sessions waiting trap link".split())
+# Tables that users name the entries of, and that have no page of their own in the tree.
+TABLES = {"pace": "Pace", "collect": "Collecting", "names": "Certificates by name"}
+
+
+@router.get("/")
+async def home(request: Request) -> Response:
+    """The computer; for those who are not signed in, the door."""
+    try:
+        caller = await signed_in(request)
+    except NotSignedIn:
+        return await _door(request)
+    visit = Visit(request, caller)
+    status = await visit.ask("status")
+    words = [word for word in (*_WORDS, "restart") if visit.may(f"service.{word}")]
+    return await visit.page(
+        "home.html",
+        "This computer",
+        status={"state": "", "directories": {}, **status},
+        service_words=words,
+        service_asks=_SERVICE_ASKS,
+    )
+
+
+async def _door(request: Request) -> Response:
+    first, code_file = False, ""
+    with contextlib.suppress(Fault):  # who cannot be told yet whether there is somebody may sign in all the same
+        known = await access_of(request).known()
+        first, code_file = known.book.unclaimed, PurePath(known.setup).name
+    wrong = _WRONG.get(request.query_params.get("wrong", ""), "")
+    wanted = local_path(request.query_params.get("next", "/"))
+    title = "First set-up" if first else "Sign in"
+    return bare_page("login.html", title, first=first, code_file=code_file, wrong=wrong, next=wanted, name="")
+
+
+@router.post("/service/{word}")
+async def change_service(word: str, visit: Visiting) -> Response:
+    """Start, stop, pause, continue or restart the service."""
+    await visit.ask(f"service.{word}")
+    return visit.go("/", f"The service is {_DONE.get(word, 'restarted')}.")
+
+
+@router.get("/servers/{key}")
+async def server(key: str, visit: Visiting) -> Response:
+    """A virtual server."""
+    row = await visit.server(key)
+    more = {name: value for name, value in row.items() if name not in _OWN_ROWS}
+    return await visit.page(
+        "server.html",
+        row["name"],
+        crumbs=[("This computer", "/")],
+        server={**row, "more": more},
+        tables=await _tables(visit, key) if visit.may("settings.get") else [],
+    )
+
+
+async def _tables(visit: Visit, key: str) -> list[dict[str, Any]]:
+    rows = (await visit.ask("settings.get", server=key))["rows"]
+    found: dict[str, list[str]] = {name: [] for name in TABLES if name in sheets()}
+    for row in rows:
+        parts = key_parts(row["path"])[2:]
+        table, name = (parts[1], parts[2:3]) if parts[:2] == ("access", "names") else (parts[0], parts[1:2])
+        if table in found and name and name[0] not in found[table]:
+            found[table].append(name[0])
+    return [
+        {"name": table, "title": TABLES[table], "names": sorted(names), "sentence": _sentence(table)}
+        for table, names in found.items()
+    ]
+
+
+def _sentence(table: str) -> str:
+    above = ("servers", "*", "access", "names") if table == "names" else ("servers", "*", table)
+    return sections()[above].sentence.partition(" (docs/")[0].rstrip(".") + "."
+
+
+@router.post("/servers/{key}/{word}")
+async def change_server(key: str, word: str, visit: Visiting) -> Response:
+    """Start, stop, pause or continue a virtual server."""
+    row = await visit.server(key)
+    answer = await visit.ask(f"server.{word}", server=key) if word in _WORDS else {"state": row["state"]}
+    return visit.go(f"/servers/{quote(key, safe='')}", f"{row['name']} is {answer['state']}.")
