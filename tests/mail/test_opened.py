@@ -108,6 +108,15 @@ def test_what_is_broken_is_shown_as_far_as_it_goes(octets: bytes) -> None:
     assert isinstance(shown["headers"], list) and len(shown["parts"]) <= 200
 
 
+def test_K05_a_picture_is_never_decoded() -> None:
+    """It is counted in octets; nothing here knows what a picture is."""
+    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"\x00\x01\x86\xa0" * 2 + b"x" * 500)
+    octets = b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n" + picture
+    shown = opened(octets, len(octets))
+    assert [(part["type"], part["size"]) for part in shown["parts"]] == [("image/png", 516)]
+    assert (shown["text"], shown["html"]) == ("", "")
+
+
 def test_only_the_beginning_of_a_large_message_is_looked_at() -> None:
     octets = b"Subject: x\r\n\r\n" + b"y" * (MOST_READ - 14)
     shown = opened(octets, MOST_READ * 5)

@@ -6,7 +6,6 @@ its end frees everything. It holds none of our sockets.
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import resource
@@ -41,8 +40,8 @@ class Aside:
         """
         try:
             async with asyncio.timeout(patience):
-                async with self._room:
-                    answer = await self._answer(work)
+                await self._room.acquire()
+                answer = await self._answer(work)
         except TimeoutError as fault:
             raise Unavailable(f"no answer within {patience:g} s; try again, or ask for less") from fault
         if "wrong" in answer:
@@ -56,6 +55,7 @@ class Aside:
         try:
             child, ended = fork_child(lambda: _child(work, self._account, writing), [writing])
         except OSError as fault:
+            self._room.release()
             os.close(reading)
             raise Unavailable(f"no process for it: {fault.strerror}") from fault
         finally:
@@ -63,16 +63,21 @@ class Aside:
         try:
             octets = await _read(reading)
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)  # it is not reaped yet, so the number is its own
-            reap(child)
-            os.close(ended)
+            os.kill(child, signal.SIGKILL)  # it is not reaped yet, so the number is its own
+            # One that hangs in a file system cannot be killed at once: it is not waited for, and keeps its room.
+            asyncio.get_running_loop().add_reader(ended, self._ended, child, ended)
             os.close(reading)
         try:
             answer: dict[str, Any] = json.loads(octets)
         except ValueError:
             return {"fault": "it took too much time or memory, or gave too much"}
         return answer
+
+    def _ended(self, child: int, ended: int) -> None:
+        asyncio.get_running_loop().remove_reader(ended)
+        os.close(ended)
+        reap(child)
+        self._room.release()
 
 
 async def _read(descriptor: int) -> bytes:

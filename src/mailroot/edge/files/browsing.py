@@ -75,8 +75,8 @@ class _Look:
                 if self.total % 512 == 0 and time.monotonic() > self._until:
                     self.whole = False
                     return
-                key = (-entry.stat(follow_symlinks=False).st_mtime_ns if wanted.newest else 0, entry.name)
-                if after is None or key > after:
+                key = _key(entry, newest=wanted.newest)
+                if key is not None and (after is None or key > after):
                     yield key
 
     def _meant(self, entry: "os.DirEntry[str]") -> bool:
@@ -87,6 +87,14 @@ class _Look:
             and (not wanted.text or wanted.text.lower() in name.lower())
             and entry.is_file(follow_symlinks=False)
         )
+
+
+def _key(entry: "os.DirEntry[str]", *, newest: bool) -> tuple[int, str] | None:
+    """What a file is sorted by; None for one that has gone meanwhile."""
+    try:
+        return -entry.stat(follow_symlinks=False).st_mtime_ns if newest else 0, entry.name
+    except FileNotFoundError:
+        return None
 
 
 def _cursor(wanted: Wanted) -> tuple[int, str] | None:

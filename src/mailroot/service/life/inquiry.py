@@ -8,9 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from mailroot.edge.files.contents import FileContent
 from mailroot.edge.files.durable import translated
 from mailroot.mail.message import Content
-from mailroot.queue.ordering import By, Ordering
+from mailroot.queue.ordering import By, Ordered, Ordering
 from mailroot.queue.selection import Selection
-from mailroot.service.life.atwork import Shard
 from mailroot.service.life.bulk import change
 from mailroot.service.life.shown import entry_facts, moment_text, opening_facts, row_of
 from mailroot.service.life.world import World
@@ -52,17 +51,18 @@ async def ordered(
     has nothing beyond.
     """
     shards = world.servers[server].parts.shards
+    # All are asked in one go, so that they share the store's next transaction.
+    depths = [shard.store.depth() for shard in shards]
+    pages = [shard.store.ordered(ordering, cursors.get(shard.name, ""), limit, selected.key) for shard in shards]
+    found = await asyncio.gather(*pages)
     parts = [
-        {"shard": shard.name, **await _part(server, shard, selected, ordering, cursors.get(shard.name, ""), limit)}
-        for shard in shards
+        {"shard": shard.name, **_part(server, selected, ordering, page)}
+        for shard, page in zip(shards, found, strict=True)
     ]
-    return {"shards": parts, "depth": sum([await shard.store.depth() for shard in shards])}
+    return {"shards": parts, "depth": sum(await asyncio.gather(*depths))}
 
 
-async def _part(
-    server: str, shard: Shard, selected: Selection, ordering: Ordering, position: str, limit: int
-) -> dict[str, object]:
-    found = await shard.store.ordered(ordering, position, limit, selected.key)
+def _part(server: str, selected: Selection, ordering: Ordering, found: Ordered) -> dict[str, object]:
     rows = [
         {
             "value": listed.arrived.timestamp() if ordering.by is By.ARRIVED else place.value,

@@ -16,7 +16,7 @@ class Looks:
         self._servers = servers
         self._now = now
         self._seen: dict[str, Seen] = {}
-        self._under_way: dict[str, tuple[asyncio.Task[None], Seen]] = {}
+        self._under_way: dict[str, tuple[asyncio.Task[None], Seen, float]] = {}
 
     async def seen(self, key: str, patience: float) -> Seen | None:
         """What is known of a virtual server: a look of this moment where it takes no longer than `patience` seconds.
@@ -25,10 +25,14 @@ class Looks:
         queue cannot be read.
         """
         under_way = self._under_way.get(key)
+        loop = asyncio.get_running_loop()
         if under_way is None or under_way[0].done():
             seen = Seen(self._now().timestamp())
-            under_way = self._under_way[key] = asyncio.create_task(self._look(key, seen)), seen
-        await asyncio.wait([under_way[0]], timeout=patience)
+            under_way = asyncio.create_task(self._look(key, seen)), seen, loop.time()
+            self._under_way[key] = under_way
+        left = patience - (loop.time() - under_way[2])  # nothing, where the look is known to be a long one
+        if left > 0:
+            await asyncio.wait([under_way[0]], timeout=left)
         return self._seen.get(key) or (None if under_way[0].done() else under_way[1])
 
     def known(self, key: str) -> Seen | None:
@@ -37,7 +41,7 @@ class Looks:
 
     async def stop(self) -> None:
         """Look no more."""
-        tasks = [task for task, _ in self._under_way.values()]
+        tasks = [task for task, *_ in self._under_way.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

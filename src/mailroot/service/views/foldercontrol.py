@@ -91,7 +91,7 @@ class FolderControl:
                 gone, more = await self._aside().do(lambda: _remove_some(folder, home))
         for one in gone:
             self._emit()(EVENTS.badmail_removed, server=key, name=f"{one}.BAD", cause="removed by an operator")
-        return {"removed": len(gone), "next": "more" if more else ""}
+        return {"removed": len(gone), "next": gone[-1] if more and gone else ""}
 
     async def _badmail_resubmit(self, arguments: Arguments) -> object:
         key, server = self._server(arguments)
