@@ -14,6 +14,7 @@ FAMILIES: dict[str, set[Permission]] = {
     "status": {P.READ},
     "counters": {P.READ},
     "history": {P.READ},
+    "overview": {P.READ},
     "server": {P.READ, P.OPERATE, P.CONFIGURE},
     "service": {P.OPERATE, P.CONFIGURE},
     "session": {P.READ, P.OPERATE},
