@@ -81,7 +81,8 @@ def until(true: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any
 class Service:
     """A service in `folder`. `settings` is the text of its settings file.
 
-    `wrapper` is a command that runs it, `program` what Python is given instead of our package.
+    `wrapper` is a command that runs it, `program` what Python is given instead of our package; `inherits` are
+    descriptors that it is born with.
     """
 
     folder: Path
@@ -90,6 +91,7 @@ class Service:
     process: "subprocess.Popen[str] | None" = None
     wrapper: list[str] = field(default_factory=list)
     program: list[str] = field(default_factory=lambda: ["-m", "mailroot"])
+    inherits: tuple[int, ...] = ()
 
     @property
     def file(self) -> Path:
@@ -119,6 +121,7 @@ class Service:
                 stderr=err,
                 env=_environment(),
                 text=True,
+                pass_fds=self.inherits,
             )
         if ready:
             until(lambda: self.listening() or self._dead(), "the line `listening`")

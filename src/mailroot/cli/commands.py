@@ -2,6 +2,7 @@
 
 import argparse
 import getpass
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -29,7 +30,8 @@ def serve(arguments: argparse.Namespace, file: SettingsFile) -> int:
     settings = ledger.load()
     if isinstance(settings, Problems):
         return refuse(settings, arguments)
-    from mailroot.service.life.adminprocess import Administration  # noqa: PLC0415 - the same
+    from mailroot.edge.systemd.parent import Parent  # noqa: PLC0415 - the same
+    from mailroot.service.life.adminprocess import Administration  # noqa: PLC0415
     from mailroot.service.life.audit import Recorded  # noqa: PLC0415
     from mailroot.service.life.supervisor import run  # noqa: PLC0415
 
@@ -38,7 +40,7 @@ def serve(arguments: argparse.Namespace, file: SettingsFile) -> int:
             print(first_steps(settings), flush=True)
 
     administration = Administration(_administer, Recorded(CHANGES, SECRETS))
-    return run(settings, ledger, control_path(file.path), ready, administration)
+    return run(settings, ledger, control_path(file.path), ready, administration, Parent.taken(os.environ))
 
 
 def _administer(birth: "AdminBirth") -> int:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from mailroot.edge.listening import listen
 from mailroot.mail.faults import Fault, Unavailable
 from mailroot.service.life.identities import present
 from mailroot.service.life.identities import wanted as wanted_identities
@@ -141,7 +140,7 @@ def rebound(state: State, settings: Settings, opened: list[socket.socket], keys:
             return old[key, binding]
         if binding in leaving:
             return leaving.pop(binding)
-        opened.append(listen(binding.address, binding.port, list(leaving.values())))
+        opened.append(state.inherited.listen(binding.address, binding.port, list(leaving.values())))
         return opened[-1]
 
     return {key: [socket_of(key, binding) for binding in bindings] for key, bindings in wanted.items()}

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mailroot.edge.keptstates import keep_states, read_states
-from mailroot.edge.listening import listen
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import Fault, Misconfigured
 from mailroot.service.life.state import State
@@ -63,7 +62,7 @@ class ServerStates:
         sockets: list[socket.socket] = []
         for binding in server.general.listening:
             try:
-                sockets.append(listen(binding.address, binding.port))
+                sockets.append(self._state.inherited.listen(binding.address, binding.port))
             except Fault as fault:
                 for one in sockets:
                     one.close()

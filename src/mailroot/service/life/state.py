@@ -12,6 +12,7 @@ from typing import Any
 from mailroot.edge.channel import WorkerLine
 from mailroot.edge.sharedboard import SharedBoard
 from mailroot.edge.sharedcounts import SharedCounts
+from mailroot.edge.systemd.inherited import Inherited
 from mailroot.edge.tls.contexts import Presented, ServerTls
 from mailroot.mail.faults import ConnectionLost, Unavailable
 from mailroot.settings.service import Settings
@@ -52,6 +53,8 @@ class WorkerAtWork:
 class State:
     """The supervisor's memory. `listeners`: sockets of the servers that are not stopped, in their bindings' order.
 
+    `inherited` opens them: some may have been opened for us before we began.
+
     `moments` are what servers are on the way from one state to another. `tls` are the contexts that workers are born
     with, `presented` what these present.
     """
@@ -60,6 +63,7 @@ class State:
     counts: SharedCounts
     board: SharedBoard
     workers: int
+    inherited: Inherited = field(default_factory=Inherited)
     listeners: dict[str, list[socket.socket]] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     moments: dict[str, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from mailroot import __version__
 from mailroot.edge.auditlog import AuditLog
 from mailroot.edge.clock import utc_now
 from mailroot.edge.listening import bound_port, shown
+from mailroot.edge.systemd.parent import Parent
 from mailroot.edge.tls.contexts import ServerTls
 from mailroot.mail.by import By
 from mailroot.mail.events import EVENTS, EventRow
@@ -41,16 +42,21 @@ _ANSWERED = 1.0
 
 
 def run(
-    settings: Settings, ledger: Ledger, control: Path, ready: Callable[[], None], administration: Administration
+    settings: Settings,
+    ledger: Ledger,
+    control: Path,
+    ready: Callable[[], None],
+    administration: Administration,
+    parent: Parent,
 ) -> int:
     """Run the service until it is told to end; the exit code of the process.
 
     `settings` are what `ledger` has read. `control` is where the control socket is made. Prints one line `listening
     ADDRESS:PORT smtp NAME` per binding (`smtps` where TLS is spoken from the first octet on) on standard output once
-    all workers are ready, then calls `ready`.
+    all workers are ready, then calls `ready`. `parent` is who started us.
     """
     try:
-        return asyncio.run(Supervisor(settings, ledger, control, ready, administration).run())
+        return asyncio.run(Supervisor(settings, ledger, control, ready, administration, parent).run())
     except Fault as fault:
         print(f"mailroot: {fault}", file=sys.stderr)
         return 1
@@ -69,15 +75,18 @@ class Supervisor:
         control: Path,
         ready: Callable[[], None],
         administration: Administration,
+        parent: Parent,
     ) -> None:
         self.ledger = ledger
         self._control_path = control
         self._say_more = ready
         self._administration = administration
+        self._parent = parent
         self.audit = Audit(administration.recorded, lambda: self.emit, lambda: self._audit_log)
         self._audit_log = _audit_log(settings)
         counts, board = memory_for(settings)
         self.state = State(settings, counts, board, settings.service.workers)
+        self.state.inherited = parent.inherited
         self.state.tls.update({key: ServerTls() for key in settings.servers})
         self.servers = ServerStates(self.state, self.emit, ledger.file.path)
         self._homes, self._figures = Homes(), Figures()
@@ -135,8 +144,10 @@ class Supervisor:
             self._announce()
             self._start_admin()
             watching = asyncio.ensure_future(IdentityWatch(self.state, self.emit, self.changing).run())
+            alive = asyncio.ensure_future(self._parent.notices.keep_alive())
             await ending
             watching.cancel()
+            alive.cancel()
         begun.cancel()
         await ending
 
@@ -162,13 +173,23 @@ class Supervisor:
                 address, port = listener.getsockname()[0], bound_port(listener)
                 protocol = "smtp" if number < len(server.general.bindings) else "smtps"
                 print(f"listening {shown(address, port)} {protocol} {server.name}", flush=True)
+        named = {str(one) for server in self.state.settings.servers.values() for one in server.general.listening}
+        for place in set(self._parent.inherited.unused) - named:
+            print(f"mailroot: {place} was opened for us, and no binding names it", file=sys.stderr, flush=True)
         self._say_more()
+        self._parent.ready(self._status())
         self.emit(EVENTS.service_started, version=__version__, pid=os.getpid())
         self._tell_traps({})
+
+    def _status(self) -> str:
+        """One line for people who look at the process from outside."""
+        servers = len(self.state.settings.servers)
+        return f"{servers} virtual server(s), {self.state.workers} worker(s), settings {self.state.settings.revision}"
 
     async def _end(self) -> None:
         """No new connections, then every worker ends in good order; what does not in time is killed."""
         self._ending.set()
+        self._parent.ending()
         self._restart.give_up()
         for listener in (one for sockets in self.state.listeners.values() for one in sockets):
             listener.close()
@@ -199,7 +220,9 @@ class Supervisor:
         self._reloading = asyncio.get_running_loop().create_task(self._reload_now())
 
     async def _reload_now(self) -> None:
+        self._parent.notices.reloading()
         answer = await self.reload(EDITOR)
+        self._parent.notices.ready(self._status())
         if isinstance(answer, Problems):
             print(f"mailroot: the settings were not changed:\n{answer}", file=sys.stderr, flush=True)
         elif answer.needs_restart:
