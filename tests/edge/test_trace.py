@@ -50,7 +50,7 @@ class Writing:
         self.keeper = TraceKeeper(folder, process, retention, self.clock)
 
     def give(self, events: list[Event]) -> None:
-        self.keeper.keep(events, [logs._line("", *event) for event in events])
+        self.keeper.keep(events, [logs._line(b"", *event) for event in events])
 
     def messages(self, *numbers: int, apart: float = 0.1) -> None:
         for first in range(0, len(numbers), 50):

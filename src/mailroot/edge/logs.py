@@ -6,18 +6,18 @@ told by an `events_lost` line as soon as writing works again; mail never waits f
 """
 
 import contextlib
-import functools
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from enum import Enum
 from json.encoder import encode_basestring_ascii
-from math import floor
 from pathlib import Path
 from typing import Protocol
 
-from mailroot.mail.events import EVENTS, EventRow
+import orjson
+
+from mailroot.mail.events import EVENT_ROWS, EVENTS, EventRow
 from mailroot.mail.fanout import Listener
 
 # Events that wait to be written; beyond it they are lost and counted. About 1 KB each.
@@ -37,7 +37,7 @@ class Keeper(Protocol):
     lost: int
     """Events that could not be kept."""
 
-    def keep(self, events: Sequence[_Waiting], lines: Sequence[str]) -> None:
+    def keep(self, events: Sequence[_Waiting], lines: Sequence[bytes]) -> None:
         """Take events with their lines. Never raises."""
 
     def idle(self) -> None:
@@ -66,7 +66,8 @@ class EventLog:
         self._now = now
         self._tell_lost = lost
         self._keeper = keeper
-        self._origin = f',"pid":{os.getpid()}' + (f',"worker":{_text(worker)}' if worker else "")
+        named = f',"worker":{_text(worker)}' if worker else ""
+        self._origin = f',"pid":{os.getpid()}{named}'.encode("ascii")
         self._waiting: list[_Waiting] = []
         # Each counter is written by one thread only: these by the recorder, then the writer, then the writer.
         self._refused = 0
@@ -135,7 +136,7 @@ class EventLog:
             lines.append(_line(self._origin, self._now(), EVENTS.trace_lost, {"count": keeper.lost}))
             keeper.lost = 0
         # After a line that a full disk has cut, a new one begins.
-        batch = ("\n" * self._torn + "".join(lines)).encode("ascii")
+        batch = b"\n" * self._torn + b"".join(lines)
         written = self._append(self._folder / f"events-{day:%y%m%d}.jsonl", batch)
         if written == len(batch):
             self._told += lost
@@ -175,31 +176,53 @@ def open_log(
 
 
 def _by_day(waiting: list[_Waiting]) -> dict[date, list[_Waiting]]:
+    if waiting and (day := waiting[0][0].date()) == waiting[-1][0].date():
+        return {day: waiting}  # as nearly always
     days: dict[date, list[_Waiting]] = {}
     for event in waiting:
         days.setdefault(event[0].date(), []).append(event)
     return days
 
 
-def _line(origin: str, at: datetime, row: EventRow, fields: Mapping[str, object]) -> str:
+# Values of other types than texts, numbers and lists of them take the longer way.
+_PLAIN = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
+def _about(row: EventRow) -> bytes:
+    return f'Z","event":"{row.name}","severity":"{row.severity.value}"'.encode("ascii")
+
+
+_ABOUT = {row.name: _about(row) for row in EVENT_ROWS}
+_MICROSECONDS, _MILLISECONDS = len('"2026-01-02T03:04:05.678901+00:00"'), len('"2026-01-02T03:04:05.678')
+# A control character that JSON lets stand, and terminals may not.
+_DELETE = b"\x7f"
+
+
+def _line(origin: bytes, at: datetime, row: EventRow, fields: Mapping[str, object]) -> bytes:
     if "pid" in fields or "worker" in fields:
-        origin = ""  # the event is about a process, and names it
-    # Most values are short texts and numbers; the rest takes the longer way.
-    written = [
-        f',"{name}":{encode_basestring_ascii(value)}'
-        if type(value) is str and len(value) <= TEXT_LIMIT
-        else f',"{name}":{value if type(value) is int else _value(value)}'
-        for name, value in fields.items()
-    ]
-    time = f"{_second(floor(at.timestamp()))}.{at.microsecond // 1000:03d}Z"
-    lead = f'{{"time":"{time}","event":"{row.name}","severity":"{row.severity.value}"'
-    # The one control character that JSON lets stand.
-    return "".join((lead, origin, *written, "}\n")).replace("\x7f", "\\u007f")
+        origin = b""  # the event is about a process, and names it
+    try:
+        written = orjson.dumps(fields, None, _PLAIN)
+    except TypeError:
+        written = _DELETE
+    if len(written) > TEXT_LIMIT or not written.isascii() or _DELETE in written:
+        written = _carefully(fields)
+    rest = (b",", written[1:], b"\n") if len(written) > len("{}") else (b"}\n",)
+    return b"".join((b'{"time":', _moment(at), _ABOUT.get(row.name) or _about(row), origin, *rest))
 
 
-@functools.lru_cache(maxsize=4)
-def _second(timestamp: int) -> str:
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _moment(at: datetime) -> bytes:
+    """An aware UTC moment to the millisecond, behind its quotation mark."""
+    written: bytes = orjson.dumps(at)
+    if len(written) == _MICROSECONDS:
+        return written[:_MILLISECONDS]
+    return f'"{at.isoformat(timespec="milliseconds")[:-6]}'.encode("ascii")  # zeros would be missing
+
+
+def _carefully(fields: Mapping[str, object]) -> bytes:
+    """The fields as JSON of ASCII, however odd they are, with long texts cut."""
+    written = ",".join([f'"{name}":{_value(value)}' for name, value in fields.items()])
+    return f"{{{written}}}".encode("ascii").replace(_DELETE, b"\\u007f")
 
 
 def _value(value: object) -> str:  # noqa: PLR0911 (a table by type, the commonest first)

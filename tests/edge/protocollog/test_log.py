@@ -13,6 +13,8 @@ from tests.live.running import until
 class Kept:
     """A sink that keeps what it gets, and loses what it is told to."""
 
+    tells_local = False
+
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.loses = ""
@@ -46,7 +48,7 @@ def log(told: Told) -> ProtocolLog:
 
 
 def talk(log: ProtocolLog, commands: int = 1) -> None:
-    visit = log.visit("s1", "192.0.2.1", "")
+    visit = log.visit("s1", "192.0.2.1", str)
     visit.tell(b"220 x\r\n")
     for _ in range(commands):
         visit.journal.append(b"NOOP")

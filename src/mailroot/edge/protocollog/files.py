@@ -41,6 +41,7 @@ class FileSink:
         self._plan = plan
         self._lines = WholeLines()
         self._local = plan.local or form.local
+        self.tells_local = form.tells_local
         self._number = 0
         self._clean_at = time.monotonic()
 

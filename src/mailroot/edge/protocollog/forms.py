@@ -35,6 +35,8 @@ class Form(Protocol):
     """What the names of numbered files begin with."""
     local: bool
     """Whether its times are always those of the machine's zone."""
+    tells_local: bool
+    """Whether our own address stands in its lines."""
 
     def header(self, at: float) -> str:
         """What a file begins with, and what stands before lines of another form than those above them; "" for none."""
@@ -70,6 +72,7 @@ class W3cForm:
 
     def __init__(self, fields: Sequence[str], site: Site) -> None:
         self._fields = " ".join(fields)
+        self.tells_local = "s-ip" in fields
         self._site = site
         places = [_PLACES.get(field, _EMPTY) for field in fields]
         self._texts_only = max(places) < _TEXTS
@@ -115,6 +118,7 @@ class IisForm:
     """Microsoft IIS: the same fields in every line, with commas between them."""
 
     prefix, numbered, local = "in", "inetsv", True
+    tells_local = True
 
     def __init__(self, site: Site) -> None:
         self._instance = f"{site.instance}, {site.machine}"
@@ -147,6 +151,7 @@ class NcsaForm:
     """NCSA Common: what web servers write, with the command where they have the request."""
 
     prefix, numbered, local = "nc", "ncsa", True
+    tells_local = False
 
     def header(self, at: float) -> str:  # noqa: ARG002
         """None."""
@@ -168,6 +173,7 @@ class JsonForm:
     """One JSON object a line: what the other forms have, the session, and the reply in full."""
 
     prefix, numbered, local = "js", "json", False
+    tells_local = True
 
     def __init__(self, site: Site) -> None:
         self._site = f'"server":{_json(site.server)},"site":{_json(site.instance)}'

@@ -15,7 +15,7 @@ from mailroot.edge.protocollog.visit import Visit
 
 # The longest that a record waits before it is written, in seconds.
 INTERVAL = 0.5
-# Entries that are made and written at once: each takes about a kilobyte in memory.
+# Records that are written at once: nearly all become one entry, which takes about a kilobyte in memory.
 _AT_ONCE = 2000
 # How often losses are told of, in flushes.
 _TELL_EVERY = 20
@@ -23,6 +23,10 @@ _TELL_EVERY = 20
 
 class Sink(Protocol):
     """Where entries go. Used by one thread."""
+
+    @property
+    def tells_local(self) -> bool:
+        """Whether anything of our own address gets there: who is asked for it asks the system."""
 
     def write(self, entries: Sequence[Entry]) -> Loss | None:
         """Write the entries, or take them over; what was lost meanwhile, None where nothing was."""
@@ -51,9 +55,11 @@ class ProtocolLog:
         """Whether a log is kept."""
         return self._sink is not None
 
-    def visit(self, session: str, address: str, local: str) -> Visit:
-        """A client's connection begins."""
-        return Visit(self._recorder, Party(session, address, local or NOTHING, 0), self._ours)
+    def visit(self, session: str, address: str, local: Callable[[], str]) -> Visit:
+        """A client's connection begins; `local` gives the address of ours that the client has found."""
+        sink = self._sink
+        ours = local() if sink is not None and sink.tells_local else ""
+        return Visit(self._recorder, Party(session, address, ours or NOTHING, 0), self._ours)
 
     def call(self, address: str, port: int) -> Call:
         """A connection to another server begins."""
@@ -74,14 +80,12 @@ class ProtocolLog:
             records = self._recorder.taken()
             if self._sink is None:
                 return
-            entries: list[Entry] = []
-            for record in records:
-                record[0].read(record, entries)
-                if len(entries) >= _AT_ONCE:
+            for first in range(0, len(records), _AT_ONCE):
+                entries: list[Entry] = []
+                for record in records[first : first + _AT_ONCE]:
+                    record[0].read(record, entries)
+                if entries:
                     self._mind(self._sink.write(entries))
-                    entries = []
-            if entries:
-                self._mind(self._sink.write(entries))
             self._tell()
 
     def close(self) -> None:

@@ -71,6 +71,8 @@ def require_odbc() -> None:
 class OdbcSink:
     """Writes entries into a table. `write` and `close` are called by one thread, the database by another."""
 
+    tells_local = True
+
     def __init__(self, database: Database, site: Site) -> None:
         self._database = database
         self._site = site

@@ -4,8 +4,10 @@ The session calls `tell` with each piece of output; the writer's thread makes en
 happens in the writer: the pairing of replies with commands, and what the predecessor's fields ask for (facts 6).
 """
 
+import functools
 from dataclasses import dataclass
 from time import time
+from typing import Any
 
 from mailroot.edge.protocollog.entry import NOTHING, Entry, Party, leading, name, plain
 from mailroot.edge.protocollog.recorder import COMMAND_SIZE, WAITING_LIMIT, Record, Recorder
@@ -96,22 +98,38 @@ class Visit:
     def read(self, record: Record, entries: list[Entry]) -> None:
         """Add to the entries what a record tells."""
         _, at, since, output, noted = record
-        # Nearly always one command has one reply, of one line.
-        if output is not None and self._greeted and not self._owed and output.find(b"\n") == len(output) - 1:
+        if output is None:
+            if not self._left or noted or self._owed or self._open is not None:
+                self._gone(at, self._all_owed(noted), entries)
+            return
+        if self._owed or noted.__class__ is list:
+            self._group(at, since, output, noted, entries)
+            return
+        # Nearly always one command has one reply, and that one line.
+        line = output.find(b"\n") == len(output) - 1
+        if line and self._greeted:
             if self._open is None:
                 if noted.__class__ is bytes and self._usual(at, since, output, noted, entries):
                     return
             elif noted.__class__ is int:
                 self._gone_on(at, output, noted, entries)
                 return
-        owed: list[Said] = [*self._owed, *noted] if noted.__class__ is list else [*self._owed, noted]
-        if output is None:
-            self._gone(at, owed, entries)
-            return
+        if not line and len(_replies(output)) > 1:
+            self._group(at, since, output, noted, entries)
+        elif not self._answered(at, since or at, output, noted, entries):
+            self._owed = [noted]
+
+    def _group(self, at: float, since: float, output: bytes, noted: Any, entries: list[Entry]) -> None:
+        """Several commands, or several replies; the greeting is to nothing."""
+        owed = self._all_owed(noted)
         place = 0
         for reply in _replies(output):
             place += self._answered(at, since or at, reply, owed[place] if place < len(owed) else None, entries)
         self._owed = owed[place:]
+
+    def _all_owed(self, noted: Any) -> list[Said]:
+        """What has no reply yet, with what was noted since."""
+        return [*self._owed, *noted] if noted.__class__ is list else [*self._owed, noted]
 
     def _usual(self, at: float, since: float, output: bytes, line: bytes, entries: list[Entry]) -> bool:
         """Whether it was a command of the usual sort; it is told of then, or held until the content has come."""
@@ -227,17 +245,21 @@ def _named(line: bytes, verb: bytes) -> tuple[str, str]:
     return method, plain(line[len(verb) :]) or NOTHING
 
 
-def _replies(output: bytes) -> list[bytes]:
-    """The replies in octets that were written: one has lines of which all but the last have "-" behind the code."""
+@functools.lru_cache(maxsize=64)
+def _replies(output: bytes) -> tuple[bytes, ...]:
+    """The replies in octets that were written: one has lines of which all but the last have "-" behind the code.
+
+    What is said to EHLO is much the same to everybody, and long.
+    """
     if output.count(b"\n") == 1:
-        return [output]
+        return (output,)
     found, begun = [], b""
     for line in output.split(b"\n"):
         begun += line + b"\n"
         if line[3:4] != b"-":
             found.append(begun)
             begun = b""
-    return found[:-1]  # what stands behind the last line feed is nothing
+    return tuple(found[:-1])  # what stands behind the last line feed is nothing
 
 
 def _milliseconds(seconds: float) -> int:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
+
 from mailroot.edge.files.contents import FileContent
 from mailroot.mail.address import Mailbox, domain_key
 from mailroot.mail.envelope import Body, Envelope, Notify, Recipient, Return
@@ -30,6 +32,14 @@ _TAG_DIGITS = 8
 _FROZEN, _AWAITED, _UNRESOLVED = "operator", "domain ", "directory"
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+
+
+def _octets(words: Sequence[object]) -> bytes:
+    """Words as they are kept."""
+    try:
+        return orjson.dumps(words)
+    except TypeError:  # among them are octets that are no UTF-8
+        return _encode(words).encode("utf-8", "surrogatepass")
 
 
 class Damaged(Exception):
@@ -89,7 +99,7 @@ def draft_row(draft: SealedDraft) -> DraftRow:
         file_checksum = content.checksum
     else:
         held = content.data if isinstance(content, BytesContent) else b"".join(content.pieces())
-    words = _encode(_words(draft, file_checksum)).encode("utf-8", "surrogatepass")
+    words = _octets(_words(draft, file_checksum))
     return DraftRow(draft, _checksum(words, held), words, held)
 
 
@@ -287,7 +297,7 @@ def added_words(recipient: Recipient) -> bytes:
     """A recipient as it is kept."""
     address, notify = recipient.address, recipient.notify
     words = (address.local, address.domain, None if notify is None else notify.value, recipient.orcpt)
-    return _encode(words).encode("utf-8", "surrogatepass")
+    return _octets(words)
 
 
 def read_added(checksum: int, words: bytes) -> Recipient:

@@ -124,16 +124,16 @@ class TraceKeeper:
         self.lost = 0
         """Events that could not be kept, and have not been told of."""
 
-    def keep(self, events: Sequence[Event], lines: Sequence[str]) -> None:
+    def keep(self, events: Sequence[Event], lines: Sequence[bytes]) -> None:
         """Keep those of the events that belong to a message or a session; `lines` are the same, formatted."""
         if not any(event[1].name in READERS for event in events):
             return
-        kept: list[str] = []
+        kept: list[bytes] = []
         try:
             segment = self._current()
             sealed = list(_gather(segment, events, lines, kept))
             if kept:
-                segment.append("".join(kept).encode("ascii"))
+                segment.append(b"".join(kept))
             if sealed:
                 segment.index(sealed)
         except OSError:
@@ -185,7 +185,7 @@ class TraceKeeper:
 
 
 def _gather(
-    segment: _Open, events: Sequence[Event], lines: Sequence[str], kept: list[str]
+    segment: _Open, events: Sequence[Event], lines: Sequence[bytes], kept: list[bytes]
 ) -> Iterator[tuple[bytes, bytes]]:
     """Put the lines that are to be kept into `kept`, and note their names; yields each block that becomes complete."""
     offset, full, names = segment.offset, segment.block_at + BLOCK, segment.names

@@ -96,9 +96,8 @@ class Session(asyncio.Protocol):
         self.visit: Visit | None = None
         """Where the protocol log notes what is said; None where none is kept."""
 
-    @property
     def local(self) -> str:
-        """The address of ours that the client has found."""
+        """The address of ours that the client has found; the system is asked."""
         place = self._transport.get_extra_info("sockname") if self._transport is not None else None
         return str(place[0]) if place else ""
 
