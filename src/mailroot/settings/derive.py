@@ -21,8 +21,8 @@ and `set` keeps the comments of the file. Without a file, `set` makes one of the
   or `"*.partner.example"`, which stands for everything below it; `<name>` likewise is a name of the server itself.
   `<destination>` is the domain that mail goes to, or such a suffix, or its smart host, or `"*"` for each of all others.
 - **Label** is where the dialogs of IIS had the option, **metabase** what its metabase called it.
-- **A change counts** at once, for new sessions, after the listener or after the service was started again. Servers
-  that are added or removed need a restart of the service.
+- **A change counts** at once, for new sessions, with a new listener, or after `mailroot service restart`, which ends
+  the workers and not the process. `mailroot server create` and `delete` do that by themselves.
 - **Secrets**: `"$NAME"` takes one from the environment, `password_file` from a file. That file, and a settings file
   with a secret in it, must be readable by their owner only (`chmod 600`). No command shows a secret.
 - Options marked *not built yet* are known. A value that would promise something is refused; a default has no effect.

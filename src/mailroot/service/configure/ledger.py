@@ -59,7 +59,7 @@ class Ledger:
     @property
     def number(self) -> int:
         """The number of the newest revision that is known."""
-        return self._number
+        return max(self._number, 1)
 
     def current(self) -> tuple[str, Settings | Problems]:
         """The file's text and what it stands for; what was found out about the same text is not found out again.
@@ -95,17 +95,17 @@ class Ledger:
         except Fault as fault:
             self._number += 1
             self._tell(f"the revision of the settings was not recorded: {fault}")
-        return replace(found, revision=self._number)
+        return replace(found, revision=self.number)
 
     def _record_read(self, text: str, found: Settings, by: By) -> None:
         last = self._last()
         if last is not None and last.text == text:
             self._number = last.number
             return
-        revision = self._revision(last, text, found, by, "edit")
-        if self.file.path.exists():  # the quick start is no file
+        if self.file.path.exists():  # the quick start is no file; it is recorded once there is one
+            revision = self._revision(last, text, found, by, "edit")
             self.revisions.add(revision)
-        self._number = revision.number
+            self._number = revision.number
 
     def _last(self) -> Revision | None:
         numbers = self.revisions.numbers()
