@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,7 @@ class Service:
         self.process.wait(PATIENCE)
         self.process = None
         for pid in workers:
-            until(lambda pid=pid: not _alive(pid), "the end of a worker whose supervisor is gone")
+            until(partial(_gone, pid), "the end of a worker whose supervisor is gone")
 
     def workers(self) -> list[int]:
         """The process ids of the workers."""
@@ -218,11 +219,11 @@ def children(pid: int) -> list[int]:
     return [int(one) for one in path.read_text().split()] if path.exists() else []
 
 
-def _alive(pid: int) -> bool:
+def _gone(pid: int) -> bool:
     try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def _environment() -> dict[str, str]:
