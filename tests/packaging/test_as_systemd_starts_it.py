@@ -1,11 +1,13 @@
 """The service as its unit runs it: under its own account from the start, without rights, with sockets given to it."""
 
+import contextlib
 import os
 import pwd
 import signal
 import smtplib
 import socket
 import stat
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -142,7 +144,9 @@ def test_a_port_below_1024_needs_no_right_and_nothing_is_roots(tmp_path: Path, p
         program("setpriv"), f"--reuid={ACCOUNT}", f"--regid={ACCOUNT}", "--clear-groups", "--no-new-privs",
         "--bounding-set=-all", "--inh-caps=-all",
     )  # fmt: skip
-    made = given(service(tmp_path / "service", settings=SETTINGS, workers=2), systemd, *before)
+    admin = free_port()
+    settings = SETTINGS.replace('listen = ""', f'listen = "127.0.0.1:{admin}"')
+    made = given(service(tmp_path / "service", settings=settings, workers=2), systemd, *before)
     owner = pwd.getpwnam(ACCOUNT)
     os.chown(made.folder, owner.pw_uid, owner.pw_gid)
     made.file.write_text(made.settings)
@@ -155,19 +159,35 @@ def test_a_port_below_1024_needs_no_right_and_nothing_is_roots(tmp_path: Path, p
         until(made.dropped, "the message in Drop")
         until(lambda: made.events("delivered"), "the event")
         made.run("set", "servers.default.general.connection_limit", "50")
+        made.run("operator", "add", "ann", "--role", "administrator", typed="a long password\n")
+        until(lambda: healthy(admin), "the administration")
         assert made.process is not None
-        for pid in (made.process.pid, *made.workers()):
+        processes = (made.process.pid, *made.workers())  # supervisor, workers, administration
+        assert len(processes) == 4
+        for pid in processes:
             fields = Path(f"/proc/{pid}/status").read_text()
             assert f"\nUid:\t{owner.pw_uid}\t{owner.pw_uid}\t{owner.pw_uid}\t{owner.pw_uid}\n" in fields
             assert "\nCapPrm:\t0000000000000000" in fields and "\nCapBnd:\t0000000000000000" in fields
     finally:
         made.stop()
         systemd.close()
+    # Root changes settings and accounts while nothing runs: they stay readable for the account.
+    made.run("set", "servers.default.general.connection_limit", "60")
+    made.run("account", "add", "bob", typed="sesame\n")
+    made.run("dkim", "new", "local.test")
+    made.run("certificate", "new", "mail.local.test")
+    made.run("account", "list")
     ours = {path.name for path in (made.folder / "out", made.folder / "err")}  # which the test itself writes
     for path in made.folder.rglob("*"):
         if path.name not in ours:
             assert path.stat().st_uid == owner.pw_uid, path
             assert not stat.S_IMODE(path.stat().st_mode) & 0o002, path
+
+
+def healthy(port: int) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as answer:
+        return bool(answer.status == 200)
+    return False
 
 
 def _is_free(port: int) -> bool:

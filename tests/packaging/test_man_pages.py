@@ -11,6 +11,9 @@ from mailroot.cli.arguments import parser
 from mailroot.settings.declared import declared
 from tests.live.running import PATIENCE, ROOT
 
+# pyproject.toml names what a build needs; who builds without anything else must be able to make the pages.
+NEEDED = {"mailroot", "idna"}
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -21,6 +24,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def text(page: Path) -> str:
     return page.read_text().replace("\\-", "-").replace("\\(aq", "'").replace("\\(ga", "`")
+
+
+def test_they_are_made_with_what_a_build_has(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.path.insert(0, 'tools'); sys.argv[1:] = [sys.argv[1]]; before = set(sys.modules)\n"
+        "import man_pages; man_pages.main()\n"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before}\n"
+        "print(*(new - sys.stdlib_module_names - {'man_pages'}))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert set(done.stdout.split()) <= NEEDED
+    assert (tmp_path / "mailroot.1").exists()
 
 
 def test_mandoc_finds_nothing_to_mend(folder: Path, program: Callable[[str], str]) -> None:

@@ -9,6 +9,7 @@ from mailroot.cli import screen
 from mailroot.cli.change import Changed, change
 from mailroot.cli.commands import refuse
 from mailroot.edge.files.durable import translated
+from mailroot.edge.files.keeper import make_folder
 from mailroot.edge.settingsfile import SettingsFile
 from mailroot.edge.signingkeys import ReadKey, make, read, zone_line
 from mailroot.edge.tls.identity import keep_private
@@ -101,8 +102,8 @@ def _keep(path: Path, pem: bytes) -> None:
     if path.exists():
         raise Misconfigured(f"{path} is there already; move it away first, or name another selector")
     with translated(f"making the folder {path.parent}"):
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-    keep_private(path, pem)
+        make_folder(path.parent, 0o700)
+    keep_private(path, pem, by_hand=True)
 
 
 def _values(key: Parts, path: str, since: datetime | None) -> dict[str, str]:

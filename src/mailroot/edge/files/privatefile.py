@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mailroot.edge.files.durable import translated
 from mailroot.edge.files.folderlock import alone
+from mailroot.edge.files.keeper import give_to_keeper, keeper
 from mailroot.edge.process import account_of
 from mailroot.mail.faults import Misconfigured
 
@@ -26,7 +27,7 @@ Stamp = tuple[int, int, int, int, int, int]
 class PrivateFile:
     """A file by its path. `what` names its content to people ("the accounts"), `largest` limits it, in octets.
 
-    `owner` is the account that the service runs under, "" for ours.
+    `owner` is the account that the service runs under; "" is ours, and for root that of the folder.
     """
 
     path: Path
@@ -80,7 +81,9 @@ class PrivateFile:
 
     def _owners(self) -> set[int]:
         own = {0, os.geteuid()}
-        return own | {account_of(self.owner)[0]} if self.owner else own
+        if self.owner:
+            return own | {account_of(self.owner)[0]}
+        return own | {keeper(self.path.parent) or 0}
 
     def _replace(self, folder: int, octets: bytes) -> None:
         draft = f".{self.path.name}.new"
@@ -100,6 +103,8 @@ class PrivateFile:
         with os.fdopen(descriptor, "wb") as file:
             if self.owner and os.geteuid() == 0:
                 os.fchown(descriptor, *account_of(self.owner))
+            elif not self.owner:
+                give_to_keeper(descriptor, folder)
             os.fchmod(descriptor, 0o600)
             file.write(octets)
             file.flush()

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mailroot.edge.files.durable import translated
+from mailroot.edge.files.keeper import make_folder
 from mailroot.edge.tls.identity import (
     Identity,
     identity_of,
@@ -88,7 +89,7 @@ def make(folder: Path, names: tuple[str, ...]) -> Path:
     """A new certificate that signed itself, with its key, in one file. Raises `Fault`; overwrites nothing."""
     path = _free(folder / f"{_stem(names)}.pem")
     key = new_key()
-    keep_private(path, key_pem(key) + self_signed(key, names, datetime.now(UTC)))
+    keep_private(path, key_pem(key) + self_signed(key, names, datetime.now(UTC)), by_hand=True)
     return path
 
 
@@ -96,8 +97,8 @@ def request(folder: Path, names: tuple[str, ...]) -> Path:
     """A new key, and a request for a certificate of it. Raises `Fault`; overwrites nothing."""
     path, key_file = _free(folder / f"{_stem(names)}.csr"), _free(folder / f"{_stem(names)}.key")
     key = new_key()
-    keep_private(key_file, key_pem(key))
-    keep_private(path, signing_request(key, names))
+    keep_private(key_file, key_pem(key), by_hand=True)
+    keep_private(path, signing_request(key, names), by_hand=True)
     return path
 
 
@@ -111,9 +112,9 @@ def take(folder: Path, name: str, certificate: Path, key: Path | None) -> tuple[
     ours = key_in(octets_of(str(key_file), secret=True), str(key_file))
     identity = identity_of(pem, key_pem(ours), str(certificate), str(key_file))
     with translated(f"making the folder {folder}"):
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_folder(folder, 0o700)
     path = folder / f"{name}.pem"
-    keep_private(path, identity.key + identity.certificate)
+    keep_private(path, identity.key + identity.certificate, by_hand=True)
     return path, identity
 
 
@@ -125,5 +126,5 @@ def _free(path: Path) -> Path:
     if path.exists():
         raise Misconfigured(f"{path} is there already; move it away first, or name another host")
     with translated(f"making the folder {path.parent}"):
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        make_folder(path.parent, 0o700)
     return path

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from mailroot.edge.files.durable import sync_folder, translated
+from mailroot.edge.files.keeper import give_to_keeper
 from mailroot.edge.tls.binding import end_point_binding
 from mailroot.mail.faults import Fault, Misconfigured
 from mailroot.wire.sasl.words import ChannelBinding
@@ -205,14 +206,19 @@ def own_identity(folders: tuple[Path, ...], name: str, host: str) -> Identity:
     return identity_of(pem, private)
 
 
-def keep_private(path: Path, octets: bytes) -> None:
-    """Put octets into a file that only its owner may read; whole, or not at all."""
+def keep_private(path: Path, octets: bytes, *, by_hand: bool = False) -> None:
+    """Put octets into a file that only its owner may read; whole, or not at all.
+
+    What root makes `by_hand` belongs to the account of the folder, which runs the service.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}.new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with _removed_on_failure(draft), translated(f"writing {path}"):
         with os.fdopen(descriptor, "wb") as file:
             file.write(octets)
             file.flush()
+            if by_hand:
+                give_to_keeper(file.fileno(), path.parent)
             os.fsync(file.fileno())
         draft.replace(path)
         sync_folder(path.parent)
