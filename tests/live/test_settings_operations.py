@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mailroot.edge.control import Refused, ask
-from tests.live.running import Service, running
+from tests.live.running import Service, running, service, until
 
 SIZE, SESSION = "servers.default.messages.size_limit", "servers.default.messages.session_limit"
 
@@ -148,3 +148,29 @@ def test_a_domain_is_changed_by_name_and_its_list_tells(tmp_path: Path) -> None:
         assert [row["domain"] for row in ask(service.file, "domain.list", {"server": "default"})] == ["local.test"]
         with pytest.raises(Refused, match="no such domain"):
             ask(service.file, "domain.remove", {"name": "c.example"})
+
+
+def test_a_configuration_is_taken_by_a_running_service_and_can_be_undone(tmp_path: Path) -> None:
+    other = service(tmp_path / "other", '\n[servers.default.domains."more.test"]\ntype = "alias"\n')
+    other.file.write_text(other.settings)
+    copy = tmp_path / "copy.toml"
+    other.run("config", "export", str(copy))
+    with running(tmp_path / "here") as one:
+        before = one.file.read_text()
+        refused = one.run("config", "import", str(copy), check=False)
+        assert refused.returncode == 1
+        assert "there are settings already" in refused.stderr
+        answer = one.ask("config", "import", str(copy), "--force", "--adapt", "service.workers=2")
+        assert answer["restarted"] is True
+        assert [row["path"] for row in answer["adapted"]] == ["service.workers"]
+        assert len(one.workers()) == 2
+        one.port, first = other.port, one.port
+        one.send("x@more.test")
+        until(one.dropped, "a message to the domain that came along")
+        assert one.ask("settings", "history")[0]["operation"] == "config.import"
+        one.run("settings", "undo")
+        assert one.file.read_text() == before
+        one.run("service", "restart")
+        one.port = first
+        one.send()
+        until(lambda: len(one.dropped()) == 2, "a message to the former port")

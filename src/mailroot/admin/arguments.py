@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from mailroot.admin.operations import Argument, Kind, Operation
 
 _LONGEST_TEXT = 64 * 1024
+_LONGEST_CONFIGURATION = 1024 * 1024
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no", ""})
 _PAGING = (
     Argument("after", Kind.OPTION, "the cursor `next` of the page before"),
@@ -54,11 +55,12 @@ def _wrong(argument: Argument, value: object) -> str:
         return "" if _truth(value) is not None else "true or false"
     if argument.kind is Kind.TABLE:
         return "" if isinstance(value, dict) else "an object is wanted"
-    if argument.name == "limit" and isinstance(value, int) and not isinstance(value, bool):
+    if argument.number and isinstance(value, int) and not isinstance(value, bool):
         return ""
     if not isinstance(value, str):
         return "a text is wanted"
-    return "" if len(value) <= _LONGEST_TEXT else f"longer than {_LONGEST_TEXT} characters"
+    longest = _LONGEST_CONFIGURATION if argument.value == "CONFIGURATION" else _LONGEST_TEXT
+    return "" if len(value) <= longest else f"longer than {longest} characters"
 
 
 def _truth(value: object) -> bool | None:

@@ -128,6 +128,8 @@ def _schema(argument: Argument) -> dict[str, Any]:
         return {"type": "object"}
     if argument.kind is Kind.SECRET:
         return {"type": "string", "format": "password", "writeOnly": True}
+    if argument.value == "REVISION":
+        return {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}]}
     return {"type": "integer", "minimum": 1, "maximum": 1000} if argument.name == "limit" else {"type": "string"}
 
 

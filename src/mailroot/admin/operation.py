@@ -51,6 +51,11 @@ class Argument:
     sentence: str
     value: str = ""
 
+    @property
+    def number(self) -> bool:
+        """Whether it is a number; it may be typed as text."""
+        return self.value == "REVISION" or self.name == "limit"
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:

@@ -61,7 +61,7 @@ SETTINGS_OPERATIONS: tuple[Operation, ...] = (
         "Show what differs between two revisions.",
         _READ,
         (
-            Argument("to", Kind.OPTIONAL, "a revision; the newest where none is named"),
+            Argument("to", Kind.OPTIONAL, "a revision; the newest where none is named", "REVISION"),
             Argument("from", Kind.OPTION, "the older one; the one before it where none is named", "REVISION"),
         ),
         columns=("path", "old", "new", "counts"),
@@ -70,7 +70,7 @@ SETTINGS_OPERATIONS: tuple[Operation, ...] = (
         "settings.undo",
         "Put back what a revision changed, where nobody changed that since.",
         _CONFIGURE,
-        (Argument("revision", Kind.OPTIONAL, "a revision; the newest where none is named"),),
+        (Argument("revision", Kind.OPTIONAL, "a revision; the newest where none is named", "REVISION"),),
     ),
     Operation("settings.reload", "Read the settings file again and apply it.", _CONFIGURE),
     Operation(
@@ -80,6 +80,25 @@ SETTINGS_OPERATIONS: tuple[Operation, ...] = (
         (_OF_ONE,),
         columns=("server", "domain", "type", "goes_to", "options"),
         typed_otherwise=True,
+    ),
+    Operation(
+        "config.export",
+        "Give the configuration in a form for another machine, without secrets.",
+        _CONFIGURE,
+        typed_otherwise=True,
+        reads=True,
+    ),
+    Operation(
+        "config.import",
+        "Take a configuration from another machine, adapt what was that machine's own, and restart the workers.",
+        _CONFIGURE,
+        (
+            Argument("text", Kind.DEMANDED, "the text that was exported", "CONFIGURATION"),
+            Argument("adapt", Kind.TABLE, "options with other values on this machine"),
+            Argument("force", Kind.FLAG, "even where there are settings already"),
+        ),
+        typed_otherwise=True,
+        seconds=_RESTART_SECONDS,
     ),
     _domain("add", "Add a domain; a remote one unless its type says otherwise.", _PROPERTIES),
     _domain("change", "Change options of a domain.", _PROPERTIES),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from mailroot import __version__
 from mailroot.admin.operations import OPERATIONS, Argument, Kind
 from mailroot.cli.asking import add_explain, add_trace
+from mailroot.cli.copying import add_config
 from mailroot.cli.entry import DEFAULT_FILE
 
 SHELLS = ("bash", "zsh", "tcsh")
@@ -76,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     shell.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
     _add_accounts(commands, common)
     _add_domains(commands, common)
+    add_config(_add(commands, common, "config", "Copy the configuration to another machine."), common)
     _add_dkim(commands, common)
     _add_smart_host(commands, common)
     doctor = _add(commands, common, "doctor", "Examine the service and its machine; each fault with its mend.")

@@ -49,7 +49,7 @@ def change(file: SettingsFile, operation: str, arguments: Mapping[str, Any]) -> 
     try:
         facts = ask(file.path, operation, arguments)
     except NoService:
-        return _changed_here(file, operation, arguments)
+        return change_here(file, operation, arguments)
     except Refused as fault:
         if not fault.problems:
             screen.complain(f"{file.path} was not changed:")
@@ -59,8 +59,8 @@ def change(file: SettingsFile, operation: str, arguments: Mapping[str, Any]) -> 
     return loaded if isinstance(loaded, Problems) else Changed(loaded, {"running": True, **facts})
 
 
-def _changed_here(file: SettingsFile, operation: str, arguments: Mapping[str, Any]) -> Changed | Problems:
-    """Without a service: the file is changed, and counts from the next start on."""
+def change_here(file: SettingsFile, operation: str, arguments: Mapping[str, Any]) -> Changed | Problems:
+    """Without a service: the file is changed, and counts from the next start on. Raises `Fault` and `ValueError`."""
     ledger = Ledger(file, screen.complain)
     with ledger.changing(_PATIENCE):
         try:

@@ -20,6 +20,7 @@ from mailroot.mail.faults import Fault, Misconfigured
 _MODULES = {
     "account": "mailroot.cli.accounts",
     "certificate": "mailroot.cli.certificates",
+    "config": "mailroot.cli.config",
     "dkim": "mailroot.cli.dkim",
     "doctor": "mailroot.cli.doctor",
     "domain": "mailroot.cli.domains",

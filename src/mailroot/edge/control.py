@@ -15,7 +15,7 @@ from mailroot.mail.faults import ConnectionLost, Fault, Unavailable
 
 # An answer is a page of at most a thousand rows; the request is a key or two.
 _LARGEST_ANSWER = 16 * 1024 * 1024
-_LARGEST_REQUEST = 64 * 1024
+_LARGEST_REQUEST = 2 * 1024 * 1024
 _SECONDS = 10.0
 # The length of `sun_path` on Linux is 108 with its closing zero (unix(7)).
 _LONGEST_PATH = 100

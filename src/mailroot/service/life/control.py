@@ -21,6 +21,7 @@ from mailroot.mail.events import Emit
 from mailroot.mail.faults import Misconfigured, Missing
 from mailroot.service.configure.ledger import Ledger
 from mailroot.service.life.audit import Audit
+from mailroot.service.life.copycontrol import CopyControl
 from mailroot.service.life.dispatch import Arguments, Dispatch, Perform
 from mailroot.service.life.operatorcontrol import OperatorControl
 from mailroot.service.life.queuecontrol import BULK_WORDS, QueueControl
@@ -38,7 +39,7 @@ from mailroot.settings.fingerprint import fingerprint
 from mailroot.settings.problem import Unsound
 from mailroot.settings.service import Settings
 
-_LONGEST_REQUEST = 64 * 1024
+_LONGEST_REQUEST = 2 * 1024 * 1024  # a configuration of thousands of domains has a tenth of this
 _PATIENCE = 60.0
 
 
@@ -104,6 +105,7 @@ class Control:
             **views(service, self._key),
             **self._settings.operations(),
             **ServerControl(service, self._settings, self._key).operations(),
+            **CopyControl(service.ledger, self._settings).operations(),
             **self.operators.operations(),
             "audit.list": service.audit.page,
             "audit.check": service.audit.check,

@@ -81,7 +81,7 @@ class SettingsControl:
         """Every value of a table; what the file says, and what counts."""
         key, (text, found) = str(arguments.get("key") or ""), self._ledger.current()
         settings = _sound(found)
-        with _as_faults():
+        with as_faults():
             if arguments.get("server"):
                 above = key_text(("servers", server_meant(settings, str(arguments["server"]))))
                 key = key if key.startswith(f"{above}.") or key == above else f"{above}.{key}" if key else above
@@ -97,7 +97,7 @@ class SettingsControl:
 
     async def _domains(self, arguments: Arguments) -> object:
         settings = self._service.state.settings
-        with _as_faults():
+        with as_faults():
             only = [server_meant(settings, str(arguments["server"]))] if arguments.get("server") else settings.servers
         return list(domain_rows(settings, only))
 
@@ -159,7 +159,7 @@ class SettingsControl:
         self, operation: str, edit: Edit, by: By, base: int | None, enforce: Enforce
     ) -> tuple[Draft, Reloaded]:
         async with self._service.changing, self._alone():
-            with _as_faults():
+            with as_faults():
                 draft = self._ledger.draft(edit, by, operation, base)
             self._ledger.write(draft)
             try:
@@ -223,7 +223,7 @@ def _number(arguments: Arguments, name: str) -> int:
 
 
 @contextlib.contextmanager
-def _as_faults() -> Iterator[None]:
+def as_faults() -> Iterator[None]:
     """What is wrong with what was asked for is no mistake of the program."""
     try:
         yield
