@@ -84,14 +84,14 @@ SETTINGS_OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "config.export",
         "Give the configuration in a form for another machine, without secrets.",
-        _CONFIGURE,
+        Permission.ADMINISTER,
         typed_otherwise=True,
         reads=True,
     ),
     Operation(
         "config.import",
         "Take a configuration from another machine, adapt what was that machine's own, and restart the workers.",
-        _CONFIGURE,
+        Permission.ADMINISTER,
         (
             Argument("text", Kind.DEMANDED, "the text that was exported", "CONFIGURATION"),
             Argument("adapt", Kind.TABLE, "options with other values on this machine"),
