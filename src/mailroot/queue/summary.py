@@ -1,7 +1,6 @@
 """What waits, added up by the domain of its recipients: a part of a queue at a time, without a row for each of them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
@@ -10,8 +9,7 @@ from mailroot.mail.address import domain_key
 from mailroot.queue.entry import UNRESOLVED, Listed
 
 
-@dataclass(frozen=True, slots=True)
-class Sum:
+class Sum(NamedTuple):
     """The recipients of one domain that wait for one way (`via` as in `Pending`).
 
     `first` and `last` are the keys of the first and the last of their `messages`. Each recipient counts in one of the

@@ -1,6 +1,7 @@
 """Pages of the embedded queue, as operators read them: found by key, without the contents."""
 
 import contextlib
+import functools
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
@@ -113,9 +114,6 @@ def summed(tables: Tables, after: str, limit: int) -> Summed:
 
 def _sum(tables: Tables, row: tuple[Any, ...]) -> Sum:
     domain, via, first, last, messages, unresolved, held, leased, tried, untried, arrived, due, attempts, said = row
-    status = None
-    with contextlib.suppress(Damaged):
-        status = read_status(said[_DUE_DIGITS:]) if said else None
     return Sum(
         domain_key(domain),
         via or "",
@@ -130,8 +128,17 @@ def _sum(tables: Tables, row: tuple[Any, ...]) -> Sum:
         oldest=moment(arrived),
         due=None if due is None else moment(due),
         attempts=attempts,
-        said="" if status is None else status.words,
+        said=_said(said[_DUE_DIGITS:]) if said else "",
     )
+
+
+@functools.lru_cache(maxsize=1024)  # outcomes are the same for many
+def _said(kept: str) -> str:
+    try:
+        status = read_status(kept)
+    except Damaged:
+        return ""
+    return "" if status is None else status.words
 
 
 def listed(tables: Tables, rows: Sequence[RecipientRow]) -> list[Listed]:

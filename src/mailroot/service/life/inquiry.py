@@ -4,6 +4,8 @@ import asyncio
 import base64
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from operator import itemgetter
+from typing import Any
 
 from mailroot.edge.files.contents import FileContent
 from mailroot.edge.files.durable import translated
@@ -77,17 +79,23 @@ def _part(server: str, selected: Selection, ordering: Ordering, found: Ordered) 
     return {"rows": rows, "end": last}
 
 
-async def destinations(world: World, server: str, text: str) -> dict[str, object] | None:
-    """What waits for whom on a virtual server, where a name has this text in it; see `measure.looks`."""
+async def destinations(
+    world: World, server: str, text: str, column: int, reverse: bool, most: int
+) -> dict[str, object] | None:
+    """What waits for whom on a virtual server, where a name has this text in it; see `measure.looks`.
+
+    Only the first `most` rows by a column; `count` is how many there are.
+    """
     seen = await world.looks.seen(server, _SOON)
     if seen is None:
         return None
-    rows = [
+    rows: list[list[Any]] = [
         [name, one.depth, one.messages, one.oldest, one.due, one.attempts, one.said, one.held]
         for name, one in seen.destinations.items()
         if text in name.lower()
     ]
-    return {"rows": rows, "begun": seen.begun, "whole": seen.whole}
+    rows.sort(key=itemgetter(column), reverse=reverse)
+    return {"rows": rows[:most], "count": len(rows), "begun": seen.begun, "whole": seen.whole}
 
 
 async def show(world: World, key: str) -> dict[str, object] | None:

@@ -28,14 +28,17 @@ _LEAST, _STEP = 50, 500
 _TURN = 1.0
 _SORTS = {by.value: by for by in By}
 
-# What the rows of `queue.destinations` can be sorted by, and whether the largest come first.
-_RANKS: dict[str, tuple[str, bool]] = {
-    "recipients": ("recipients", True),
-    "oldest": ("oldest", False),
-    "due": ("next", False),
-    "attempts": ("attempts", True),
-    "destination": ("destination", False),
+# What the rows of `queue.destinations` can be sorted by: the column, its place in a worker's rows, and whether the
+# largest come first.
+_RANKS: dict[str, tuple[str, int, bool]] = {
+    "recipients": ("recipients", 1, True),
+    "oldest": ("oldest", 3, False),
+    "due": ("next", 4, False),
+    "attempts": ("attempts", 5, True),
+    "destination": ("destination", 0, False),
 }
+# Rows that each worker tells beyond the page, so that what several have of one destination adds up.
+_BESIDE = 200
 
 
 @dataclass(slots=True)
@@ -91,26 +94,23 @@ class QueueListing:
         text, rank = str(arguments.get("text") or "").lower(), str(arguments.get("sort") or "recipients")
         if rank not in _RANKS:
             raise Misconfigured(f"sort: one of {', '.join(_RANKS)} is wanted, not {rank!r}")
-        found: dict[tuple[str, str], dict[str, Any]] = {}
-        whole, begun = True, float("inf")
-        for server in self._servers(arguments):
-            for answer in await self._state.ask_all("queue.destinations", server, text):
-                whole = whole and answer is not None and answer["whole"]
-                for row in () if answer is None else answer["rows"]:
-                    _merge(found.setdefault((server, row[0]), _nothing(server, row[0])), row)
-                begun = begun if answer is None else min(begun, answer["begun"])
-        column, largest = _RANKS[rank]
-        rows = sorted(found.values(), key=lambda row: (row["server"], row["destination"]))
-        rows.sort(key=lambda row: row[column], reverse=largest != bool(arguments.get("descending")))
         limit, first = page_size(arguments.get("limit"), _MOST_ROWS), number_of(arguments.get("after"))
+        column, place, largest = _RANKS[rank]
+        reverse = largest != bool(arguments.get("descending"))
+        told = _Told()
+        for server in self._servers(arguments):
+            asked = (server, text, place, reverse, first + limit + _BESIDE)
+            told.add(server, await self._state.ask_all("queue.destinations", *asked))
+        rows = sorted(told.found.values(), key=lambda row: (row["server"], row["destination"]))
+        rows.sort(key=lambda row: row[column], reverse=reverse)
         following = first + limit if first + limit < len(rows) else 0
         return {
             "rows": [_shown(row) for row in rows[first : first + limit]],
             "next": str(following or ""),
             "previous": str(first - limit) if first > limit else "",
-            "total": len(rows),
-            "total_exact": whole,
-            "seen": _moment(begun),
+            "total": max(len(rows), told.count),
+            "total_exact": told.whole,
+            "seen": _moment(told.begun),
         }
 
 
@@ -226,6 +226,29 @@ def number_of(wanted: object) -> int:
 
 
 # --- destinations
+
+
+@dataclass(slots=True)
+class _Told:
+    """What workers told of destinations: `count` is how many there are at least, `whole` whether that is all."""
+
+    found: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    count: int = 0
+    whole: bool = True
+    begun: float = float("inf")
+
+    def add(self, server: str, answers: list[Any]) -> None:
+        """The answers of all workers about a virtual server."""
+        for answer in answers:
+            if answer is None:
+                self.whole = False
+                continue
+            cut = len(answer["rows"]) < answer["count"] and len(answers) > 1
+            self.whole = self.whole and answer["whole"] and not cut
+            self.begun = min(self.begun, answer["begun"])
+            for row in answer["rows"]:
+                _merge(self.found.setdefault((server, row[0]), _nothing(server, row[0])), row)
+        self.count += max((answer["count"] for answer in answers if answer is not None), default=0)
 
 
 def _nothing(server: str, destination: str) -> dict[str, Any]:

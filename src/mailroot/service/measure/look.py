@@ -16,8 +16,8 @@ from mailroot.queue.summary import Sum
 from mailroot.routing.plan import Plan
 from mailroot.routing.route import DropRoute, RelayRoute
 
-_PAGE = 1_000  # recipients; the store adds them up in about 4 ms
-_REST, _MOST_REST = 9, 0.02  # seconds of rest for a second of work; and after one part, which is work of about 4 ms
+_PAGE = 250  # recipients; where each is of another domain, that is some milliseconds of work, else about one
+_REST, _MOST_REST = 9, 0.05  # seconds of rest for a second of work; and at most, after one part
 # Destinations that are told apart; the others are added up. The first is for memory, the second for those who read.
 _KNOWN, _TOLD = 10_000, 25
 OTHERS = "(others)"
@@ -86,7 +86,8 @@ class Seen:
 
     def next_part(self, sums: Sequence[Sum]) -> None:
         """Only who was in the part before can go on in this one."""
-        self._lasts = {way: key for way, key in self._lasts.items() if way in {(one.domain, one.via) for one in sums}}
+        ways = {(one.domain, one.via) for one in sums}
+        self._lasts = {way: key for way, key in self._lasts.items() if way in ways}
 
     def _more(self, name: str, count: int) -> None:
         if count:
