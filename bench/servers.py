@@ -230,7 +230,7 @@ class Mailroot(Server):
         basic = "basic = true\nbasic_requires_tls = false\n" if self.door.accounts else ""
         return f"""\
 [admin]
-listen = ""
+listen = "127.0.0.1:{free_port()}"
 [servers.default]
 home = {text(str(self.folder / "Mailroot"))}
 [servers.default.general]
