@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from bench.console import console_workloads
 from bench.directory import directory_workloads
 from bench.disk import Disk, disk
 from bench.observed import observed_workloads
@@ -48,7 +49,7 @@ def chosen_servers(asked: argparse.Namespace) -> tuple[type[Server], ...]:
 
 def chosen_workloads(bench: Bench, names: list[str] | None) -> list[Workload]:
     """Return the workloads of these names, or all."""
-    every = [*workloads(bench), *observed_workloads(bench), *directory_workloads(bench)]
+    every = [*workloads(bench), *observed_workloads(bench), *directory_workloads(bench), *console_workloads(bench)]
     known = {workload.name: workload for workload in every}
     if unknown := set(names or ()) - known.keys():
         raise SystemExit(f"no workload is called {', '.join(sorted(unknown))}; there are {', '.join(known)}")

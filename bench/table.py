@@ -8,20 +8,25 @@ from bench.workloads import Figures
 
 def rows(figures: list[Figures]) -> Iterator[str]:
     """Yield the lines of one workload's table: median, least and most of each figure, then the ratios."""
-    names = list(figures[0].rounds)
-    yield "  {:9}".format("") + "".join(f"{name + ' (min-max)':>32}" for name in names)
+    names = list(dict.fromkeys(name for shown in figures for name in shown.rounds))
+    wide = max(9, *(len(shown.server) for shown in figures))
+    yield f"  {'':{wide}}" + "".join(f"{name + ' (min-max)':>32}" for name in names)
     for shown in figures:
-        yield f"  {shown.server:9}" + "".join(f"{_spread(shown.rounds[name]):>32}" for name in names)
+        yield f"  {shown.server:{wide}}" + "".join(f"{_spread(shown.rounds.get(name)):>32}" for name in names)
     if len(figures) > 1:
-        yield "  {:9}".format("ratio") + "".join(f"{_ratio(figures, name):>32}" for name in names)
+        yield f"  {'ratio':{wide}}" + "".join(f"{_ratio(figures, name):>32}" for name in names)
 
 
-def _spread(values: list[float]) -> str:
+def _spread(values: list[float] | None) -> str:
+    if not values:
+        return "-"
     middle = number(median(values))
     return middle if len(values) == 1 else f"{middle} ({number(min(values))}-{number(max(values))})"
 
 
 def _ratio(figures: list[Figures], name: str) -> str:
+    if not all(name in shown.rounds for shown in figures[:2]):
+        return "-"
     ours, theirs = (median(shown.rounds[name]) for shown in figures[:2])
     return f"{ours / theirs:.2f} x" if theirs else "-"
 
