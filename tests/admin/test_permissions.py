@@ -12,9 +12,9 @@ P = Permission
 # What each family of operations may need. An operation of a new family has to be thought about here first.
 FAMILIES: dict[str, set[Permission]] = {
     "status": {P.READ},
+    "overview": {P.READ},
     "counters": {P.READ},
     "history": {P.READ},
-    "overview": {P.READ},
     "server": {P.READ, P.OPERATE, P.CONFIGURE},
     "service": {P.OPERATE, P.CONFIGURE},
     "session": {P.READ, P.OPERATE},
@@ -46,7 +46,7 @@ def needed(operation: Operation, **given: object) -> dict[str, object]:
     """Arguments that are enough."""
     kinds = {Kind.NAME, Kind.DEMANDED, Kind.SECRET, Kind.TABLE}
     whole = {
-        one.name: {} if one.kind is Kind.TABLE else "one" if one.name == "server" else "x"
+        one.name: {} if one.kind is Kind.TABLE else "one" if one.name == "server" else (*one.choices, "x")[0]
         for one in operation.arguments
         if one.kind in kinds
     }

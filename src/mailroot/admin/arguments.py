@@ -4,17 +4,17 @@ from collections.abc import Mapping
 
 from mailroot.admin.operations import Argument, Kind, Operation
 
-_LONGEST_TEXT = 64 * 1024
+LONGEST_TEXT = 1024
 _LONGEST_CONFIGURATION = 1024 * 1024
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no", ""})
 _PAGING = (
     Argument("after", Kind.OPTION, "the cursor `next` of the page before"),
     Argument("before", Kind.OPTION, "the cursor `previous` of a page that has one, to go back"),
-    Argument("limit", Kind.OPTION, "how many rows at most"),
+    Argument("limit", Kind.OPTION, "how many rows at most", most=1_000),
 )
 _PIECES = (
     Argument("after", Kind.OPTION, "the cursor `next` of the piece before"),
-    Argument("limit", Kind.OPTION, "how many octets at most"),
+    Argument("limit", Kind.OPTION, "how many octets at most", most=512 * 1024),
 )
 _GOING_ON = (Argument("after", Kind.OPTION, "the cursor `next` of the answer before"),)
 
@@ -35,11 +35,11 @@ def understood(operation: Operation, given: Mapping[str, object]) -> tuple[dict[
         if name not in known
     ]
     for name, argument in known.items():
-        value = given.get(name)
-        if value is None or (value == "" and argument.kind in (Kind.OPTIONAL, Kind.FLAG)):
-            if argument.kind in (Kind.NAME, Kind.DEMANDED, Kind.SECRET):
+        if name not in given:
+            if argument.kind in _NEEDED:
                 faults.append(_fault(name, "it has to be given"))
             continue
+        value = given[name]
         wrong = _wrong(argument, value)
         if wrong:
             faults.append(_fault(name, wrong))
@@ -50,17 +50,35 @@ def understood(operation: Operation, given: Mapping[str, object]) -> tuple[dict[
     return arguments, faults
 
 
+_NEEDED = frozenset({Kind.NAME, Kind.DEMANDED, Kind.SECRET})
+
+
 def _wrong(argument: Argument, value: object) -> str:
     if argument.kind is Kind.FLAG:
         return "" if _truth(value) is not None else "true or false"
     if argument.kind is Kind.TABLE:
         return "" if isinstance(value, dict) else "an object is wanted"
+    if argument.most:
+        return "" if _counts(value, argument.most) else f"a number from 1 to {argument.most}"
     if argument.number and isinstance(value, int) and not isinstance(value, bool):
         return ""
     if not isinstance(value, str):
         return "a text is wanted"
-    longest = _LONGEST_CONFIGURATION if argument.value == "CONFIGURATION" else _LONGEST_TEXT
-    return "" if len(value) <= longest else f"longer than {longest} characters"
+    return _wrong_text(argument, value)
+
+
+def _wrong_text(argument: Argument, text: str) -> str:
+    if argument.choices and text not in argument.choices:
+        return f"one of {', '.join(argument.choices)}"
+    if not text and argument.kind is Kind.NAME:
+        return "it must not be empty"
+    longest = _LONGEST_CONFIGURATION if argument.value == "CONFIGURATION" else LONGEST_TEXT
+    return "" if len(text) <= longest else f"longer than {longest} characters"
+
+
+def _counts(value: object, most: int) -> bool:
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    return text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= most
 
 
 def _truth(value: object) -> bool | None:

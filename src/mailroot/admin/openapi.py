@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mailroot import __version__
-from mailroot.admin.arguments import all_arguments
+from mailroot.admin.arguments import LONGEST_TEXT, all_arguments
 from mailroot.admin.operations import OPERATIONS, Argument, Kind, Operation
 
 _INTRODUCTION = """\
@@ -130,7 +130,18 @@ def _schema(argument: Argument) -> dict[str, Any]:
         return {"type": "string", "format": "password", "writeOnly": True}
     if argument.value == "REVISION":
         return {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}]}
-    return {"type": "integer", "minimum": 1, "maximum": 1000} if argument.name == "limit" else {"type": "string"}
+    if argument.most:
+        return {"type": "integer", "minimum": 1, "maximum": argument.most}
+    return _text_schema(argument)
+
+
+def _text_schema(argument: Argument) -> dict[str, Any]:
+    if argument.choices:
+        return {"type": "string", "enum": list(argument.choices)}
+    if argument.value == "CONFIGURATION":
+        return {"type": "string"}
+    text: dict[str, Any] = {"type": "string", "maxLength": LONGEST_TEXT}
+    return {**text, "minLength": 1} if argument.kind is Kind.NAME else text
 
 
 def _result(operation: Operation) -> dict[str, Any]:

@@ -44,12 +44,17 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument of an operation. `value` is what people read for the text behind the word of an option."""
+    """One argument of an operation. `value` is what people read for the text behind the word of an option.
+
+    `choices` are the only texts that it can be; none: any. With `most` it is a number from 1 to that.
+    """
 
     name: str
     kind: Kind
     sentence: str
     value: str = ""
+    choices: tuple[str, ...] = ()
+    most: int = 0
 
     @property
     def number(self) -> bool:

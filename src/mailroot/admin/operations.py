@@ -19,7 +19,8 @@ _READ, _OPERATE, _ADMINISTER = Permission.READ, Permission.OPERATE, Permission.A
 
 _NAMED = Argument("name", Kind.NAME, "the name of an operator")
 _TOKEN = Argument("name", Kind.NAME, "the name of a token")
-_ROLE = Argument("role", Kind.DEMANDED, "what is allowed: administrator, operator or viewer", "ROLE")
+_ROLES = ("administrator", "operator", "viewer")
+_ROLE = Argument("role", Kind.DEMANDED, "what is allowed: administrator, operator or viewer", "ROLE", _ROLES)
 _FOR_SERVERS = Argument(
     "server", Kind.OPTION, "only these virtual servers, by their short names, with commas between", "SERVER"
 )

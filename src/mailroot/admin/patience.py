@@ -8,6 +8,8 @@ import asyncio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from mailroot.admin.problems import problem
+
 _REQUEST = 20.0  # seconds for a request to come whole, and for a new connection to begin one
 _ANSWER = 120.0  # and for its answer to be made and taken
 _MOST = 512
@@ -43,6 +45,15 @@ class PatientProtocol(H11Protocol):
         """An answer is out: the next request may take its time again."""
         self._wait(_REQUEST)
         super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, as everything else is refused; then the connection ends."""
+        body = problem(400, msg).body
+        headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
+        headers.append((b"content-length", str(len(body)).encode("ascii")))
+        for part in (h11.Response(status_code=400, headers=headers), h11.Data(data=bytes(body)), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(part) or b"")
+        self.transport.close()
 
     def _wait(self, seconds: float | None) -> None:
         if self._until is not None:

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from mailroot.admin.access.caller import Forbidden, limited, permitted
+from mailroot.admin.access.caller import Caller, Forbidden, limited, permitted
 from mailroot.admin.access.letting import SignedIn, access_of
 from mailroot.admin.arguments import understood
 from mailroot.admin.asking import Asker
@@ -36,6 +36,8 @@ async def _document() -> JSONResponse:
 
 def _route(operation: Operation) -> Any:
     async def answer(request: Request, caller: SignedIn) -> Response:
+        if not caller.may(operation):  # said before what else may be wrong
+            return await _not_for(request, caller, operation)
         given = await _body(request) if operation.changes else _query(request)
         if isinstance(given, Response):
             return given
@@ -45,6 +47,13 @@ def _route(operation: Operation) -> Any:
         return JSONResponse(await perform(request, caller, operation, arguments))
 
     return answer
+
+
+async def _not_for(request: Request, caller: Caller, operation: Operation) -> Response:
+    limits = f", limited to {', '.join(caller.servers)}" if caller.servers else ""
+    sentence = f"{operation.name} is not for this {caller.role}{limits}"
+    await access_of(request).forbidden(caller, sentence)
+    return problem(403, sentence)
 
 
 async def perform(request: Request, caller: SignedIn, operation: Operation, arguments: Mapping[str, object]) -> Any:

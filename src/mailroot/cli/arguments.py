@@ -56,22 +56,18 @@ def parser() -> argparse.ArgumentParser:
     """The whole grammar."""
     common = _common()
     top = argparse.ArgumentParser(
-        prog="mailroot", description="The SMTP service for applications.", parents=[common], allow_abbrev=False
+        prog="mailroot",
+        description="The SMTP service for applications.",
+        epilog="With --server https://HOST:PORT a command asks the service there, with the token in $MAILROOT_TOKEN.",
+        parents=[common],
+        allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"mailroot {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add(commands, common, "serve", "Run the service; without a settings file, a quick start.")
     check = _add(commands, common, "check-config", "Find every problem of a settings file.")
     check.add_argument("file", metavar="FILE", nargs="?", help=f"the settings file (./{DEFAULT_FILE})")
-    read = _add(commands, common, "get", "Show an option of the settings, or a table of them.")
-    read.add_argument("key", metavar="KEY", help="a dotted key, such as servers.default.messages.size_limit")
-    change = _add(commands, common, "set", "Change an option in the settings file, and apply it.")
-    change.add_argument("key", metavar="KEY", help="a dotted key, such as servers.default.messages.size_limit")
-    change.add_argument(
-        "value",
-        metavar="VALUE",
-        help="the value, such as 25MB, true, '[\"192.0.2.0/24\"]'; - reads it from standard input",
-    )
+    _add_settings(commands, common)
     _add_certificate(commands, common)
     shell = _add(commands, common, "completion", "Print what a shell needs to complete commands.")
     shell.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
@@ -92,6 +88,20 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_operations(commands, common)
     return top
+
+
+def _add_settings(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> None:
+    read = _add(commands, common, "get", "Show an option of the settings, or a table of them.")
+    read.add_argument("key", metavar="KEY", help="a dotted key, such as servers.default.messages.size_limit")
+    change = _add(commands, common, "set", "Change an option in the settings file, and apply it.")
+    change.add_argument("key", metavar="KEY", help="a dotted key, such as servers.default.messages.size_limit")
+    change.add_argument(
+        "value",
+        metavar="VALUE",
+        help="the value, such as 25MB, true, '[\"192.0.2.0/24\"]'; - reads it from standard input",
+    )
 
 
 def _add_accounts(
@@ -235,7 +245,8 @@ def _add_argument(command: argparse.ArgumentParser, argument: Argument) -> None:
         command.add_argument(argument.name, metavar="NAME=VALUE", nargs="+", help=argument.sentence)
     elif argument.kind in (Kind.OPTION, Kind.DEMANDED):
         demanded = argument.kind is Kind.DEMANDED
-        command.add_argument(f"--{argument.name}", metavar=argument.value, required=demanded, help=argument.sentence)
+        word, known = f"--{argument.name}", argument.choices or None
+        command.add_argument(word, metavar=argument.value, required=demanded, choices=known, help=argument.sentence)
     else:
         nargs = "?" if argument.kind is Kind.OPTIONAL else None
         command.add_argument(argument.name, metavar=argument.name.upper(), nargs=nargs, help=argument.sentence)

@@ -14,6 +14,7 @@ from pathlib import Path
 from mailroot.cli import screen
 from mailroot.cli.arguments import parsed
 from mailroot.cli.entry import DEFAULT_FILE
+from mailroot.cli.service import address_in, service_for
 from mailroot.mail.faults import Fault, Misconfigured
 
 # Each has a `run`.
@@ -30,11 +31,15 @@ _MODULES = {
     "top": "mailroot.cli.top",
     "trace": "mailroot.cli.trace",
 }
+# Besides operations, what can be asked of a service elsewhere.
+_FOR_ALL = ("top", "completion")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out what was typed."""
-    arguments = parsed(argv)
+    address, words = address_in(sys.argv[1:] if argv is None else argv)
+    arguments = parsed(words)
+    arguments.address = address
     arguments.json = getattr(arguments, "json", False)
     try:
         code = _run(arguments)
@@ -65,7 +70,9 @@ def _command(arguments: argparse.Namespace) -> int:
     if hasattr(arguments, "operation"):
         from mailroot.cli import remote  # noqa: PLC0415
 
-        return remote.run(arguments, path)
+        return remote.run(arguments, service_for(arguments.address, path))
+    if arguments.address and arguments.command not in _FOR_ALL:
+        raise Misconfigured(f"mailroot {arguments.command} works on the machine itself, without an address")
     from mailroot.cli import commands  # noqa: PLC0415
 
     if arguments.command == "completion":

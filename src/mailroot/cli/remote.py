@@ -10,15 +10,15 @@ from typing import Any
 
 from mailroot.admin.operations import BY_NAME, Kind, Operation
 from mailroot.cli import screen
+from mailroot.cli.service import Service
 from mailroot.cli.typed import typed_password
-from mailroot.edge.control import ask
 from mailroot.mail.faults import Unavailable
 
 _PAGE = 500
 _BETWEEN = 1.0  # seconds between two showings
 
 
-def run(arguments: argparse.Namespace, file: Path) -> int:
+def run(arguments: argparse.Namespace, service: Service) -> int:
     """Carry an operation's command out; 1 where there was nothing to act on. Raises `Fault`."""
     operation = BY_NAME[arguments.operation]
     given = {
@@ -37,27 +37,27 @@ def run(arguments: argparse.Namespace, file: Path) -> int:
         given[arguments.secret] = typed_password()
     while getattr(arguments, "watch", False):
         screen.clear()
-        screen.show_rows(operation.columns, _rows(operation, given, file), json_wanted=arguments.json)
+        screen.show_rows(operation.columns, _rows(operation, given, service), json_wanted=arguments.json)
         time.sleep(_BETWEEN)
     if operation.pieces:
-        return _write_pieces(operation, given, file)
+        return _write_pieces(operation, given, service)
     if operation.columns:
-        screen.show_rows(operation.columns, _rows(operation, given, file), json_wanted=arguments.json)
+        screen.show_rows(operation.columns, _rows(operation, given, service), json_wanted=arguments.json)
         return 0
-    result = _total(operation, given, file) if operation.bulk else ask(file, operation.name, given, operation.seconds)
+    result = _total(operation, given, service) if operation.bulk else service.ask(operation.name, given)
     screen.show_facts(result, json_wanted=arguments.json)
     if operation.counted and not result.get(operation.counted) and not given.get("all"):
         return _complain(operation, _nothing(given, result), 1)
     return 0
 
 
-def _write_pieces(operation: Operation, given: dict[str, Any], file: Path) -> int:
+def _write_pieces(operation: Operation, given: dict[str, Any], service: Service) -> int:
     """What comes in pieces goes to standard output as it is: into a file, or a program that reads mail."""
     if sys.stdout.isatty():
         return _complain(operation, "a message as it is may do things to a terminal; send it into a file: > FILE", 2)
     after = "0"
     while after:
-        piece = ask(file, operation.name, {**given, "after": after})
+        piece = service.ask(operation.name, {**given, "after": after})
         sys.stdout.buffer.write(base64.b64decode(piece["data"]))
         after = piece["next"]
     return 0
@@ -90,31 +90,33 @@ def _complain(operation: Operation, text: str, code: int) -> int:
     return code
 
 
-def _total(operation: Operation, given: dict[str, Any], file: Path) -> dict[str, Any]:
+def _total(operation: Operation, given: dict[str, Any], service: Service) -> dict[str, Any]:
     """The result of an operation on many, asked for part after part."""
     total: dict[str, Any] = {}
     after = ""
-    while True:
-        part = ask(file, operation.name, {**given, "after": after})
-        following = part.pop("next", "")
-        for name, value in part.items():
-            total[name] = total.get(name, 0) + value if isinstance(value, int) else value
-        if not following:
-            return total
-        if following == after:
-            raise Unavailable(f"{operation.name}: the service gives the same part again and again")
-        after = following
+    with screen.progress(" ".join(operation.words), operation.counted) as tell:
+        while True:
+            part = service.ask(operation.name, {**given, "after": after})
+            following = part.pop("next", "")
+            for name, value in part.items():
+                total[name] = total.get(name, 0) + value if isinstance(value, int) else value
+            if not following:
+                return total
+            if following == after:
+                raise Unavailable(f"{operation.name}: the service gives the same part again and again")
+            after = following
+            tell(total.get(operation.counted, 0))
 
 
-def _rows(operation: Operation, given: dict[str, Any], file: Path) -> Iterator[dict[str, Any]]:
+def _rows(operation: Operation, given: dict[str, Any], service: Service) -> Iterator[dict[str, Any]]:
     """The rows of the result, page after page."""
     if not operation.paged:
-        result = ask(file, operation.name, given)
+        result = service.ask(operation.name, given)
         yield from result["rows"] if isinstance(result, dict) else result
         return
     after = ""
     while True:
-        page = ask(file, operation.name, {**given, "after": after, "limit": _PAGE})
+        page = service.ask(operation.name, {**given, "after": after, "limit": _PAGE})
         yield from page["rows"]
         if not page["next"]:
             return

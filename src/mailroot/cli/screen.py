@@ -1,9 +1,10 @@
 """What reaches the terminal: tables, facts and faults, with nothing in them that a terminal would obey."""
 
+import contextlib
 import itertools
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -58,6 +59,29 @@ def clear() -> None:
     """Begin a new showing: at the top of an empty terminal; elsewhere what is shown just follows."""
     if sys.stdout.isatty():
         sys.stdout.write("\x1b[2J\x1b[H")
+
+
+@contextlib.contextmanager
+def progress(what: str, unit: str) -> Iterator[Callable[[int], None]]:
+    """Takes how far something has come: shown below, where standard error is a terminal, from the first word on."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - its import takes longer than most commands
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}"), TextColumn(unit))
+    bar = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+    task = bar.add_task(neutral(what), total=None)
+
+    def tell(done: int) -> None:
+        bar.start()
+        bar.update(task, completed=done)
+
+    try:
+        yield tell
+    finally:
+        bar.stop()
 
 
 def show_rows(columns: Sequence[str], rows: Iterable[Row], *, json_wanted: bool) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from mailroot.cli import screen
+from mailroot.cli.service import service_for
 from mailroot.cli.topview import Facts, heading, sheets, with_rates
-from mailroot.edge.control import ask
 from mailroot.edge.settingsfile import SettingsFile
 from mailroot.mail.faults import Misconfigured, Unavailable
 
@@ -26,7 +26,8 @@ _PATIENCE = 10  # answers in a row that may be missing before it is given up: a 
 
 def run(arguments: argparse.Namespace, file: SettingsFile) -> int:
     """Show the service until somebody has seen enough. Raises `Fault` where it does not answer."""
-    answers = _answers(lambda: ask(file.path, "overview", {}))
+    service = service_for(arguments.address, file.path)
+    answers = _answers(lambda: service.ask("overview", {}))
     with contextlib.suppress(KeyboardInterrupt):
         if arguments.json:
             _write(answers, arguments.count)

@@ -173,6 +173,8 @@ class Supervisor:
                 address, port = listener.getsockname()[0], bound_port(listener)
                 protocol = "smtp" if number < len(server.general.bindings) else "smtps"
                 print(f"listening {shown(address, port)} {protocol} {server.name}", flush=True)
+        if self._admin is not None and self._admin.place:
+            print(f"console {self._admin.place}", flush=True)
         named = {str(one) for server in self.state.settings.servers.values() for one in server.general.listening}
         for place in set(self._parent.inherited.unused) - named:
             print(f"mailroot: {place} was opened for us, and no binding names it", file=sys.stderr, flush=True)
