@@ -190,6 +190,7 @@ def test_the_first_steps_can_be_pasted(tmp_path: Path) -> None:
     (smtp,) = [line.strip() for line in said.splitlines() if "smtplib" in line]
     compile(smtp.removeprefix("python3 -c '").removesuffix("'"), "line", "exec")
     assert '("127.0.0.1", 2525)' in smtp
+    assert "http://127.0.0.1:8025/" in said and str(tmp_path / "Operators.setup") in said
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])

@@ -12,6 +12,7 @@ from mailroot.admin.operations import CHANGES, SECRETS
 from mailroot.cli import screen
 from mailroot.cli.change import change
 from mailroot.edge.control import control_path
+from mailroot.edge.operators import SetupCode
 from mailroot.edge.settingsfile import SettingsFile
 from mailroot.settings.keys import get, written
 from mailroot.settings.problem import Problem, Problems
@@ -67,6 +68,17 @@ Send a first message by SMTP:
 or by the Pickup folder:
   printf 'x-sender: {sender}\\r\\nx-receiver: {recipient}\\r\\n{message}' > {pickup}
 It is then in {Path(server.home, "Drop")}. To keep settings of your own: ./mailroot set KEY VALUE (docs/settings.md)
+{_console(settings)}"""
+
+
+def _console(settings: Settings) -> str:
+    """How the console is entered for the first time; "" where it is off."""
+    if settings.admin.listen is None:
+        return ""
+    code = SetupCode(Path(settings.admin.operators)).path
+    return f"""\
+Administer it in a browser at http://{settings.admin.listen}/; the first administrator is made there, with the code in
+{code}, or here: ./mailroot operator add NAME --role administrator
 """
 
 
