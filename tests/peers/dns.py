@@ -8,6 +8,8 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
+from tests.live.running import free_port
+
 
 @dataclass
 class Names:
@@ -27,9 +29,9 @@ class Names:
 
     async def __aenter__(self) -> "Names":
         loop = asyncio.get_running_loop()
-        self._server = await asyncio.start_server(self._tcp, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = free_port()  # for both: a port of the system's choice may be some client's of UDP
         address = ("127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._tcp, *address)
         self._transport, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=address)
         return self
 
