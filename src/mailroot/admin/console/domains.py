@@ -295,5 +295,5 @@ async def key_change(key: str, name: str, selector: str, visit: Visiting) -> Res
 async def remove_key(key: str, name: str, selector: str, visit: Visiting) -> Response:
     """No such key any more."""
     made = await _key_sheet(visit, key, name, selector)
-    answer = await visit.ask("settings.change", values=absent(DKIM, made.names))
+    answer = await visit.ask("settings.change", values=await absent(visit, DKIM, made.names))
     return visit.go(made.back, sheets.said(answer))

@@ -20,6 +20,12 @@ router = pages()
 
 _WORDS = ("start", "stop", "pause", "continue")
 _DONE = {"start": "started", "stop": "stopped", "pause": "paused", "continue": "started again"}
+# What can be done to a service in a state.
+_FIT = {
+    "started": ("pause", "stop", "restart"),
+    "paused": ("continue", "stop", "restart"),
+    "stopped": ("start", "restart"),
+}
 _SERVICE_ASKS = {
     "stop": "All virtual servers are stopped and their connections closed at once. Mail that waits stays where it is.",
     "restart": "All workers are restarted; connections are closed in good order. Mail that waits stays where it is.",
@@ -45,7 +51,7 @@ async def home(request: Request) -> Response:
         return await _door(request)
     visit = Visit(request, caller)
     status = await visit.ask("status")
-    words = [word for word in (*_WORDS, "restart") if visit.may(f"service.{word}")]
+    words = [word for word in _FIT.get(status.get("state", ""), _WORDS) if visit.may(f"service.{word}")]
     return await visit.page(
         "home.html",
         "This computer",

@@ -12,7 +12,7 @@ from mailroot.admin.console.sheet import Sheet, filled
 from mailroot.admin.console.visit import Visit
 from mailroot.admin.console.visiting import Visiting, pages
 from mailroot.edge.control import Refused
-from mailroot.settings.declared import ANY, Parts, key_text
+from mailroot.settings.declared import ANY, Parts, key_parts, key_text
 
 router = pages()
 
@@ -125,10 +125,14 @@ async def entry_change(key: str, kind: str, name: str, visit: Visiting) -> Respo
 async def remove_entry(key: str, kind: str, name: str, visit: Visiting) -> Response:
     """No such entry any more."""
     sheet = await _of_entry(visit, key, kind, name)
-    answer = await visit.ask("settings.change", values=absent(kind, sheet.names))
+    answer = await visit.ask("settings.change", values=await absent(visit, kind, sheet.names))
     return visit.go(sheet.back, sheets.said(answer))
 
 
-def absent(kind: str, names: tuple[str, ...]) -> dict[str, Any]:
-    """The change that takes an entry out of its table."""
-    return {key_text(filled(_ABOVE[kind], names)): None}
+async def absent(visit: Visit, kind: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """The change that takes an entry out of its table; with the last one goes the table, which would be empty."""
+    entry = filled(_ABOVE[kind], names)
+    rows = (await visit.ask("settings.get", server=names[0]))["rows"]
+    keys = [key_parts(row["path"]) for row in rows]
+    inside = {parts[len(entry) - 1] for parts in keys if parts[: len(entry) - 1] == entry[:-1]}
+    return {key_text(entry if len(inside) > 1 else entry[:-1]): None}

@@ -124,7 +124,14 @@ def _saving(visit: Visit) -> Save:
 def _refused(refused: Refused, filling: Filling) -> Filling:
     if refused.kind == "conflict":
         return replace(filling, conflict=str(refused))
-    return replace(filling, problems=refused.problems or ({"path": "", "wrong": str(refused), "mend": ""},))
+    return replace(filling, problems=refused.problems or tuple(map(_row, str(refused).splitlines())))
+
+
+def _row(sentence: str) -> dict[str, str]:
+    """A problem that is told in a sentence: the option that it begins with, and what is wrong."""
+    path, colon, wrong = sentence.partition(": ")
+    known = bool(colon) and " " not in path and same_key(path) == path and "." in path
+    return {"path": path if known else "", "wrong": wrong if known else sentence, "mend": ""}
 
 
 def said(answer: Any) -> str:

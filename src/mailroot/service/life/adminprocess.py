@@ -148,8 +148,13 @@ class AdminProcess:
         self._pause = _FIRST_PAUSE if sound else min(self._pause * 2, _LONGEST_PAUSE)
         self._again = loop.call_later(self._pause, self.start, line)
 
+    @property
+    def gone(self) -> bool:
+        """Whether no process is left that could hold the port."""
+        return self._pid == 0
+
     def end(self) -> None:
-        """End it at once: it holds nothing that could be lost."""
+        """End it at once: it holds nothing that could be lost. Nothing happens where it is done twice."""
         self._ending = True
         if self._again is not None:
             self._again.cancel()

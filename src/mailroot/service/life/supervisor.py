@@ -39,6 +39,7 @@ from mailroot.settings.virtualserver import VirtualServer
 
 # Whoever asked through the administration has the answer before its process is replaced.
 _ANSWERED = 1.0
+_LOOK = 0.05  # seconds between looks for the end of a process
 
 
 def run(
@@ -161,11 +162,15 @@ class Supervisor:
             admin.start(lambda: AdminLine(self._control, self.audit, admin.setup))
 
     def _renew_admin(self) -> None:
-        """Have the administration served under new settings."""
-        if self._admin is not None and not self._ending.is_set():
-            self._admin.end()
+        """Have the administration served under new settings, once the process that has its port is gone."""
+        if self._admin is None or self._ending.is_set():
+            return
+        self._admin.end()
+        if self._admin.gone:
             self._open_admin()
             self._start_admin()
+        else:
+            asyncio.get_running_loop().call_later(_LOOK, self._renew_admin)
 
     def _announce(self) -> None:
         for key, server in self.state.settings.servers.items():
