@@ -174,3 +174,12 @@ def test_a_configuration_is_taken_by_a_running_service_and_can_be_undone(tmp_pat
         one.port = first
         one.send()
         until(lambda: len(one.dropped()) == 2, "a message to the former port")
+
+
+def test_the_status_can_be_asked_without_a_file(tmp_path: Path) -> None:
+    with running(tmp_path) as one:
+        one.run("settings", "change", "service.workers=2")
+        assert one.ask("status")["needs_restart"] == ["service.workers"]
+        one.file.rename(tmp_path / "away.toml")
+        assert one.ask("status")["needs_restart"] == []
+        (tmp_path / "away.toml").rename(one.file)

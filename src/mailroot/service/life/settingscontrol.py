@@ -62,6 +62,7 @@ class SettingsControl:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._ledger = service.ledger
+        self._compared: tuple[Settings, Settings, list[str]] | None = None
 
     def operations(self) -> dict[str, Perform]:
         """Each operation by its name."""
@@ -89,11 +90,18 @@ class SettingsControl:
         return {"revision": self._ledger.number, "rows": rows, "needs_restart": self.waiting()}
 
     def waiting(self) -> list[str]:
-        """The options that count after a restart of the service."""
-        found = self._ledger.current()[1]
+        """The options that count after a restart of the service; none where the file cannot be read."""
+        force = self._service.state.settings
+        try:
+            found = self._ledger.current()[1]
+        except Misconfigured:
+            return []
         if isinstance(found, Problems):
             return []
-        return [change.path for change in difference(self._service.state.settings, found) if change.needs_restart]
+        if self._compared is None or self._compared[0] is not force or self._compared[1] is not found:
+            paths = [change.path for change in difference(force, found) if change.needs_restart]
+            self._compared = force, found, paths
+        return self._compared[2]
 
     async def _domains(self, arguments: Arguments) -> object:
         settings = self._service.state.settings
