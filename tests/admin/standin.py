@@ -13,7 +13,7 @@ from mailroot.admin.application import application
 from mailroot.edge.accounts.passwords import PasswordHashes
 from mailroot.edge.control import Refused
 from mailroot.mail.by import By
-from mailroot.policy.operators import Group, Operator, OperatorBook, Right, Role, Token, book_text, token_digest
+from mailroot.policy.operators import Operator, OperatorBook, Right, Role, Token, book_text, token_digest
 
 PASSWORD = "a long enough password"
 _HASHED = PasswordHashes().hash(PASSWORD)
@@ -94,7 +94,6 @@ ALL = OperatorBook(
         operator("oda", Role.OPERATOR, "one"),
         operator("vic", Role.VIEWER),
     ),
-    groups=(Group("staff", Right(Role.VIEWER)),),
     tokens=(
         token("admin", Role.ADMINISTRATOR),
         token("operator", Role.OPERATOR),

@@ -42,7 +42,7 @@ async def test_a_right_password_signs_in() -> None:
     assert service.asked[0][2].face == "console"
 
 
-@pytest.mark.parametrize(("name", "password"), [("ann", "wrong"), ("nobody", PASSWORD), ("", ""), ("staff", PASSWORD)])
+@pytest.mark.parametrize(("name", "password"), [("ann", "wrong"), ("nobody", PASSWORD), ("", "")])
 async def test_a_wrong_one_does_not_and_does_not_say_what_was_wrong(name: str, password: str) -> None:
     service = StandIn(ALL)
     async with browsing(service) as client:

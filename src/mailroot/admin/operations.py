@@ -186,7 +186,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "operator.list",
         "List who may administer.",
         _ADMINISTER,
-        columns=("name", "kind", "role", "servers"),
+        columns=("name", "role", "servers"),
         reads=True,
     ),
     Operation(

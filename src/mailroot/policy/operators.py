@@ -1,4 +1,4 @@
-"""Who may administer: operators, groups of the system, and tokens, each with a role. Values and their text, no files.
+"""Who may administer: operators and tokens, each with a role. Values and their text, no files.
 
 Tokens are kept as digests: what is written down here lets nobody in. Whoever changes an operator makes another value of
 him, so a session that remembers the old one knows that it has ended.
@@ -8,7 +8,7 @@ import enum
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -50,14 +50,6 @@ class Operator:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """A group of the system, whose accounts sign in with their passwords there."""
-
-    name: str
-    right: Right
-
-
-@dataclass(frozen=True, slots=True)
 class Token:
     """Somebody, or a program, that is known by a secret. `expires` is None where it does not."""
 
@@ -68,7 +60,7 @@ class Token:
     expires: datetime | None = None
 
 
-_Row = TypeVar("_Row", Operator, Group, Token)
+_Row = TypeVar("_Row", Operator, Token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +68,12 @@ class OperatorBook:
     """All of them. Rows are ordered by name."""
 
     operators: tuple[Operator, ...] = ()
-    groups: tuple[Group, ...] = ()
     tokens: tuple[Token, ...] = ()
 
     @property
     def unclaimed(self) -> bool:
         """Whether it has no administrator, so that a first one has to be made."""
-        return not any(right.role is Role.ADMINISTRATOR for right in self._rights())
-
-    def _rights(self) -> Iterator[Right]:
-        yield from (one.right for one in self.operators)
-        yield from (one.right for one in self.groups)
+        return not any(one.right.role is Role.ADMINISTRATOR for one in self.operators)
 
     def operator(self, name: str) -> Operator | None:
         """The operator of this name."""
@@ -135,7 +122,7 @@ class OperatorBook:
         return replace(self, **changed)
 
 
-_PLACES: Mapping[type, str] = {Operator: "operators", Group: "groups", Token: "tokens"}
+_PLACES: Mapping[type, str] = {Operator: "operators", Token: "tokens"}
 
 
 def _called(row: object) -> str:
@@ -156,7 +143,6 @@ def book_text(book: OperatorBook) -> str:
     whole = {
         "format": _FORMAT,
         "operators": [{**_right(one.right), "name": one.name, "hash": one.hashed} for one in book.operators],
-        "groups": [{**_right(one.right), "name": one.name} for one in book.groups],
         "tokens": [
             {
                 **_right(one.right),
@@ -179,7 +165,6 @@ def read_book(text: str) -> OperatorBook:
             raise ValueError(f"written by another version (format {whole['format']!r})")
         return OperatorBook(
             tuple(Operator(str(one["name"]), _read_right(one), str(one["hash"])) for one in whole["operators"]),
-            tuple(Group(str(one["name"]), _read_right(one)) for one in whole["groups"]),
             tuple(_read_token(one) for one in whole["tokens"]),
         )
     except json.JSONDecodeError as fault:

@@ -10,7 +10,7 @@ from mailroot.edge.accounts.passwords import PasswordHashes
 from mailroot.edge.operators import OperatorFile
 from mailroot.mail.faults import Misconfigured, Missing
 from mailroot.policy.account import password_fault
-from mailroot.policy.operators import Group, Operator, OperatorBook, Right, Role, Token, token_digest
+from mailroot.policy.operators import Operator, OperatorBook, Right, Role, Token, token_digest
 from mailroot.settings.spelling import duration
 
 Arguments = Mapping[str, Any]
@@ -22,7 +22,7 @@ _LONGEST_PASSWORD = 1_024
 
 
 class OperatorControl:
-    """Serves the operations on operators, groups and tokens. `file` gives their file, `known` the virtual servers."""
+    """Serves the operations on operators and tokens. `file` gives their file, `known` the virtual servers."""
 
     def __init__(self, file: Callable[[], OperatorFile], known: Callable[[], Mapping[str, Any]]) -> None:
         self._file = file
@@ -44,8 +44,7 @@ class OperatorControl:
 
     async def _list(self, _arguments: Arguments) -> object:
         book = await self._book()
-        named = (("operator", book.operators), ("group", book.groups))
-        return [{"name": one.name, "kind": kind, **_shown(one.right)} for kind, rows in named for one in rows]
+        return [{"name": one.name, **_shown(one.right)} for one in book.operators]
 
     async def _add(self, arguments: Arguments) -> object:
         name, right = str(arguments.get("name", "")), self._right(arguments)
@@ -66,16 +65,6 @@ class OperatorControl:
     async def _remove(self, arguments: Arguments) -> object:
         name = str(arguments.get("name", ""))
         await self._change(lambda book: book.without(Operator, name))
-        return {"removed": name}
-
-    async def _group(self, arguments: Arguments) -> object:
-        group = Group(str(arguments.get("name", "")), self._right(arguments))
-        await self._change(lambda book: book.added(group))
-        return {"group": group.name, **_shown(group.right)}
-
-    async def _ungroup(self, arguments: Arguments) -> object:
-        name = str(arguments.get("name", ""))
-        await self._change(lambda book: book.without(Group, name))
         return {"removed": name}
 
     async def _tokens(self, _arguments: Arguments) -> object:
