@@ -11,8 +11,12 @@ from tests.live.administering import administering
 # Not asked of it: that all which fits the description is accepted. Whether a name is free, a filter has a sense or a
 # duration is one, no schema says; the answer is 422 with a row for each, which is described.
 _UNASKED = "positive_data_acceptance"
-# What would change the service under the tests: a server that is stopped, the token that asks.
-_LEFT_OUT = ("service.stop", "service.restart", "server.stop", "server.delete", "token.revoke")
+# What would take the service from under the tests: other settings, with which it listens elsewhere; a server that is
+# stopped; the token that asks.
+_LEFT_OUT = (
+    *("config.import", "settings.change", "settings.undo", "service.stop", "service.restart"),
+    *("server.stop", "server.delete", "token.revoke"),
+)
 # These wait for a second, to have figures of it: many cases would take minutes.
 _SLOW = ("counters", "overview")
 
