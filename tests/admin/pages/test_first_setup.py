@@ -1,8 +1,12 @@
 """A service that nobody administers yet: its first administrator is made in the browser."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.admin.pages.console import faults_of_access, sign_in, started
+
+# A browser on a busy machine; the pages are many.
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_the_first_administrator_is_made_in_the_browser_by_the_code_on_the_machine(tmp_path, program_anywhere):

@@ -11,6 +11,9 @@ from playwright.sync_api import expect
 from tests.admin.pages.console import faults_of_access
 from tests.live.running import until
 
+# A browser on a busy machine; the pages are many.
+pytestmark = pytest.mark.timeout(900)
+
 MARKUP = "<img src=x onerror=document.title='taken'>"
 
 

@@ -5,6 +5,9 @@ from playwright.sync_api import expect
 
 from tests.admin.pages.console import SCHEMES, WIDTHS, faults_of_access, overflow, sign_in
 
+# A browser on a busy machine; the pages are many.
+pytestmark = pytest.mark.timeout(900)
+
 
 def links_of_tree(page) -> list[str]:
     return page.eval_on_selector_all("[role=treeitem]", "items => items.map(item => item.getAttribute('href'))")
