@@ -38,8 +38,7 @@ def test_figures_have_a_past_that_outlives_the_service(tmp_path: Path) -> None:
             (line,) = service.ask("history", counter, "--from", "10m")["series"]
             return [value for value in line["values"] if value]
 
-        before = until(drawn, "the first figures", 60.0)
-        assert 0 < sum(before) <= 1  # one message, however the cells of ten seconds lie
+        assert sum(until(drawn, "the first figures")) > 0  # a second's share, however long the first cell is
         assert (tmp_path / "Logs" / "history" / "default.history").stat().st_mode & 0o777 == 0o600
         service.stop()
         service.start()
