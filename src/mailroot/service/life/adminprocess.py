@@ -1,7 +1,8 @@
 """The process of the administration: its listening socket, its birth, its line to us, and its next life when it dies.
 
-It runs under the workers' account and at low priority, and holds no socket but its own. If it ends, mail does not
-notice; where its port is taken, mail is served all the same.
+It is born when somebody knocks for the first time: a service at which nobody looks does not pay for it. It runs under
+the workers' account and at low priority, and holds no socket but its own. If it ends, mail does not notice; where its
+port is taken, mail is served all the same.
 """
 
 import asyncio
@@ -110,18 +111,19 @@ class AdminProcess:
         return tls
 
     def start(self, line: Callable[[], AdminLine]) -> None:
-        """Start it, and once it has died again; `line` makes what answers it."""
-        if self._listener is None or self._ending:
-            return
+        """Let it be born when somebody knocks, and once it has died again; `line` makes what answers it."""
+        if self._listener is not None and not self._ending:
+            asyncio.get_running_loop().add_reader(self._listener, self._born, self._listener, line)
+
+    def _born(self, listener: socket.socket, line: Callable[[], AdminLine]) -> None:
         loop = asyncio.get_running_loop()
+        loop.remove_reader(listener)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         admin, account = self._settings.admin, self._settings.service.run_as
-        birth = AdminBirth(self._listener, theirs, self._tls, lambda: _lay_down(account), admin.idle, admin.longest)
+        birth = AdminBirth(listener, theirs, self._tls, lambda: _lay_down(account), admin.idle, admin.longest)
         try:
-            self._pid, ended = fork_child(
-                lambda: self._administration.run(birth), [self._listener.fileno(), theirs.fileno()]
-            )
+            self._pid, ended = fork_child(lambda: self._administration.run(birth), [listener.fileno(), theirs.fileno()])
         except OSError:
             ours.close()
             self._later(line)
@@ -139,7 +141,9 @@ class AdminProcess:
         code = reap(self._pid)
         self._pid = 0
         if not self._ending:
-            self._emit(EVENTS.admin_failed, address=self.place, cause=f"its process ended with {code}; it is replaced")
+            self._emit(
+                EVENTS.admin_failed, address=self.place, cause=f"its process ended with {code}; another one follows"
+            )
             self._later(line)
 
     def _later(self, line: Callable[[], AdminLine]) -> None:
@@ -163,6 +167,7 @@ class AdminProcess:
         if self._line is not None:
             self._line.cancel()
         if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
 
 
