@@ -1,13 +1,17 @@
 """Signing in by browser: who guesses waits, sessions are new and end, and another site's page gets nowhere."""
 
+import asyncio
 import dataclasses
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import httpx2
 import pytest
 
 from mailroot.admin.access.entrance import local_path
 from mailroot.admin.access.guesses import WINDOW, Guesses
+from mailroot.mail.by import By
 from mailroot.policy.operators import OperatorBook, Right, Role
 from tests.admin.standin import ALL, ORIGIN, PASSWORD, Clock, StandIn, bearer, browsing, operator, secret, token
 
@@ -63,6 +67,22 @@ async def test_Q08_guesses_are_limited_by_name_and_address() -> None:
         assert (await sign_in(client)).headers["location"] == "/"
 
 
+class Distant(StandIn):
+    """One that takes its time."""
+
+    async def ask(self, operation: str, arguments: Mapping[str, object], by: By) -> Any:
+        await asyncio.sleep(0.01)
+        return await super().ask(operation, arguments, by)
+
+
+async def test_Q08_guesses_at_the_same_time_are_as_many_guesses() -> None:
+    async with browsing(Distant(ALL)) as client:
+        answers = await asyncio.gather(*(sign_in(client, password="wrong") for _ in range(12)))
+    told = [answer.headers["location"].partition("&")[0] for answer in answers]
+    assert told.count("/?wrong=password") == 5
+    assert told.count("/?wrong=many") == 7
+
+
 async def test_Q08_guesses_of_many_names_are_limited_by_address() -> None:
     async with browsing(StandIn(ALL)) as client:
         for number in range(30):
@@ -95,6 +115,9 @@ async def test_Q08_a_session_that_was_planted_is_none_and_each_sign_in_makes_ano
         first = (await sign_in(client)).cookies["mailroot"]
         second = (await sign_in(client)).cookies["mailroot"]
         assert len({"planted", first, second}) == 3
+        client.cookies.clear()
+        client.cookies.set("mailroot", first)  # the one before has ended
+        assert (await client.get(LIST)).status_code == 401
         client.cookies.clear()
         client.cookies.set("mailroot", "planted")
         assert (await client.get(LIST)).status_code == 401
@@ -130,6 +153,27 @@ async def test_a_session_ends_when_it_is_idle_or_old(step: float, times: int) ->
             codes.append((await client.get(LIST)).status_code)
     assert codes[-1] == 401
     assert codes[:-1] == [200] * (times - 1)
+
+
+async def test_a_page_that_is_live_by_itself_is_no_use_of_a_session() -> None:
+    clock = Clock()
+    async with browsing(StandIn(ALL, lambda *_: []), clock) as client:
+        await sign_in(client)
+        codes = []
+        for _ in range(4):
+            clock.now += 9 * 60
+            codes.append((await client.get(LIST, headers={"X-Live": "1"})).status_code)
+    assert codes == [200, 200, 200, 401]
+
+
+async def test_a_secret_that_is_no_sessions_makes_the_service_no_work() -> None:
+    class Unasked(StandIn):
+        async def ask(self, operation: str, arguments: Mapping[str, object], by: By) -> Any:
+            raise AssertionError(operation)
+
+    async with browsing(Unasked(ALL)) as client:
+        client.cookies.set("mailroot", "planted")
+        assert (await client.get(LIST)).status_code == 401
 
 
 async def test_signing_out_ends_the_session() -> None:
@@ -243,6 +287,13 @@ async def test_wrong_tokens_are_limited_by_address() -> None:
     assert answers[-2].status_code == 401
     assert answers[-1].status_code == 429
     assert int(answers[-1].headers["retry-after"]) > 0
+
+
+async def test_who_sends_wrong_tokens_does_not_shut_out_a_right_one() -> None:
+    async with browsing(StandIn(ALL, lambda *_: [])) as client:
+        for _ in range(61):
+            await client.get(LIST, headers=bearer("gone"))
+        assert (await client.get(LIST, headers=bearer("admin"))).status_code == 200
 
 
 async def test_Q10_a_token_in_an_address_is_refused_and_kept_nowhere() -> None:

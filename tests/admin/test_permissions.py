@@ -46,9 +46,15 @@ def needed(operation: Operation, **given: object) -> dict[str, object]:
     """Arguments that are enough."""
     kinds = {Kind.NAME, Kind.DEMANDED, Kind.SECRET, Kind.TABLE}
     whole = {
-        one.name: {} if one.kind is Kind.TABLE else "one" if one.name == "server" else (*one.choices, "x")[0]
+        one.name: {}
+        if one.kind is Kind.TABLE
+        else True
+        if one.name == "all"
+        else "one"
+        if one.name == "server"
+        else (*one.choices, "x")[0]
         for one in operation.arguments
-        if one.kind in kinds
+        if one.kind in kinds or (operation.selective and one.name == "all")
     }
     return {**whole, **given}
 
@@ -124,6 +130,67 @@ async def test_Q06_what_is_shown_of_another_server_is_kept_back() -> None:
     service.answer = lambda *_: {"key": "x"}  # nobody knows of which
     assert (await call(service, show, "viewer-one")).status_code == 403
     assert (await call(service, show, "viewer")).status_code == 200
+
+
+def named(name: str) -> Operation:
+    return next(one for one in OPERATIONS if one.name == name)
+
+
+# Answers as the service gives them, which do not say of which virtual server they are.
+ANSWERS: dict[str, Any] = {
+    "queue.retry": {"recipients": 3, "in_delivery": 0, "next": ""},
+    "session.end": {"ended": 2},
+    "badmail.remove": {"removed": 1, "next": ""},
+    "ldap.flush": {"forgotten": 0},
+    "history": {"counter": "queue", "step": 10, "times": [], "series": []},
+    "settings.get": {"revision": 1, "rows": [{"path": "servers.one.name", "value": "First"}], "needs_restart": []},
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("who", ["operator-one", "operator-two"])
+async def test_Q06_what_was_done_at_a_server_of_ones_own_is_told(name: str, who: str) -> None:
+    service = StandIn(ALL, lambda *_: ANSWERS[name])
+    given = {"all": True} if name in ("session.end", "badmail.remove") else {}
+    answer = await call(service, named(name), who, server="one", **given)
+    assert (answer.status_code, answer.json()) == (200, ANSWERS[name])
+    assert service.asked[0][1]["server"] == "one"
+
+
+async def test_Q06_what_waits_for_a_restart_at_another_server_is_kept_back() -> None:
+    paths = ["service.workers", "servers.one.home", "servers.three.home"]
+    service = StandIn(ALL, lambda *_: {"servers": [{"key": "one"}, {"key": "three"}], "needs_restart": paths})
+    answer = await call(service, named("status"), "operator-two")
+    assert answer.json() == {"servers": [{"key": "one"}], "needs_restart": ["servers.one.home"]}
+
+
+@pytest.mark.parametrize("name", ["badmail.list", "drop.list", "drop.folders", "history", "settings.get"])
+async def test_Q06_who_has_several_names_one_where_the_answer_is_of_one(name: str) -> None:
+    service = StandIn(ALL)
+    answer = await call(service, named(name), "operator-two")
+    assert (answer.status_code, service.asked) == (403, [])
+    assert "three" not in answer.text
+
+
+@pytest.mark.parametrize("name", ["queue.list", "queue.destinations"])
+async def test_Q06_a_list_is_made_of_ones_own_servers_so_that_its_count_tells_of_no_other(name: str) -> None:
+    service = StandIn(ALL, lambda *_: {"rows": [], "next": "", "total": 0})
+    assert (await call(service, named(name), "operator-two")).status_code == 200
+    assert service.asked[0][1]["among"] == ["one", "two"]
+    assert (await call(service, named(name), "operator-two", among="three")).status_code == 422
+
+
+@pytest.mark.parametrize("operation", [one for one in REMOTE if one.selective], ids=lambda one: one.name)
+@pytest.mark.parametrize("who", ["admin", "operator-one", "operator-two"])
+async def test_nothing_is_done_to_everybody_where_nobody_is_named(operation: Operation, who: str) -> None:
+    service = StandIn(ALL)
+    given = {one.name: "x" for one in operation.arguments if one.kind is Kind.DEMANDED}
+    async with browsing(service) as client:
+        for more in ({}, {"all": False}, {"sender": ""}, {"after": "one|0|0|"}):
+            path = "/api/v1/" + "/".join(operation.words)
+            answer = await client.post(path, json={**given, **more}, headers=bearer(who))
+            assert answer.status_code == 422
+    assert service.asked == []
 
 
 @each_operation

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from mailroot.admin.operations import Argument, Kind, Operation
 
-LONGEST_TEXT = 1024
+_LONGEST_TEXT = 1024
+# A cursor has the place of every shard: of every virtual server and worker. It must fit into a request's head.
+_LONGEST_CURSOR = 16 * 1024
 _LONGEST_CONFIGURATION = 1024 * 1024
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no", ""})
 _PAGING = (
@@ -72,8 +74,15 @@ def _wrong_text(argument: Argument, text: str) -> str:
         return f"one of {', '.join(argument.choices)}"
     if not text and argument.kind is Kind.NAME:
         return "it must not be empty"
-    longest = _LONGEST_CONFIGURATION if argument.value == "CONFIGURATION" else LONGEST_TEXT
-    return "" if len(text) <= longest else f"longer than {longest} characters"
+    most = longest(argument)
+    return "" if len(text) <= most else f"longer than {most} characters"
+
+
+def longest(argument: Argument) -> int:
+    """How many characters the text of an argument may have."""
+    if argument.value == "CONFIGURATION":
+        return _LONGEST_CONFIGURATION
+    return _LONGEST_CURSOR if argument.name in ("after", "before") else _LONGEST_TEXT
 
 
 def _counts(value: object, most: int) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mailroot import __version__
-from mailroot.admin.arguments import LONGEST_TEXT, all_arguments
+from mailroot.admin.arguments import all_arguments, longest
 from mailroot.admin.operations import OPERATIONS, Argument, Kind, Operation
 
 _INTRODUCTION = """\
@@ -140,7 +140,7 @@ def _text_schema(argument: Argument) -> dict[str, Any]:
         return {"type": "string", "enum": list(argument.choices)}
     if argument.value == "CONFIGURATION":
         return {"type": "string"}
-    text: dict[str, Any] = {"type": "string", "maxLength": LONGEST_TEXT}
+    text: dict[str, Any] = {"type": "string", "maxLength": longest(argument)}
     return {**text, "minLength": 1} if argument.kind is Kind.NAME else text
 
 

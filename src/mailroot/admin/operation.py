@@ -1,6 +1,7 @@
 """What an operation is: its name, its arguments, who may ask for it. The table of them is `admin.operations`."""
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -111,6 +112,11 @@ class Operation:
     def changes(self) -> bool:
         """Whether it changes anything, so that it is recorded."""
         return self.permission is not Permission.READ and not self.reads
+
+    def selects(self, given: Mapping[str, object]) -> bool:
+        """Whether arguments say whom it concerns; what is demanded or told says how, and a cursor from where on."""
+        how = {argument.name for argument in self.arguments if argument.kind is Kind.DEMANDED} | {"words", "after"}
+        return any(given[name] not in ("", False, None) for name in given.keys() - how)
 
     @property
     def local(self) -> bool:

@@ -235,6 +235,7 @@ SECRETS = frozenset(
     (operation.name, argument.name)
     for operation in OPERATIONS
     for argument in operation.arguments
-    if argument.kind is Kind.SECRET
+    # A configuration may hold secrets; its text is a revision, which only the service's account can read.
+    if argument.kind is Kind.SECRET or argument.value == "CONFIGURATION"
 )
 BY_NAME: Mapping[str, Operation] = {operation.name: operation for operation in OPERATIONS}

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from mailroot.admin.access.caller import Caller, Forbidden, limited, permitted
+from mailroot.admin.access.caller import Caller, Forbidden, permitted
 from mailroot.admin.access.letting import SignedIn, access_of
 from mailroot.admin.arguments import understood
 from mailroot.admin.asking import Asker
@@ -62,10 +62,13 @@ async def perform(request: Request, caller: SignedIn, operation: Operation, argu
     Raises `Forbidden`, `Refused`, or `Unavailable`.
     """
     asker: Asker = request.app.state.asker
+    if operation.selective and not operation.selects(arguments):
+        # Said here: the virtual server that is added for an operator of one is no choice that he made.
+        raise Refused(f"{operation.name}: give a key, a filter such as the sender, the server, or all", "unsound")
     try:
         names = (await access_of(request).known()).servers if caller.servers else {}
         allowed = permitted(caller, operation, arguments, names)
-        return limited(await asker.ask(operation.name, allowed.arguments, caller.by), allowed.only)
+        return allowed.limited(await asker.ask(operation.name, allowed.arguments, caller.by))
     except Forbidden as forbidden:
         await access_of(request).forbidden(caller, f"{operation.name}: {forbidden}")
         raise

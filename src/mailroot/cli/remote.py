@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace, service: Service) -> int:
             given[argument.name] = _pairs(given[argument.name])
         if argument.value == "FOLDER" and argument.name in given:
             given[argument.name] = str(Path(given[argument.name]).absolute())  # the service has a folder of its own
-    if operation.selective and not _selects(operation, given):
+    if operation.selective and not operation.selects(given):
         return _complain(operation, "give a KEY, a filter such as --sender, or --all; see --help", 2)
     if getattr(arguments, "secret", ""):
         given[arguments.secret] = typed_password()
@@ -69,12 +69,6 @@ def _pairs(typed: list[str]) -> dict[str, str]:
     if wrong is not None:
         raise ValueError(f"{wrong}: NAME=VALUE is wanted")
     return {name.strip(): value.strip() for name, _, value in (one.partition("=") for one in typed)}
-
-
-def _selects(operation: Operation, given: dict[str, Any]) -> bool:
-    """Whether the arguments say whom the operation concerns; what is demanded or told says how."""
-    how = {argument.name for argument in operation.arguments if argument.kind is Kind.DEMANDED} | {"words"}
-    return bool(given.keys() - how)
 
 
 def _nothing(given: dict[str, Any], result: dict[str, Any]) -> str:

@@ -63,7 +63,8 @@ class AuditLog:
         for path in sorted(self._folder.glob("audit-*.jsonl"), reverse=True):
             named = path.name.removeprefix("audit-").removesuffix(".jsonl")
             if not month or named <= month:
-                end = place if named == month else path.stat().st_size
+                size = path.stat().st_size
+                end = min(place, size) if named == month else size
                 yield from ((named, start, row) for start, row in _rows_back(path, end))
 
     def broken(self) -> Iterator[str]:

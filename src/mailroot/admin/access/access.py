@@ -67,9 +67,9 @@ class Access:
         if wait > 0:
             await self._told("operator_refused", name, address, "too many wrong passwords")
             raise Refusal("Too many wrong passwords; try again later.", wait)
-        operator = (await self.known()).book.operator(name)
-        # Counted before it is known to be wrong: many guesses at the same time are as many guesses.
+        # Counted before anything is waited for: many guesses at the same time are as many guesses.
         self._guesses.wrong(*limits)
+        operator = (await self.known()).book.operator(name)
         hashed = operator.hashed if operator is not None else NOBODYS
         right = await self._pool.run(self._hashes.verify, hashed, password[:_LONGEST_PASSWORD])
         if operator is None or not right:
@@ -89,9 +89,11 @@ class Access:
         await self._asker.ask("access.claim", arguments, By(name[:_LONGEST_NAME], "console", address))
         return await self.sign_in(name, password, address)
 
-    async def by_session(self, secret: str, address: str) -> Caller | None:
-        """Who has this session; None where it has ended."""
-        session = self._sessions.find(secret, (await self.known()).book.operator) if secret else None
+    async def by_session(self, secret: str, address: str, *, used: bool = True) -> Caller | None:
+        """Who has this session; None where it has ended. It is not `used` by what a page does by itself."""
+        if not self._sessions.has(secret):
+            return None  # whoever has none makes the service no work
+        session = self._sessions.find(secret, (await self.known()).book.operator, used=used)
         return None if session is None else _signed_in(session, address)
 
     def sign_out(self, secret: str) -> None:
@@ -101,13 +103,17 @@ class Access:
     # -- programs
 
     async def by_token(self, secret: str, address: str) -> Caller:
-        """Who has this token. Raises `Refusal`."""
+        """Who has this token. Raises `Refusal`.
+
+        One that counts is taken from wherever it comes: nobody guesses it, and who sends wrong ones from the same
+        address, on this machine or behind the same proxy, must not shut it out.
+        """
         key = f"token\0{address}"
-        wait = self._guesses.wait({key: _WRONG_TOKENS})
-        if wait > 0:
-            raise Refusal("Too many wrong tokens; try again later.", wait)
         token = (await self.known()).book.token(secret, datetime.now(UTC))
         if token is None:
+            wait = self._guesses.wait({key: _WRONG_TOKENS})
+            if wait > 0:
+                raise Refusal("Too many wrong tokens; try again later.", wait)
             self._guesses.wrong(key)
             await self._told("operator_refused", "", address, "wrong token", face="rest")
             raise Refusal("This token does not count, or not any more.")

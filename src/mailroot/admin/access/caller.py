@@ -7,12 +7,18 @@ from typing import Any
 from mailroot.admin.operations import Operation, Permission, Scope
 from mailroot.mail.by import By
 from mailroot.policy.operators import Right, Role
+from mailroot.service.life.queuelisting import AMONG
+from mailroot.settings.declared import key_parts
 
 _MAY: Mapping[Role, frozenset[Permission]] = {
     Role.ADMINISTRATOR: frozenset(Permission),
     Role.OPERATOR: frozenset({Permission.READ, Permission.OPERATE}),
     Role.VIEWER: frozenset({Permission.READ}),
 }
+
+
+# Folders are looked into at one virtual server at a time.
+_OF_ONE = frozenset({"badmail", "drop"})
 
 
 class Forbidden(Exception):
@@ -53,10 +59,18 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """What may be asked: the arguments, and the virtual servers that the answer is limited to (none: all)."""
+    """What may be asked: the arguments, and the virtual servers that the answer is limited to (none: all).
+
+    `named`: the arguments name the one, so what does not say of which it is, is of that one.
+    """
 
     arguments: dict[str, object]
     only: tuple[str, ...] = ()
+    named: bool = False
+
+    def limited(self, result: Any) -> Any:
+        """What of an answer may be shown. Raises `Forbidden` where it is about another virtual server as a whole."""
+        return limited(result, self.only, named=self.named)
 
 
 def permitted(
@@ -81,34 +95,40 @@ def _of_server(caller: Caller, operation: Operation, asked: dict[str, object], n
         key = next((key for key, name in names.items() if wanted in (key, name)), "")
         if key not in caller.servers:
             raise Forbidden(f"the virtual server {wanted} is not one of {', '.join(caller.servers)}")
-        return Permitted({**asked, "server": key}, (key,))
+        return Permitted({**asked, "server": key}, (key,), named=True)
     if len(caller.servers) == 1:
-        return Permitted({**asked, "server": caller.servers[0]}, caller.servers)
-    if operation.permission is Permission.READ and operation.columns:
-        return Permitted(asked, caller.servers)
+        return Permitted({**asked, "server": caller.servers[0]}, caller.servers, named=True)
+    if operation.permission is Permission.READ and "server" in operation.columns and operation.words[0] not in _OF_ONE:
+        # What is counted over all rows, and where a list goes on, would tell of other servers too.
+        return Permitted({**asked, AMONG: list(caller.servers)}, caller.servers)
     raise Forbidden(f"name the virtual server: {' or '.join(caller.servers)}")
 
 
-def limited(result: Any, only: tuple[str, ...]) -> Any:
+def limited(result: Any, only: tuple[str, ...], *, named: bool = False) -> Any:
     """What of an answer is about these virtual servers. Raises `Forbidden` where it is about another one as a whole."""
     if not only:
         return result
     if isinstance(result, list):
-        return [row for row in result if _about(row, only)]
-    if not isinstance(result, dict) or (result.get("server") not in only and not result.keys() & set(_ROWS)):
+        return [row for row in result if _about(row, only, named=named)]
+    if not isinstance(result, dict) or not (result.keys() & set(_ROWS) or _about(result, only, named=named)):
         raise Forbidden("this is of a virtual server that you are not an operator of")
-    limited_rows = {
-        name: [row for row in value if _about(row, only)] if name in _ROWS and isinstance(value, list) else value
-        for name, value in result.items()
-    }
-    if isinstance(result.get("directories"), dict):
-        kept = {key: value for key, value in result["directories"].items() if key in only}
-        limited_rows["directories"] = kept
-    return limited_rows
+    return {name: _limited_value(name, value, only, named=named) for name, value in result.items()}
 
 
 _ROWS = ("rows", "servers", "destinations", "latest_refusals")
 
 
-def _about(row: Any, only: tuple[str, ...]) -> bool:
-    return isinstance(row, dict) and row.get("server", row.get("key")) in only
+def _limited_value(name: str, value: Any, only: tuple[str, ...], *, named: bool) -> Any:
+    if name in _ROWS and isinstance(value, list):
+        return [row for row in value if _about(row, only, named=named)]
+    if name == "directories" and isinstance(value, dict):
+        return {key: cause for key, cause in value.items() if key in only}
+    if name == "needs_restart":
+        return [path for path in value if key_parts(path)[:1] == ("servers",) and key_parts(path)[1] in only]
+    return value
+
+
+def _about(row: Any, only: tuple[str, ...], *, named: bool) -> bool:
+    if not isinstance(row, dict):
+        return False
+    return row.get("server", only[0]) in only if named else row.get("server", row.get("key")) in only

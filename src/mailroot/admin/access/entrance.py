@@ -34,6 +34,7 @@ async def login(request: Request, name: Field = "", password: Field = "", next: 
     except Refusal as refusal:
         wrong = "many" if refusal.wait else "password"
         return _back(f"/?wrong={wrong}&next={quote(local_path(next), safe='')}")
+    access_of(request).sign_out(session_of(request))  # the one before, which nobody would end
     return _entered(request, secret, local_path(next))
 
 

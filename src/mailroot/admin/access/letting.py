@@ -49,7 +49,8 @@ async def signed_in(request: Request) -> Caller:
         if scheme.lower() != "bearer" or not secret.strip():
             raise Refusal("The header Authorization is to be: Bearer TOKEN")
         return await access_of(request).by_token(secret.strip()[:200], address_of(request))
-    caller = await access_of(request).by_session(session_of(request), address_of(request))
+    by_itself = "x-live" in request.headers  # a list that is live; nobody may be sitting before it
+    caller = await access_of(request).by_session(session_of(request), address_of(request), used=not by_itself)
     if caller is None:
         raise NotSignedIn
     if request.method not in _SAFE:

@@ -40,15 +40,23 @@ class Sessions:
         self._sessions[_mark(secret)] = Session(operator, secrets.token_urlsafe(_OCTETS), moment, moment)
         return secret
 
-    def find(self, secret: str, current: Callable[[str], Operator | None]) -> Session | None:
-        """The session of this secret, which is used now; None where it has ended, or its operator is another by now."""
+    def has(self, secret: str) -> bool:
+        """Whether there is, or was of late, a session of this secret."""
+        return _mark(secret) in self._sessions
+
+    def find(self, secret: str, current: Callable[[str], Operator | None], *, used: bool = True) -> Session | None:
+        """The session of this secret, `used` now or only looked at.
+
+        None where it has ended, or its operator is another by now.
+        """
         session = self._sessions.get(_mark(secret))
         if session is None:
             return None
         if self._ended(session) or current(session.operator.name) != session.operator:
             self.end(secret)
             return None
-        session.used = self._now()
+        if used:
+            session.used = self._now()
         return session
 
     def end(self, secret: str) -> None:

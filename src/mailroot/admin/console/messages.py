@@ -55,7 +55,7 @@ async def raw_file(visit: Visit, operation: str, file: str, **arguments: Any) ->
             following = piece.get("next", "")
             if not following:
                 return
-            piece = await visit.ask(operation, **arguments, offset=following)
+            piece = await visit.ask(operation, **arguments, after=following)
 
     return StreamingResponse(pieces(), media_type="application/octet-stream", headers=headers)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from mailroot.settings.declared import declared, key_parts, pattern
 _LONGEST = 2_000
 _MOST_ROWS = 1_000
 _HIDDEN = "(a secret)"
+_TELLING = 3  # characters
 # Where a virtual server or a domain is named, keys are those below it.
 _ABOVE = ((), ("servers", "x"), ("servers", "x", "domains", "x"))
 
@@ -50,7 +51,7 @@ class Audit:
             "address": by.address,
             "operation": operation,
             "arguments": self._shown(operation, arguments),
-            "outcome": outcome[:_LONGEST],
+            "outcome": self._without_secrets(operation, arguments, outcome)[:_LONGEST],
         }
         self._emit()(EVENTS.operation_done, **record)
         log = self._log()
@@ -62,9 +63,21 @@ class Audit:
 
     def _shown(self, operation: str, arguments: Arguments) -> dict[str, object]:
         return {
-            str(name)[:64]: _HIDDEN if (operation, name) in self._recorded.secrets else _shown(value)
+            str(name)[:64]: _HIDDEN if self._secret(operation, name, value) else _shown(value)
             for name, value in arguments.items()
         }
+
+    def _secret(self, operation: str, name: str, value: object) -> bool:
+        """Whether an argument is one, or holds options as they were mistyped: nobody knows what stands in these."""
+        return (operation, name) in self._recorded.secrets or (name == "options" and isinstance(value, list | tuple))
+
+    def _without_secrets(self, operation: str, arguments: Arguments, outcome: str) -> str:
+        """What went wrong, without the values that are not recorded: a sentence may quote them."""
+        for name, value in arguments.items():
+            texts = _leaves(value) if self._secret(operation, name, value) else _hidden_in(value)
+            for text in texts:
+                outcome = outcome.replace(text, _HIDDEN)
+        return outcome
 
     async def page(self, arguments: Arguments) -> object:
         """Records, the newest first."""
@@ -101,20 +114,41 @@ def _limit(wanted: object) -> int:
 
 
 def _shown(value: object) -> object:
-    """A value as it is recorded: not at length, and of options that are secrets not at all."""
+    """A value as it is recorded: not at length, and of a table only the options that are known and no secrets."""
     if isinstance(value, Mapping):
-        return {str(name)[:256]: _HIDDEN if _secret(str(name)) else _shown(one) for name, one in value.items()}
+        return {str(name)[:256]: _shown(one) if _plain(str(name), one) else _HIDDEN for name, one in value.items()}
     if isinstance(value, bool | int | float) or value is None:
         return value
     text = str(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
-def _secret(key: str) -> bool:
-    """Whether a key is that of an option whose value is never shown."""
+def _plain(key: str, value: object) -> bool:
+    """Whether an option's value may be recorded. Under a key that is mistyped may stand what is a secret."""
+    if value is None:
+        return True
     try:
         parts = key_parts(key)
     except ValueError:
         return False
-    found = (declared().get(pattern((*above, *parts))) for above in _ABOVE)
-    return any(one is not None and one.option.secret for one in found)
+    found = [one for above in _ABOVE if (one := declared().get(pattern((*above, *parts)))) is not None]
+    return bool(found) and not any(one.option.secret for one in found)
+
+
+def _hidden_in(value: object) -> Iterator[str]:
+    """The texts in a table that are not recorded."""
+    for name, one in value.items() if isinstance(value, Mapping) else ():
+        if not _plain(str(name), one):
+            yield from _leaves(one)
+
+
+def _leaves(value: object) -> Iterator[str]:
+    """The texts that a value is made of, that are too long to be anything else by chance."""
+    if isinstance(value, Mapping):
+        for one in value.values():
+            yield from _leaves(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _leaves(one)
+    elif len(str(value)) >= _TELLING:
+        yield str(value)

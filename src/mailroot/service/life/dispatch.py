@@ -52,8 +52,7 @@ class Dispatch:
         if operation not in self._operations:
             return refusal(f"there is no operation {operation!r}", "unknown")
         answer = await self._performed(operation, arguments, by)
-        outcome = "done" if answer["ok"] else str(answer["error"])
-        await self._record.changed(operation, arguments, by, outcome)
+        await self._record.changed(operation, arguments, by, _outcome(answer))
         return answer
 
     async def _performed(self, operation: str, arguments: Arguments, by: By) -> dict[str, object]:
@@ -72,6 +71,14 @@ class Dispatch:
 def refusal(error: str, kind: str) -> dict[str, object]:
     """The answer where nothing was done."""
     return {"ok": False, "error": error, "kind": kind}
+
+
+def _outcome(answer: Mapping[str, Any]) -> str:
+    """What came of it, as it is recorded: of problems of settings without the values, of which one may be a secret."""
+    if answer["ok"]:
+        return "done"
+    problems = answer.get("problems") or ()
+    return "; ".join(f"{row['path']}: {row['wrong']}" for row in problems) or str(answer["error"])
 
 
 def _kind(fault: Fault) -> str:

@@ -21,6 +21,8 @@ from mailroot.service.life.state import State
 
 Arguments = Mapping[str, Any]
 
+AMONG = "among"
+"""The argument that limits a list to some virtual servers; the administration adds it for those who may see no more."""
 _MOST_ROWS = 1_000
 # Recipients that one shard looks at in a step: a page of a usual length, and few enough that mail does not wait.
 _LEAST, _STEP = 50, 500
@@ -61,7 +63,10 @@ class QueueListing:
         self._key_of = key_of
 
     def _servers(self, arguments: Arguments) -> list[str]:
-        return [self._key_of(arguments)] if arguments.get("server") else list(self._state.settings.servers)
+        if arguments.get("server"):
+            return [self._key_of(arguments)]
+        among = arguments.get(AMONG)
+        return [key for key in self._state.settings.servers if among is None or key in among]
 
     async def page(self, arguments: Arguments) -> object:
         """One page, or, where nobody is meant for a while, the cursors to go on from."""
