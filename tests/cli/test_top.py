@@ -148,6 +148,8 @@ def test_it_is_drawn_until_somebody_ends_it(tmp_path: Path, keys: bytes) -> None
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
+            # Whoever runs the tests in the background has them ignore it, and so would their children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - one thread here
             env={**os.environ, "TERM": "xterm", "COLUMNS": "60", "LINES": "20", "PYTHONPATH": str(ROOT / "src")},
         )
         try:
