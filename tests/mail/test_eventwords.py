@@ -1,7 +1,10 @@
 """Events in words."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mailroot.mail import eventwords
 from mailroot.mail.events import EVENT_ROWS, EVENTS
 from mailroot.mail.eventwords import LINE_LIMIT, Repeats, words_of
 
@@ -55,3 +58,14 @@ def test_what_is_remembered_is_bounded_and_then_everything_is_said() -> None:
     repeats = Repeats(most=2)
     assert [repeats.admits(text, 0.0) for text in "abcc"] == [True, True, True, True]
     assert not repeats.admits("a", 1.0)
+
+
+_VALUES = st.one_of(
+    st.integers(), st.none(), st.text(max_size=12), st.text(' ="\\ab<>@\x7fé', max_size=6), st.just("x" * 501)
+)
+
+
+@given(st.dictionaries(st.sampled_from("server session cause to reply".split()), _VALUES))
+def test_the_short_way_says_what_the_long_one_does(fields: dict[str, object]) -> None:
+    one_by_one = [f"{name}={eventwords._value(value)}" for name, value in fields.items() if value != ""]
+    assert words_of(EVENTS.refused, fields) == " ".join(["refused", *one_by_one])

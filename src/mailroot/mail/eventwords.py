@@ -19,8 +19,24 @@ def words_of(row: EventRow, fields: Mapping[str, object]) -> str:
     if row.words:
         text = row.words.format_map(_Shown(fields))
     else:
+        told = [f"{name}={value}" for name, value in fields.items() if value != ""]
+        text = " ".join([row.name, *told])
+        if _is_plain(text, len(told)):
+            return text
         text = " ".join([row.name, *(f"{name}={_value(value)}" for name, value in fields.items() if value != "")])
     return text if len(text) <= LINE_LIMIT else text[:LINE_LIMIT] + "..."
+
+
+def _is_plain(text: str, values: int) -> bool:
+    """Whether no value is to be changed: as nearly always, and seen at once for all of them."""
+    return (
+        len(text) <= VALUE_LIMIT
+        and text.isascii()
+        and text.isprintable()
+        and text.count(" ") == values == text.count("=")
+        and '"' not in text
+        and "\\" not in text
+    )
 
 
 class _Shown(dict[str, str]):
