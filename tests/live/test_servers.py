@@ -175,6 +175,8 @@ def test_what_cannot_be_done_is_said_and_what_is_so_already_is_no_fault(tmp_path
         assert "disabled" in ended.stderr
         ended = service.run("server", "stop", "four", check=False)
         assert "there is no virtual server 'four'; there are: default, two, three" in ended.stderr
+        ended = service.run("badmail", "list", check=False)
+        assert "there are several virtual servers; name one by --server: default, two, three" in ended.stderr
 
 
 def test_the_connection_limit_counts_all_workers_and_forgets_dead_ones(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.admin.pages.console import faults_of_access, sign_in, started
+from tests.live.running import until
 
 # A browser on a busy machine; the pages are many.
 pytestmark = pytest.mark.timeout(900)
@@ -11,6 +12,7 @@ pytestmark = pytest.mark.timeout(900)
 
 def test_the_first_administrator_is_made_in_the_browser_by_the_code_on_the_machine(tmp_path, program_anywhere):
     with started(tmp_path, program_anywhere, ()) as bare, bare.visit("", bypass_csp=True) as page:
+        until((tmp_path / "Operators.setup").exists, "the set-up code, before a browser has asked for anything")
         page.goto("/")
         assert faults_of_access(page) == []
         expect(page.locator("h1")).to_have_text("Make the first administrator")

@@ -110,6 +110,12 @@ def test_what_is_wrong_is_said_by_the_option_itself():
     assert changes([one], {one.key: "70000"}, {one.key: 25})[1] == {one.key: "a number from 1 to 65535 is wanted"}
 
 
+def test_a_number_that_is_none_is_told_its_bounds():
+    with pytest.raises(ValueError, match="a whole number from 0 to 2000000000 is wanted"):
+        limit = field_of("servers.*.general.connection_limit")
+        limit.value({limit.key: "-5"})
+
+
 def test_a_box_that_is_not_sent_is_not_checked():
     one = field_of("servers.*.access.anonymous")
     assert changes([one], {}, {one.key: True}) == ({one.key: False}, {})

@@ -151,7 +151,9 @@ def test_colours_are_those_of_the_system_until_others_are_chosen(console):
     with console.visit(color_scheme="dark") as page:
         colour = "getComputedStyle(document.body).backgroundColor"
         dark = page.evaluate(colour)
+        expect(page.locator("#theme")).to_have_text("Light")
         page.click("#theme")
+        expect(page.locator("#theme")).to_have_text("Dark")
         light = page.evaluate(colour)
         assert light != dark
         page.reload()

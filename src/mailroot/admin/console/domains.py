@@ -62,6 +62,10 @@ _ROUTES = (
 )
 
 
+def _unused(text: str) -> str:
+    return "it would not be used: the route above is by DNS" if text else ""
+
+
 def _steps(form: Mapping[str, str]) -> Sequence[Step]:
     kind = Question(
         "type",
@@ -79,14 +83,13 @@ def _steps(form: Mapping[str, str]) -> Sequence[Step]:
     )
     steps = [Step("Kind", (kind,)), Step("Name", (name,))]
     if form.get("type", "remote") == "remote":
-        by_host = form.get("route_by") == "host"
-        missing = "a smart host is wanted, such as relay.example:587" if by_host else ""
+        by_host, missing = form.get("route_by") == "host", "a smart host is wanted, such as relay.example:587"
         route = Question("route_by", "Route domain", "", "", _ROUTES)
         host = Question(
             "route",
             "Smart host",
             "A name or an address in brackets, such as relay.example:587 or [192.0.2.1].",
-            check=fits(("servers", "*", "domains", "*", "route"), missing),
+            check=fits(("servers", "*", "domains", "*", "route"), missing) if by_host else _unused,
         )
         relay = Question(
             "relay",

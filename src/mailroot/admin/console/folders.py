@@ -99,7 +99,10 @@ async def _opened(visit: Visit, key: str, word: str, name: str) -> Response:
         for one, label, ask, kind in folder.actions
         if visit.may(f"{word}.{one}")
     ]
-    around: dict[str, Any] = {"crumbs": [(server["name"], server["link"]), (folder.title, link)], "here": link}
+    around: dict[str, Any] = {
+        "crumbs": [("This computer", "/"), (server["name"], server["link"]), (folder.title, link)],
+        "here": link,
+    }
     return await message_page(
         visit, name, shown, raw=raw, actions=actions, action_link=f"{link}/do", key=name, **around
     )

@@ -24,6 +24,8 @@ _WORDS = {
 _LABELS: Mapping[Parts, str] = {
     ("general", "bindings"): "IP address and port (Advanced)",
     ("access", "key"): "Private key of the certificate",
+    ("access", "cram_md5"): "CRAM-MD5",
+    ("access", "user_in_received"): "Name the user in Received",
     ("access", "names", "*", "key"): "Private key of the certificate",
     ("access", "tls"): "TLS (secure channel)",
     ("access", "connection", "mode"): "Who may connect",
@@ -135,7 +137,9 @@ class Field:
         if not text and self.optional:
             return ""
         if not re.fullmatch(r"\d{1,15}", text, re.ASCII):
-            raise ValueError("a whole number is wanted")
+            least, most = self.bounds
+            within = f" from {least} to {most}" if least else ", of 15 digits at most,"
+            raise ValueError(f"a whole number{within} is wanted")
         if self.control is Control.NUMBER or ("KB" in self.units and int(text) == 0):
             return int(text)
         return f"{int(text)}{form.get(f'{self.key}:unit', '')}"

@@ -13,8 +13,8 @@ router = pages()
 
 # A picture's name in `history`, its title, and what it says where there is nothing to draw.
 _PICTURES = (
-    ("throughput", "Throughput", "No message has come or gone in this time."),
-    ("queue", "Queue", "Nothing has waited in this time."),
+    ("throughput", "Throughput, in messages a second", "No message has come or gone in this time."),
+    ("queue", "Queue, in recipients", "Nothing has waited in this time."),
     ("latency", "Latency, from the client's last octet to the next server", "No message was delivered in this time."),
     ("refusals", "Refusals, by their cause", "Nothing was refused in this time."),
     ("destinations", "Recipients that wait, by destination", "Nobody has waited in this time."),
@@ -28,6 +28,19 @@ _SPANS = (
     ("365d", "a year"),
 )
 _POINTS = 240
+# What a series is called in a picture whose title says the rest.
+_NAMES = {
+    "messages_received": "accepted",
+    "messages_delivered": "delivered into Drop",
+    "messages_sent": "sent to other servers",
+    "queue_depth": "all that wait",
+    "undeliverable_current": "after a first failure",
+    "held_current": "held",
+    "half": "half within",
+    "95 %": "95 % within",
+    "99 %": "99 % within",
+    "sign_in": "sign-in",
+}
 
 
 def _chosen(visit: Visit) -> dict[str, str]:
@@ -56,6 +69,14 @@ async def pictures(visit: Visiting) -> Response:
     )
 
 
+def in_words(picture: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """A picture whose series have names for people; those of destinations are their own."""
+    if picture != "destinations":
+        for series in answer["series"]:
+            series["name"] = _NAMES.get(series["name"], series["name"])
+    return answer
+
+
 @router.get("/pictures/data")
 async def figures(visit: Visiting) -> Response:
     """The series of all pictures; a sentence for one that cannot be had."""
@@ -66,7 +87,7 @@ async def figures(visit: Visiting) -> Response:
         if name == "destinations":
             wanted["destination"] = chosen["destination"]
         try:
-            told[name] = await visit.ask("history", **wanted)
+            told[name] = in_words(name, await visit.ask("history", **wanted))
         except Fault as fault:
             told[name] = {"error": str(fault)}
     return JSONResponse(told)

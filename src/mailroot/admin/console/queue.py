@@ -146,7 +146,7 @@ async def _all(visit: Visit, operation: str, selected: Mapping[str, Any]) -> int
 async def entry_page(key: str, entry: str, visit: Visiting) -> Response:
     """An entry with all its recipients."""
     server, shown = await visit.server(key), await visit.ask("queue.show", key=entry)
-    facts = [(name, value) for name, value in shown.items() if not _is_table(value)]
+    facts = [(name, value) for name, value in shown.items() if not _is_table(value) and value not in ("", None)]
     tables = [(name, _columns(value), value) for name, value in shown.items() if _is_table(value)]
     crumbs = [("This computer", "/"), (server["name"], server["link"]), ("Queue", f"{server['link']}/queue")]
     actions = [one for one in _OF_ENTRY if visit.may(f"queue.{one[0]}")]
@@ -168,7 +168,9 @@ def _is_table(value: object) -> bool:
 
 
 def _columns(rows: list[Row]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row))
+    """Those that have something to say; what is long stands last."""
+    names = dict.fromkeys(name for row in rows for name, value in row.items() if value not in ("", None, []))
+    return sorted(names, key=lambda name: name == "coming")
 
 
 @router.get("/servers/{key}/queue/{entry}/message")
@@ -177,7 +179,8 @@ async def message(key: str, entry: str, visit: Visiting) -> Response:
     server, shown = await visit.server(key), await visit.ask("message.show", key=entry)
     link = f"{server['link']}/queue"
     place = f"{link}/{quote(entry, safe='')}"
-    crumbs = [(server["name"], server["link"]), ("Queue", link), (f"Message {entry}", place)]
+    computer = ("This computer", "/")
+    crumbs = [computer, (server["name"], server["link"]), ("Queue", link), (f"Message {entry}", place)]
     raw = f"{place}/raw" if visit.may("message.raw") else ""
     return await message_page(visit, f"Content of {entry}", shown, crumbs=crumbs, here=link, raw=raw)
 

@@ -28,6 +28,7 @@ class Action:
     ask: Callable[[Row], str]
     fields: Callable[[Row], Mapping[str, Any]]
     kind: str = ""
+    fits: Callable[[Row], bool] = lambda _: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ async def changes(visit: Visiting) -> Response:
         "Undo",
         lambda row: f"What revision {row['revision']} changed is put back as it was before; newer changes stay.",
         lambda row: {"revision": row["revision"]},
+        # The first one that is kept differs from nothing.
+        fits=lambda row: bool(row["changed"]),
     )
     table = Table(
         BY_NAME["settings.history"].columns,

@@ -49,12 +49,14 @@ _HOME = Question(
     "The folder in which Pickup, Queue, Drop, Badmail and SortTemp are made; relative to the settings file. "
     "Empty: one named after the server.",
     check=fits(("servers", "*", "home")),
+    otherwise="a folder named after the server",
 )
 _DOMAIN = Question(
     "domain",
     "Default domain",
     "Mail for it is local and goes to Drop. Empty: the machine's own name.",
     check=fits(("servers", "*", "domains", "*", "former")),
+    otherwise="the machine's own name",
 )
 
 

@@ -67,6 +67,7 @@ def _environment() -> Environment:
         "shown": words.shown,
         "named": words.named,
         "domaintype": words.domain_type,
+        "ticked": words.ticked,
     }
     made.globals |= {
         "version": __version__,

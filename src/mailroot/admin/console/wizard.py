@@ -11,7 +11,10 @@ from mailroot.admin.console.visit import Visit
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question. `choices` are value, word and sentence of each; `check` says what is wrong with an answer."""
+    """One question. `choices` are value, word and sentence of each; `check` says what is wrong with an answer.
+
+    `otherwise` is what an empty answer means; where it is "", nothing is said of one.
+    """
 
     name: str
     label: str
@@ -21,6 +24,7 @@ class Question:
     flag: bool = False
     check: Callable[[str], str] = lambda _: ""
     wrong: str = ""
+    otherwise: str = ""
 
     @property
     def id(self) -> str:
@@ -29,7 +33,9 @@ class Question:
 
     def shown(self, answer: str) -> str:
         """An answer in words."""
-        return next((word for value, word, _ in self.choices if value == answer), answer)
+        if self.flag:
+            return "yes" if answer else "no"
+        return next((word for value, word, _ in self.choices if value == answer), answer or self.otherwise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,5 +151,5 @@ async def _page(
         questions=asked,
         kept=kept,
         problems=faults,
-        answers=[(one.label, "yes" if one.flag and one.value else one.shown(one.value)) for one in everything],
+        answers=[(one.label, said) for one in everything if (said := one.shown(one.value))],
     )

@@ -1,10 +1,13 @@
 """How values are shown: times, ages, sizes and names of columns, in words. Pure; templates escape all of it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-TIMES = frozenset("at since arrived due oldest next started time modified expires created".split())
+from markupsafe import Markup, escape
+
+TIMES = frozenset("at since arrived due oldest next started time modified expires created coming delay_notice".split())
 SIZES = frozenset({"size"})
 
 _NAMES = {
@@ -15,6 +18,16 @@ _NAMES = {
     "x_sender": "Sender",
     "by": "By",
     "mail_from": "Sender",
+    "at": "Time",
+    "path": "Option",
+    "due": "Next attempt",
+    "coming": "Attempts to come",
+    "last": "Last reply",
+    "smtputf8": "SMTPUTF8",
+    "ret": "RET",
+    "envid": "ENVID",
+    "notify": "NOTIFY",
+    "orcpt": "ORCPT",
 }
 _TYPES = {
     "default": "Local (Default)",
@@ -23,6 +36,7 @@ _TYPES = {
     "remote": "Remote",
 }
 _STEPS = ((86400, "d"), (3600, "h"), (60, "min"))
+_TICKED = re.compile(r"`([^`]+)`")
 _UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
 
 
@@ -93,6 +107,11 @@ def shown(value: Any) -> str:
 def named(column: str) -> str:
     """The heading of a column: its name in the table of operations, in words."""
     return _NAMES.get(column) or column.replace("_", " ").capitalize()
+
+
+def ticked(sentence: str) -> Markup:
+    """A sentence of a declaration: what stands between backticks is a name, and looks like one."""
+    return Markup(_TICKED.sub(r"<code>\1</code>", str(escape(sentence))))  # noqa: S704 - escaped before
 
 
 def domain_type(word: str) -> str:

@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from mailroot.edge.listening import bound_port, listen, shown
-from mailroot.edge.operators import SetupCode
+from mailroot.edge.operators import OperatorFile, SetupCode
 from mailroot.edge.process import become, fork_child, reap
 from mailroot.edge.tls.certificates import FOLDER
 from mailroot.edge.tls.contexts import ServerTls, TlsTerms
@@ -113,7 +113,14 @@ class AdminProcess:
     def start(self, line: Callable[[], AdminLine]) -> None:
         """Let it be born when somebody knocks, and once it has died again; `line` makes what answers it."""
         if self._listener is not None and not self._ending:
+            self._make_setup_code()
             asyncio.get_running_loop().add_reader(self._listener, self._born, self._listener, line)
+
+    def _make_setup_code(self) -> None:
+        """Whoever makes the first administrator finds the code before a browser has asked for anything."""
+        with contextlib.suppress(Fault):
+            if OperatorFile(self._settings.admin.operators).book().unclaimed:
+                self.setup.made()
 
     def _born(self, listener: socket.socket, line: Callable[[], AdminLine]) -> None:
         loop = asyncio.get_running_loop()

@@ -239,6 +239,8 @@ class Control:
             if wanted in {key, server.name}:
                 return key
         known = ", ".join(self._state.settings.servers)
+        if not wanted:
+            raise Misconfigured(f"there are several virtual servers; name one by --server: {known}")
         raise Missing(f"there is no virtual server {wanted!r}; there are: {known}")
 
     # -- sessions

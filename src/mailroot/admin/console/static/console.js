@@ -9,13 +9,17 @@ const one = (selector, root = document) => root.querySelector(selector);
 
 const two = (number) => String(number).padStart(2, "0");
 
+function localText(moment) {
+  return `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())} `
+    + `${two(moment.getHours())}:${two(moment.getMinutes())}:${two(moment.getSeconds())}`;
+}
+
 function localTimes(root) {
   for (const time of all("time[datetime]", root)) {
     const moment = new Date(time.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
     time.title = `${moment.toISOString().slice(0, 19).replace("T", " ")} UTC`;
-    time.textContent = `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())} `
-      + `${two(moment.getHours())}:${two(moment.getMinutes())}:${two(moment.getSeconds())}`;
+    time.textContent = localText(moment);
   }
 }
 
@@ -26,7 +30,7 @@ function theme() {
   if (!button) return;
   const dark = () => (document.documentElement.dataset.theme
     || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-  const tell = () => { button.setAttribute("aria-pressed", String(dark())); };
+  const tell = () => { button.textContent = dark() ? "Light" : "Dark"; };
   button.hidden = false;
   tell();
   button.addEventListener("click", () => {

@@ -6,6 +6,13 @@ const COLOURS = {
   light: ["#0b5cad", "#b3541e", "#17683a", "#7a2d8f", "#8a6100", "#a01e4a", "#2c6e7f", "#555f6b"],
   dark: ["#7db9f5", "#f2a56d", "#7fd6a2", "#d7a1ea", "#f2c66d", "#f59ab8", "#86d3e4", "#b6c0ca"],
 };
+// How uPlot writes times below a picture: the shape of all times of the console, the day where it begins.
+const DAY = "{YYYY}-{MM}-{DD}";
+const TIMES = [
+  [86400, DAY, null, null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", `\n${DAY}`, null, `\n${DAY}`, null, null, null, 1],
+  [1, "{HH}:{mm}:{ss}", `\n${DAY}`, null, `\n${DAY}`, null, null, null, 1],
+];
 const DASHES = [[], [8, 4], [2, 3], [12, 3, 3, 3]];
 
 const isDark = () => (document.documentElement.dataset.theme
@@ -33,8 +40,8 @@ function options(told, width) {
   return {
     width,
     height: 240,
-    series: [{ value: (_, time) => (time ? new Date(time * 1000).toLocaleString() : "–") }, ...lines],
-    axes: [axis, { ...axis, size: 64, values: (_, values) => values.map((value) => amount(value, unit === "seconds" ? "s" : "")) }],
+    series: [{ value: (_, time) => (time ? localText(new Date(time * 1000)) : "–") }, ...lines],
+    axes: [{ ...axis, values: TIMES, space: 90 }, { ...axis, size: 64, values: (_, values) => values.map((value) => amount(value, unit === "seconds" ? "s" : "")) }],
     scales: { y: { range: (_, least, most) => [0, Math.max(most * 1.1, least < 0 ? 1 : 0.1)] } },
     cursor: { drag: { x: true, y: false } },
   };
