@@ -1,12 +1,13 @@
 """The application in memory, with a stand-in for the service that remembers what it was asked."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
+from fastapi import APIRouter
 
 from mailroot.admin.access.access import Access
 from mailroot.admin.application import application
@@ -74,11 +75,12 @@ class Clock:
 
 @asynccontextmanager
 async def browsing(
-    service: StandIn, clock: Clock | None = None, address: str = "192.0.2.1"
+    service: StandIn, clock: Clock | None = None, address: str = "192.0.2.1", pages: Sequence[APIRouter] = ()
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the application."""
     access = Access(service, timedelta(minutes=30), timedelta(hours=12), clock or Clock())
-    transport = httpx2.ASGITransport(application(service, access), client=(address, 1234), raise_app_exceptions=False)
+    made = application(service, access, pages)
+    transport = httpx2.ASGITransport(made, client=(address, 1234), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as client:
         yield client
 

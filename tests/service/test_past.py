@@ -183,3 +183,9 @@ async def test_a_disk_that_fails_stops_nothing(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         past = Past(files, board, lambda _: {}, pool, epoch=moment, now=moment)
         await past.keep()
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "-5", "1e12", "soon"])
+def test_a_moment_that_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(Misconfigured, match="from: a moment such as"):
+        historycontrol._moment("from", text, NOW, NOW)

@@ -1,5 +1,6 @@
 """What goes wrong with a request, as an HTTP answer: problem+json (RFC 9457) for programs."""
 
+import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -20,6 +21,14 @@ STATUS_OF: Mapping[str, int] = {
 """HTTP's status for each kind of refusal of the service (`service.life.dispatch`)."""
 
 
+class Json(JSONResponse):
+    """JSON in ASCII: names of files may have octets that are no UTF-8, which no other form holds."""
+
+    def render(self, content: Any) -> bytes:
+        """The octets."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
 def problem(
     status: int, detail: str, problems: Sequence[Mapping[str, Any]] = (), headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
@@ -27,7 +36,7 @@ def problem(
     body: dict[str, object] = {"type": "about:blank", "title": _title(status), "status": status, "detail": detail}
     if problems:
         body["problems"] = list(problems)
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+    return Json(body, status, headers, media_type="application/problem+json")
 
 
 def refused(refusal: Refused) -> JSONResponse:

@@ -1,7 +1,7 @@
 """REST: every operation of the table under /api/v1. GET asks, POST changes; arguments are the query, or JSON."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -13,10 +13,11 @@ from mailroot.admin.arguments import understood
 from mailroot.admin.asking import Asker
 from mailroot.admin.openapi import document
 from mailroot.admin.operations import BY_NAME, OPERATIONS, Operation
-from mailroot.admin.problems import problem
+from mailroot.admin.problems import Json, problem
 from mailroot.edge.control import Refused
 
 PREFIX = "/api/v1"
+_DEEPEST = 32
 
 
 def routes() -> APIRouter:
@@ -44,7 +45,7 @@ def _route(operation: Operation) -> Any:
         arguments, faults = understood(operation, given)
         if faults:
             return problem(422, "; ".join(f"{row['path']}: {row['wrong']}" for row in faults), faults)
-        return JSONResponse(await perform(request, caller, operation, arguments))
+        return Json(await perform(request, caller, operation, arguments))
 
     return answer
 
@@ -90,9 +91,24 @@ async def _body(request: Request) -> Mapping[str, object] | Response:
         return problem(415, "the body is to be application/json")
     try:
         given = json.loads(octets) if octets else {}
+        json.dumps(given, ensure_ascii=False, allow_nan=False).encode()  # what has no form in UTF-8, or is no number
     except (ValueError, RecursionError):
         return problem(400, "the body is no JSON")
+    if _deep(given):
+        return problem(400, f"the body is nested deeper than {_DEEPEST} levels")
     return given if isinstance(given, dict) else problem(400, "the body is to be a JSON object")
+
+
+def _deep(given: object) -> bool:
+    """Whether there are more levels than any argument has; what walks through them would fail."""
+    level = [given]
+    for _ in range(_DEEPEST):
+        level = [inner for one in level for inner in _inside(one)]
+    return bool(level)
+
+
+def _inside(value: object) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def operation_named(name: str) -> Operation:

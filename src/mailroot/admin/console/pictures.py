@@ -3,10 +3,11 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from mailroot.admin.console.visit import Visit
 from mailroot.admin.console.visiting import Visiting, pages
+from mailroot.admin.problems import Json
 from mailroot.mail.faults import Fault
 
 router = pages()
@@ -46,8 +47,9 @@ _NAMES = {
 def _chosen(visit: Visit) -> dict[str, str]:
     query = visit.request.query_params
     span = query.get("span", "1h")
+    of_one = visit.caller.servers[0] if len(visit.caller.servers) > 1 else ""  # his servers have no picture together
     return {
-        "server": query.get("server", ""),
+        "server": query.get("server") or of_one,
         "span": span if span in dict(_SPANS) else "1h",
         "destination": query.get("destination", "").strip(),
     }
@@ -90,4 +92,4 @@ async def figures(visit: Visiting) -> Response:
             told[name] = in_words(name, await visit.ask("history", **wanted))
         except Fault as fault:
             told[name] = {"error": str(fault)}
-    return JSONResponse(told)
+    return Json(told)

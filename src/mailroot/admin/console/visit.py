@@ -48,6 +48,11 @@ FEATURES: Mapping[str, str] = {
 }
 
 
+def _quoted(text: object) -> str:
+    """A text as a part of an address; what is no UTF-8 leads nowhere, and to no fault."""
+    return quote(str(text), safe="", errors="replace")
+
+
 def _environment() -> Environment:
     """The templates, all of them read now (decision 0061). Everything that they show is escaped."""
     made = Environment(
@@ -60,6 +65,7 @@ def _environment() -> Environment:
         cache_size=-1,
     )
     made.filters |= {
+        "urlencode": _quoted,
         "iso": words.iso,
         "utc": words.utc,
         "age": words.age,
@@ -141,19 +147,18 @@ class Visit:
             "configure": self.may("settings.reload"),
         }
         text = TEMPLATES.get_template(template)
-        return HTMLResponse(
-            text.render(
-                title=title,
-                operator=self.caller,
-                token=self.token,
-                built=self.built,
-                may=may,
-                whole=not self.caller.servers,
-                notices=notices,
-                **known,
-            ),
-            status_code=code,
+        rendered = text.render(
+            title=title,
+            operator=self.caller,
+            token=self.token,
+            built=self.built,
+            may=may,
+            whole=not self.caller.servers,
+            notices=notices,
+            **known,
         )
+        # Names of files, and what was typed into records, may have what is no UTF-8.
+        return HTMLResponse(rendered.encode("utf-8", "replace"), status_code=code)
 
     def _told(self) -> list[tuple[str, str]]:
         return _waiting(self.request).pop(self.caller.csrf, [])

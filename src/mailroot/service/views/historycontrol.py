@@ -22,6 +22,7 @@ Series = dict[str, Any]
 
 _MOST_POINTS, _POINTS = 2_000, 360
 _HOUR = 3600.0
+_END_OF_TIME = 1e11
 _MOST_SERIES = 12
 _LATENCIES = (("half", 0.5), ("95 %", 0.95), ("99 %", 0.99))
 
@@ -89,9 +90,12 @@ def _moment(name: str, text: object, now: float, otherwise: float) -> float:
         return otherwise
     written = str(text)
     try:
-        return float(written)
+        seconds = float(written)
     except ValueError:
         pass
+    else:
+        if 0 <= seconds < _END_OF_TIME:
+            return seconds
     try:
         moment = datetime.fromisoformat(written)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
