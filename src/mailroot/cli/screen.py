@@ -147,18 +147,44 @@ def _show_blocks(columns: Sequence[str], rows: Iterable[Row]) -> None:
 
 
 def show_facts(facts: Row, *, json_wanted: bool) -> None:
-    """Names with their values, a line each; lists of tables below them."""
+    """Names with their values, a line each; below them what is more than a line: texts, tables, facts of their own."""
     if json_wanted:
         print(as_json(facts))
         return
-    tables = {name: value for name, value in facts.items() if isinstance(value, list) and value and _is_table(value)}
+    below = {name: value for name, value in facts.items() if _is_deep(value)}
     for name, value in facts.items():
-        if name not in tables:
+        if name not in below:
             print(f"{neutral(name)}: {cell(value)}")
-    for name, rows in tables.items():
+    for name, value in below.items():
         print(f"\n{neutral(name)}:")
-        show_rows(list(dict.fromkeys(key for row in rows for key in row)), rows, json_wanted=False)
+        _show_deep(value)
 
 
-def _is_table(value: Sequence[object]) -> bool:
-    return all(isinstance(item, Mapping) for item in value)
+def _show_deep(value: Any) -> None:
+    if isinstance(value, str):
+        # Set in, so that no line of a stranger's text looks like one of ours.
+        print("\n".join(f"  {neutral(line)}" for line in value.splitlines()))
+    elif isinstance(value, Mapping):
+        show_facts(value, json_wanted=False)
+    elif _is_header(value):
+        print("\n".join(f"  {cell(row['name'])}: {cell(row['value'])}" for row in value))
+    else:
+        show_rows(list(dict.fromkeys(key for row in value for key in row)), value, json_wanted=False)
+
+
+def _is_deep(value: object) -> bool:
+    """Whether a value takes more than a line."""
+    if isinstance(value, str):
+        return "\n" in value
+    if isinstance(value, Mapping):
+        return any(_is_deep(one) for one in value.values())
+    return _is_table(value)
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, Mapping) for item in value)
+
+
+def _is_header(rows: Sequence[Row]) -> bool:
+    """Whether these are the fields of a message's header, each with its raw form, which --json has."""
+    return all({"name", "value", "raw"} == set(row) for row in rows)
