@@ -62,7 +62,9 @@ async def test_Q08_guesses_are_limited_by_name_and_address() -> None:
     async with browsing(service, clock) as client:
         for _ in range(5):
             assert "wrong=password" in (await sign_in(client, password="wrong")).headers["location"]
-        assert "wrong=many" in (await sign_in(client)).headers["location"]
+        for _ in range(5):
+            assert "wrong=many" in (await sign_in(client)).headers["location"]
+        assert len(service.told) == 5 + 1, "who goes on does not fill the event log"
         clock.now += WINDOW + 1
         assert (await sign_in(client)).headers["location"] == "/"
 
@@ -218,6 +220,28 @@ async def test_Q02_another_sites_page_is_refused_even_with_the_token(strange: di
         assert (await client.post("/logout", headers=strange)).status_code == 403
         assert (await client.get(LIST)).status_code == 200
     assert [name for name, _, _ in service.asked] == ["server.list"]
+
+
+@pytest.mark.parametrize(
+    ("place", "let"),
+    [
+        ("http://127.0.0.1:8025", True),
+        ("http://localhost:8025", True),
+        ("http://[::1]:8025", True),
+        ("http://evil.test:8025", False),
+        ("http://127.0.0.1.evil.test:8025", False),
+        ("http://localhost.evil.test", False),
+    ],
+)
+async def test_Q02_a_name_of_another_site_that_leads_to_this_machine_is_refused(place: str, let: bool) -> None:
+    service = StandIn(ALL)
+    headers = {"Host": place.removeprefix("http://"), "Origin": place}
+    async with browsing(service) as client:
+        client.base_url = "http://127.0.0.1:8025"
+        form = {"name": "ann", "password": PASSWORD}
+        answer = await client.post("/login", data=form, headers=headers)
+    assert answer.status_code == (303 if let else 403)
+    assert (("operator_signed_in", "ann") in service.told) == let
 
 
 @pytest.mark.parametrize(

@@ -208,3 +208,14 @@ async def test_what_names_a_folder_of_the_machine_is_not_offered(operation: Oper
     async with browsing(StandIn(ALL)) as client:
         for ask in (client.get, client.post):
             assert (await ask("/api/v1/" + "/".join(operation.words), headers=bearer("admin"))).status_code == 404
+
+
+@pytest.mark.parametrize(("wanted", "code"), [("one", 200), ("three", 403), ("Uno", 200)])
+async def test_Q06_a_display_name_that_is_anothers_short_name_leads_to_no_other(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, code: int
+) -> None:
+    monkeypatch.setattr("tests.admin.standin.SERVERS", {"three": "one", "one": "Uno", "two": "three"})
+    service = StandIn(ALL, lambda *_: {"server": "one"})
+    answer = await call(service, named("server.pause"), "operator-one", server=wanted)
+    assert answer.status_code == code
+    assert [arguments for _, arguments, _ in service.asked] == ([{"server": "one"}] if code == 200 else [])

@@ -73,3 +73,12 @@ def test_a_server_is_meant_by_either_name_or_as_the_only_one() -> None:
         server_meant(settings(text), "")
     with pytest.raises(ValueError, match="there are: default, second"):
         server_meant(settings(text), "third")
+
+
+def test_a_short_name_is_meant_before_a_display_name_that_is_the_same() -> None:
+    text = (
+        '[servers.x]\nname = "a"\nhome = "X"\ngeneral.bindings = ["127.0.0.1:2526"]\n'
+        '[servers.a]\nname = "b"\nhome = "A"\ngeneral.bindings = ["127.0.0.1:2527"]\n'
+    )
+    assert server_meant(settings(text), "a") == "a"
+    assert server_meant(settings(text), "b") == "a"

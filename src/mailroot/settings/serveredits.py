@@ -34,8 +34,10 @@ def server_meant(settings: Settings, wanted: str) -> str:
 
     Raises `ValueError`, naming those that there are.
     """
+    if wanted in settings.servers:  # a display name may be the short name of another one
+        return wanted
     for key, server in settings.servers.items():
-        if wanted in {key, server.name}:
+        if wanted == server.name:
             return key
     known = ", ".join(settings.servers)
     if wanted:

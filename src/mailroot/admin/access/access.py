@@ -65,7 +65,11 @@ class Access:
         limits = {both: _BY_BOTH, f"\0{address}": _BY_ADDRESS, f"{name}\0": _BY_NAME}
         wait = self._guesses.wait(limits)
         if wait > 0:
-            await self._told("operator_refused", name, address, "too many wrong passwords")
+            # Once is enough: who goes on at this must not fill the event log, which forgets the oldest.
+            once = f"told\0{address}"
+            if self._guesses.wait({once: 1}) == 0:
+                self._guesses.wrong(once)
+                await self._told("operator_refused", name, address, "too many wrong passwords")
             raise Refusal("Too many wrong passwords; try again later.", wait)
         # Counted before anything is waited for: many guesses at the same time are as many guesses.
         self._guesses.wrong(*limits)

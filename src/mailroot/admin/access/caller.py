@@ -92,7 +92,8 @@ def permitted(
 def _of_server(caller: Caller, operation: Operation, asked: dict[str, object], names: Mapping[str, str]) -> Permitted:
     wanted = asked.get("server")
     if wanted:
-        key = next((key for key, name in names.items() if wanted in (key, name)), "")
+        # As the service understands it: a display name may be the short name of another one.
+        key = wanted if wanted in names else next((key for key, name in names.items() if wanted == name), "")
         if key not in caller.servers:
             raise Forbidden(f"the virtual server {wanted} is not one of {', '.join(caller.servers)}")
         return Permitted({**asked, "server": key}, (key,), named=True)

@@ -6,6 +6,7 @@ something and has a cookie must carry the session's CSRF token, in the header `X
 """
 
 import hmac
+from ipaddress import ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -60,12 +61,35 @@ async def signed_in(request: Request) -> Caller:
 
 
 def own_origin(request: Request) -> None:
-    """Raises `Forbidden` where a browser says that another site's page asks."""
+    """Raises `Forbidden` where a browser says that another site's page asks, or where its name may be another site's.
+
+    Whoever has a name can have it lead to this machine, and his pages to our port under that name (DNS rebinding).
+    """
     origin, host = request.headers.get("origin"), request.headers.get("host", "")
     if origin is not None and origin != f"{request.url.scheme}://{host}":
         raise Forbidden("this request comes from a page of another site")
+    if origin is not None and _loopback(_local_address(request)) and not _means_here(request.url.hostname or ""):
+        raise Forbidden("on the machine itself the console is called localhost, or by its address")
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise Forbidden("this request comes from a page of another site")
+
+
+def _local_address(request: Request) -> str:
+    """The address of ours that the connection came to."""
+    server = request.scope.get("server")
+    return str(server[0]) if server else ""
+
+
+def _loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _means_here(name: str) -> bool:
+    """Whether a name in an address stands for this very machine (RFC 6761, section 6.3)."""
+    return _loopback(name) or name == "localhost" or name.endswith(".localhost")
 
 
 async def _own_form(request: Request, caller: Caller) -> None:

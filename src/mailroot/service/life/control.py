@@ -235,10 +235,13 @@ class Control:
     def _key(self, arguments: Arguments) -> str:
         """The virtual server that is meant: by its short name, or by its display name."""
         wanted = str(arguments.get("server", ""))
-        for key, server in self._state.settings.servers.items():
-            if wanted in {key, server.name}:
+        servers = self._state.settings.servers
+        if wanted in servers:  # a display name may be the short name of another one
+            return wanted
+        for key, server in servers.items():
+            if wanted == server.name:
                 return key
-        known = ", ".join(self._state.settings.servers)
+        known = ", ".join(servers)
         if not wanted:
             raise Misconfigured(f"there are several virtual servers; name one by --server: {known}")
         raise Missing(f"there is no virtual server {wanted!r}; there are: {known}")
