@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Carry out what was typed."""
     address, words = address_in(sys.argv[1:] if argv is None else argv)
     arguments = parsed(words)
-    arguments.address = address
+    arguments.elsewhere = address
     arguments.json = getattr(arguments, "json", False)
     try:
         code = _run(arguments)
@@ -70,8 +70,8 @@ def _command(arguments: argparse.Namespace) -> int:
     if hasattr(arguments, "operation"):
         from mailroot.cli import remote  # noqa: PLC0415
 
-        return remote.run(arguments, service_for(arguments.address, path))
-    if arguments.address and arguments.command not in _FOR_ALL:
+        return remote.run(arguments, service_for(arguments.elsewhere, path))
+    if arguments.elsewhere and arguments.command not in _FOR_ALL:
         raise Misconfigured(f"mailroot {arguments.command} works on the machine itself, without an address")
     from mailroot.cli import commands  # noqa: PLC0415
 

@@ -26,7 +26,7 @@ _PATIENCE = 10  # answers in a row that may be missing before it is given up: a 
 
 def run(arguments: argparse.Namespace, file: SettingsFile) -> int:
     """Show the service until somebody has seen enough. Raises `Fault` where it does not answer."""
-    service = service_for(arguments.address, file.path)
+    service = service_for(arguments.elsewhere, file.path)
     answers = _answers(lambda: service.ask("overview", {}))
     with contextlib.suppress(KeyboardInterrupt):
         if arguments.json:
