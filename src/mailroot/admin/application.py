@@ -1,6 +1,6 @@
 """The application that browsers and programs talk to: its routes, what each answer says, and how faults are told."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -21,9 +21,14 @@ from mailroot.mail.faults import Fault
 
 _STATIC = "/static/"
 
+Lost = Callable[[Request], Response]
 
-def application(asker: Asker, access: Access, pages: Sequence[APIRouter] = ()) -> FastAPI:
-    """The application. `pages` are routes for people, which come after those for programs."""
+
+def application(asker: Asker, access: Access, pages: Sequence[APIRouter] = (), lost: Lost | None = None) -> FastAPI:
+    """The application. `pages` are routes for people, which come after those for programs.
+
+    `lost` makes the page for people who look for one that is not there.
+    """
     made = FastAPI(title="Mailroot", openapi_url=None, docs_url=None, redoc_url=None)
     made.state.asker, made.state.access = asker, access
     made.add_api_route("/health", _health, methods=["GET"])
@@ -34,7 +39,7 @@ def application(asker: Asker, access: Access, pages: Sequence[APIRouter] = ()) -
     made.add_middleware(Limited)
     made.add_middleware(Strict)
     _tell_refusals(made)
-    _tell_mistakes(made)
+    _tell_mistakes(made, lost)
     return made
 
 
@@ -75,7 +80,7 @@ def _tell_refusals(made: FastAPI) -> None:
         return problem(503, str(fault), headers={"Retry-After": "2"})
 
 
-def _tell_mistakes(made: FastAPI) -> None:
+def _tell_mistakes(made: FastAPI, lost: Lost | None) -> None:
     @made.exception_handler(TooLong)
     async def _too_long(_: Request, fault: TooLong) -> Response:
         return problem(413, str(fault), headers={"Connection": "close"})
@@ -86,7 +91,9 @@ def _tell_mistakes(made: FastAPI) -> None:
         return problem(422, "the request is not what this page takes", rows)
 
     @made.exception_handler(HTTPException)
-    async def _http(_: Request, fault: HTTPException) -> Response:
+    async def _http(request: Request, fault: HTTPException) -> Response:
+        if lost is not None and fault.status_code == 404 and _for_people(request):
+            return lost(request)
         return problem(fault.status_code, str(fault.detail), headers=fault.headers)
 
     @made.exception_handler(Exception)

@@ -13,6 +13,7 @@ from mailroot.admin.access.access import Access
 from mailroot.admin.application import application
 from mailroot.admin.asking import Line
 from mailroot.admin.console.router import router
+from mailroot.admin.console.visiting import lost
 from mailroot.admin.patience import PatientProtocol
 from mailroot.mail.faults import Fault
 from mailroot.service.life.adminprocess import AdminBirth
@@ -38,7 +39,7 @@ def run(birth: AdminBirth) -> int:
     )  # what clients do wrong is not ours to tell on standard error
     os.environ.setdefault("OTEL_SDK_DISABLED", "true")
     line = Line(birth.longest_request)
-    served = application(line, Access(line, birth.idle, birth.longest), [router])
+    served = application(line, Access(line, birth.idle, birth.longest), [router], lost)
     try:
         birth.become()
     except Fault as fault:

@@ -83,6 +83,17 @@ def test_Q05_after_the_sign_in_nobody_is_led_elsewhere(console):
         assert page.url.startswith(console.address)
 
 
+def test_an_address_without_a_page_is_told_in_a_page_and_to_programs_as_a_problem(console):
+    with console.visit("") as page:
+        answer = page.goto("/nothing/here")
+        assert answer.status == 404
+        expect(page.locator("h1")).to_have_text("Not there")
+        expect(page.locator("[role=alert]")).to_have_text("There is no page at this address.")
+        for path in ("/api/v1/nothing", "/nothing"):
+            told = page.request.get(path, headers={"Accept": "application/json"})
+            assert (told.status, told.headers["content-type"]) == (404, "application/problem+json")
+
+
 def test_the_tree_is_gone_through_by_keys(console):
     with console.visit() as page:
         page.keyboard.press("Tab")

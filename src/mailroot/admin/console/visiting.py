@@ -65,6 +65,11 @@ def _door(request: Request) -> Response:
     return RedirectResponse(f"/?next={quote(wanted)}" if wanted != "/" else "/", status_code=303)
 
 
+def lost(request: Request) -> Response:
+    """What people see where no page is."""
+    return _fault(request, 404, "There is no page at this address.")
+
+
 _TITLES = {403: "Not allowed", 404: "Not there", 409: "Somebody was faster", 503: "No answer"}
 
 
