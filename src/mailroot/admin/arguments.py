@@ -6,7 +6,7 @@ from mailroot.admin.operations import Argument, Kind, Operation
 
 _LONGEST_TEXT = 1024
 # A cursor has the place of every shard: of every virtual server and worker. It must fit into a request's head.
-_LONGEST_CURSOR = 16 * 1024
+_LONGEST_CURSOR = 8 * 1024
 _LONGEST_CONFIGURATION = 1024 * 1024
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no", ""})
 _PAGING = (

@@ -18,7 +18,7 @@ from mailroot.admin.patience import PatientProtocol
 from mailroot.mail.faults import Fault
 from mailroot.service.life.adminprocess import AdminBirth
 
-_LONGEST_HEAD = 32 * 1024
+_LONGEST_HEAD = 320 * 1024  # two cursors of signs that an address has twelve octets for, and further texts
 _KEPT_ALIVE = 15  # seconds
 _MOST_AT_ONCE = 256
 
