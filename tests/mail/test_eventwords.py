@@ -68,4 +68,5 @@ _VALUES = st.one_of(
 @given(st.dictionaries(st.sampled_from("server session cause to reply".split()), _VALUES))
 def test_the_short_way_says_what_the_long_one_does(fields: dict[str, object]) -> None:
     one_by_one = [f"{name}={eventwords._value(value)}" for name, value in fields.items() if value != ""]
-    assert words_of(EVENTS.refused, fields) == " ".join(["refused", *one_by_one])
+    whole = " ".join(["refused", *one_by_one])
+    assert words_of(EVENTS.refused, fields) == (whole if len(whole) <= LINE_LIMIT else whole[:LINE_LIMIT] + "...")
