@@ -167,7 +167,7 @@ def test_long_half_and_silent_requests_harm_nothing(tmp_path: Path) -> None:
         for _ in range(20):
             silent.enter_context(control(service))
         with control(service) as client, contextlib.suppress(OSError):
-            client.sendall(b"x" * 1_000_000 + b"\n")
+            client.sendall(b"x" * 5_000_000 + b"\n")
             assert client.recv(100) == b""
         with control(service) as client:
             client.sendall(b'{"operation": "server.stop", "arguments": {"server": "default"}}')  # no line end
