@@ -176,6 +176,7 @@ class AdminProcess:
         if self._listener is not None:
             asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
+            self._listener = None
 
 
 def _lay_down(account: str) -> None:
