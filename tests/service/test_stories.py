@@ -29,7 +29,7 @@ class Told:
     def tell(self, name: str, **fields: Any) -> None:
         row = getattr(EVENTS, name)
         event = (self.at, row, {**dict.fromkeys(row.fields, ""), "server": "default", **fields})
-        self._keeper.keep([event], [logs._line("", *event)])
+        self._keeper.keep([event], [logs._line(b"", *event)])
         self.at += timedelta(seconds=1)
 
     def accept(self, entry: str, *to: str, **fields: Any) -> None:
