@@ -63,7 +63,7 @@ def test_what_is_done_from_elsewhere_is_recorded_so(site: Administered, tmp_path
         (["status"], "wrong", 1, "does not count"),
         (["queue", "show", "nothing"], "right", 1, "there is no entry"),
         (["queue", "export", "--all", "--to", "x"], "right", 2, "folder of the machine"),
-        (["get", "service.workers"], "right", 2, "on the machine itself"),
+        (["check-config"], "right", 2, "on the machine itself"),
     ],
     ids=lambda value: str(value)[:20],
 )

@@ -102,6 +102,12 @@ def _add_settings(
         metavar="VALUE",
         help="the value, such as 25MB, true, '[\"192.0.2.0/24\"]'; - reads it from standard input",
     )
+    _add_base(change)
+
+
+def _add_base(command: argparse.ArgumentParser) -> None:
+    known = "the revision that the change was made from; where the same was changed since, it is refused"
+    command.add_argument("--base", metavar="REVISION", type=int, help=known)
 
 
 def _add_accounts(
@@ -131,6 +137,8 @@ def _add_domains(
             nargs = "+" if word == "set" else "*"
             known = "an option of domains with its value, such as type=alias, relay=true, route=relay.example:587"
             command.add_argument("options", metavar="OPTION=VALUE", nargs=nargs, help=known)
+        if word != "list":
+            _add_base(command)
         command.add_argument("--server", metavar="SERVER", default="", help="a virtual server, where there are several")
 
 

@@ -3,15 +3,17 @@
 There is one writer at a time: a second one waits until the first is through, so neither loses what the other wrote.
 """
 
+import argparse
 import getpass
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from mailroot.cli import screen
 from mailroot.edge.control import NoService, Refused, ask
 from mailroot.edge.settingsfile import SettingsFile
 from mailroot.mail.by import By
+from mailroot.mail.faults import Misconfigured
 from mailroot.service.configure.edits import edit_of
 from mailroot.service.configure.ledger import Ledger
 from mailroot.settings.problem import Problem, Problems, Unsound
@@ -32,13 +34,24 @@ class Changed:
         said = [f"{file.path} is written."]
         if not self.facts["running"]:
             said.append("No service runs for it; the change counts from the next start on.")
-        if self.facts.get("restarted"):
-            said.append("The service was restarted inside; all of it is in force.")
-        if self.facts["applied"]:
-            said.append(f"Applied: {screen.cell(self.facts['applied'])}.")
-        if self.facts["needs_restart"]:
-            said.append(f"Counts after a restart of the service: {screen.cell(self.facts['needs_restart'])}.")
-        return "\n".join(said)
+        return "\n".join([*said, *in_force(self.facts)])
+
+
+def in_force(facts: Mapping[str, Any]) -> list[str]:
+    """What a service says of a change that it made, in sentences."""
+    said = []
+    if facts.get("restarted"):
+        said.append("The service was restarted inside; all of it is in force.")
+    if facts["applied"]:
+        said.append(f"Applied: {screen.cell(facts['applied'])}.")
+    if facts["needs_restart"]:
+        said.append(f"Counts after a restart of the service: {screen.cell(facts['needs_restart'])}.")
+    return said
+
+
+def based_on(arguments: argparse.Namespace) -> dict[str, int]:
+    """The revision that the change was made from, where one was typed: nobody's newer change is undone then."""
+    return {} if arguments.base is None else {"base": arguments.base}
 
 
 def change(file: SettingsFile, operation: str, arguments: Mapping[str, Any]) -> Changed | Problems:
@@ -53,8 +66,8 @@ def change(file: SettingsFile, operation: str, arguments: Mapping[str, Any]) -> 
     except Refused as fault:
         if not fault.problems:
             screen.complain(f"{file.path} was not changed:")
-            raise
-        return _problems(file, tuple(_problem(row) for row in fault.problems))
+            raise_as_here(fault)
+        return _problems(file, tuple(problem_of(row) for row in fault.problems))
     loaded = file.load()
     return loaded if isinstance(loaded, Problems) else Changed(loaded, {"running": True, **facts})
 
@@ -64,7 +77,8 @@ def change_here(file: SettingsFile, operation: str, arguments: Mapping[str, Any]
     ledger = Ledger(file, screen.complain)
     with ledger.changing(_PATIENCE):
         try:
-            draft = ledger.draft(edit_of(operation, arguments), By(getpass.getuser()), operation)
+            by, base = By(getpass.getuser()), arguments.get("base")
+            draft = ledger.draft(edit_of(operation, arguments), by, operation, base)
         except Unsound as fault:
             return _problems(file, fault.problems.problems)
         ledger.write(draft)
@@ -77,6 +91,14 @@ def _problems(file: SettingsFile, problems: tuple[Problem, ...]) -> Problems:
     return Problems(problems, str(file.path))
 
 
-def _problem(row: Mapping[str, Any]) -> Problem:
+def raise_as_here(fault: Refused) -> NoReturn:
+    """Raise what a service refused as what it would be without one: the exit code is the same then."""
+    if fault.kind in ("unsound", "422"):
+        raise Misconfigured(str(fault)) from fault
+    raise fault
+
+
+def problem_of(row: Mapping[str, Any]) -> Problem:
+    """A problem that a service tells of."""
     path, value, wrong, mend = (str(row.get(name, "")) for name in ("path", "value", "wrong", "mend"))
     return Problem(path, value, wrong, mend, int(row.get("line", 0)))

@@ -1,16 +1,15 @@
 """Commands about the settings file, and the one that starts the service."""
 
 import argparse
-import getpass
 import os
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailroot.admin.operations import CHANGES, SECRETS
 from mailroot.cli import screen
-from mailroot.cli.change import change
+from mailroot.cli.change import based_on, change
+from mailroot.cli.typed import typed_value
 from mailroot.edge.control import control_path
 from mailroot.edge.operators import SetupCode
 from mailroot.edge.settingsfile import SettingsFile
@@ -127,25 +126,27 @@ def show_option(arguments: argparse.Namespace, file: SettingsFile) -> int:
     value = value if as_written is None else as_written
     if arguments.json:
         print(screen.as_json(value))
-    elif isinstance(value, dict):
-        _show_table(value, "")
     else:
-        screen.show(value if isinstance(value, str) else toml_text(value))
+        show_value(value)
     return 0
 
 
-def _show_table(table: dict[str, object], above: str) -> None:
-    for name, value in table.items():
-        if isinstance(value, dict):
-            _show_table(value, f"{above}{name}.")
+def show_value(value: object, above: str = "") -> None:
+    """The value of an option, or a line for each option of a table."""
+    if not isinstance(value, dict):
+        screen.show(value if isinstance(value, str) else toml_text(value))
+        return
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            show_value(inner, f"{above}{name}.")
         else:
-            screen.show(f"{above}{name} = {toml_text(value)}")
+            screen.show(f"{above}{name} = {toml_text(inner)}")
 
 
 def set_option(arguments: argparse.Namespace, file: SettingsFile) -> int:
     """Change an option in the file, if the result is sound, and let the service apply it."""
-    value = _value(arguments)
-    changed = change(file, "settings.change", {"values": {arguments.key: value}})
+    value = typed_value(arguments.key, arguments.value)
+    changed = change(file, "settings.change", {"values": {arguments.key: value}, **based_on(arguments)})
     if isinstance(changed, Problems):
         return refuse(changed, arguments)
     result = {
@@ -170,15 +171,6 @@ def _warn_beside(key: str, settings: Settings) -> None:
     for problem in _unusable(settings):
         if problem.path.rpartition(".")[0] == table:
             screen.complain(f"But: {problem}")
-
-
-def _value(arguments: argparse.Namespace) -> str:
-    """What was typed; for "-" what comes by standard input, so that a secret is in no list of processes."""
-    if arguments.value != "-":
-        return str(arguments.value)
-    if sys.stdin.isatty():
-        return getpass.getpass(f"{arguments.key}: ")
-    return sys.stdin.readline().rstrip("\r\n")
 
 
 def completion(arguments: argparse.Namespace) -> int:

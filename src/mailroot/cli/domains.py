@@ -3,7 +3,7 @@
 import argparse
 
 from mailroot.cli import screen
-from mailroot.cli.change import change
+from mailroot.cli.change import based_on, change
 from mailroot.cli.commands import refuse
 from mailroot.edge.settingsfile import SettingsFile
 from mailroot.settings.domainrows import domain_rows
@@ -23,19 +23,20 @@ def run(arguments: argparse.Namespace, file: SettingsFile) -> int:
         screen.show_rows(COLUMNS, domain_rows(settings, keys), json_wanted=arguments.json)
         return 0
     server = server_meant(settings, arguments.server)
-    changed = change(file, *_request(arguments, server))
+    operation, given = request(arguments)
+    changed = change(file, operation, {**given, "server": server, **based_on(arguments)})
     if isinstance(changed, Problems):
         return refuse(changed, arguments)
     if arguments.json:
-        print(screen.as_json({"file": str(file.path), "server": server, "domain": _name(arguments), **changed.facts}))
+        print(screen.as_json({"file": str(file.path), "server": server, "domain": name_of(arguments), **changed.facts}))
     else:
         screen.show(changed.told(file))
     return 0
 
 
-def _request(arguments: argparse.Namespace, server: str) -> tuple[str, dict[str, object]]:
-    """The operation that was typed, with its arguments."""
-    given: dict[str, object] = {"name": arguments.name, "server": server}
+def request(arguments: argparse.Namespace) -> tuple[str, dict[str, object]]:
+    """The operation that was typed, with its arguments but the virtual server."""
+    given: dict[str, object] = {"name": arguments.name}
     if arguments.word in ("add", "set"):
         given["options"] = _table(arguments.options)
     if arguments.word == "rename":
@@ -43,11 +44,15 @@ def _request(arguments: argparse.Namespace, server: str) -> tuple[str, dict[str,
     return f"domain.{'change' if arguments.word == 'set' else arguments.word}", given
 
 
-def _table(typed: list[str]) -> object:
-    """Options by their names, so that whoever records them sees which are secrets; what is none stays as typed."""
+def _table(typed: list[str]) -> dict[str, str]:
+    """Options by their names, so that whoever records them sees which are secrets. Raises `ValueError`."""
     pairs = [one.partition("=") for one in typed]
-    return {name.strip(): value.strip() for name, _, value in pairs} if all(sign for _, sign, _ in pairs) else typed
+    for one, (name, sign, _) in zip(typed, pairs, strict=True):
+        if not name or not sign:
+            raise ValueError(f"{one}: an option is given as OPTION=VALUE, such as relay=true")
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _name(arguments: argparse.Namespace) -> str:
+def name_of(arguments: argparse.Namespace) -> str:
+    """The name that the domain has after the change."""
     return str(arguments.new if arguments.word == "rename" else arguments.name)

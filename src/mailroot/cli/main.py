@@ -15,7 +15,7 @@ from mailroot.cli import screen
 from mailroot.cli.arguments import parsed
 from mailroot.cli.entry import DEFAULT_FILE
 from mailroot.cli.service import address_in, service_for
-from mailroot.mail.faults import Fault, Misconfigured
+from mailroot.mail.faults import Conflict, Fault, Misconfigured
 
 # Each has a `run`.
 _MODULES = {
@@ -31,8 +31,9 @@ _MODULES = {
     "top": "mailroot.cli.top",
     "trace": "mailroot.cli.trace",
 }
-# Besides operations, what can be asked of a service elsewhere.
+# Besides operations, what can be asked of a service elsewhere, and what works on its settings (`cli.elsewhere`).
 _FOR_ALL = ("top", "completion")
+_SETTINGS = ("get", "set", "domain")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     try:
         return _command(arguments)
+    except Conflict as fault:
+        screen.complain(f"mailroot: {fault}")
+        return 1
     except (Misconfigured, ValueError) as fault:
         screen.complain(f"mailroot: {fault}")
         return 2
@@ -71,6 +75,10 @@ def _command(arguments: argparse.Namespace) -> int:
         from mailroot.cli import remote  # noqa: PLC0415
 
         return remote.run(arguments, service_for(arguments.elsewhere, path))
+    if arguments.elsewhere and arguments.command in _SETTINGS:
+        from mailroot.cli import elsewhere  # noqa: PLC0415
+
+        return elsewhere.run(arguments, service_for(arguments.elsewhere, path))
     if arguments.elsewhere and arguments.command not in _FOR_ALL:
         raise Misconfigured(f"mailroot {arguments.command} works on the machine itself, without an address")
     from mailroot.cli import commands  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Secrets that are typed, or come by standard input: never on the command line, where everybody sees them."""
+"""What is typed, or comes by standard input: secrets never stand on the command line, where everybody sees them."""
 
 import getpass
 import sys
@@ -25,3 +25,12 @@ def typed_password() -> str:
     if fault:
         raise Misconfigured(f"{fault}; nothing was changed")
     return password
+
+
+def typed_value(key: str, given: str) -> str:
+    """The value of an option; for "-" what comes by standard input, so that a secret is in no list of processes."""
+    if given != "-":
+        return given
+    if sys.stdin.isatty():
+        return getpass.getpass(f"{key}: ")
+    return sys.stdin.readline().rstrip("\r\n")

@@ -54,7 +54,10 @@ class Ordering:
             return LOWEST if self.upwards else HIGHEST
         value, _, place = position.partition(".")
         step = 0 if not self.backwards else -1 if self.upwards else 1
-        return Position(int(value), int(place) + step)
+        start = Position(int(value), int(place) + step)
+        if not (LOWEST.value <= start.value <= HIGHEST.value and LOWEST.place <= start.place <= HIGHEST.place):
+            raise ValueError(f"{position}: no position is there")
+        return start
 
     def before(self, position: Position) -> Position:
         """The position from which a list going forwards begins with the recipient at this one."""

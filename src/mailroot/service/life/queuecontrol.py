@@ -1,5 +1,6 @@
 """What operators ask of the queue, as the supervisor answers it: every worker, every shard, page after page."""
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from mailroot.queue.entry import FROZEN
 from mailroot.queue.selection import ANY_CAUSE, Order, Selection
 from mailroot.service.deliver.delivery import hosts_of_via
 from mailroot.service.life.state import State
+from mailroot.settings.problem import Problem, Problems, Unsound
 from mailroot.settings.spelling import SIZE, duration
 
 Arguments = Mapping[str, Any]
@@ -19,6 +21,8 @@ _MOST_WORDS = 500
 _TEXTS = ("key", "sender", "recipient", "domain", "status", "text")
 # Seconds that one request works; who asks waits for 10 (`edge.control`), and comes again.
 _TURN = 1.0
+# "key/recipient_number", with as many digits as an entry can have recipients.
+_ROW = re.compile(r"[0-9A-Za-z]+/[0-9]{1,8}", re.ASCII)
 
 
 class QueueControl:
@@ -107,9 +111,17 @@ def _from_cursor(cursor: str, places: list[tuple[str, int]]) -> tuple[int, int, 
         return 0, 0, ""
     try:
         key, number, shard, after = cursor.split("|", 3)
-        return places.index((key, int(number))), max(int(shard), 0), after
+        place, shard_number = places.index((key, int(number))), max(int(shard), 0)
     except ValueError as fault:
-        raise Misconfigured(f"{cursor!r} is no cursor of this queue; begin again") from fault
+        raise no_cursor("after", cursor) from fault
+    if after and not _ROW.fullmatch(after):
+        raise no_cursor("after", cursor)
+    return place, shard_number, after
+
+
+def no_cursor(name: str, cursor: str) -> Unsound:
+    """What is wrong with an argument that is no cursor, or one of a queue that has other shards by now."""
+    return Unsound(Problems((Problem(name, cursor[:80], "this is no cursor of this queue", "begin again"),)))
 
 
 def selection_of(arguments: Arguments) -> Selection:

@@ -15,7 +15,7 @@ from typing import Any
 
 from mailroot.mail.faults import Misconfigured
 from mailroot.queue.ordering import By, Ordering
-from mailroot.service.life.queuecontrol import selection_of
+from mailroot.service.life.queuecontrol import no_cursor, selection_of
 from mailroot.service.life.shown import moment_text
 from mailroot.service.life.state import State
 
@@ -73,7 +73,8 @@ class QueueListing:
         selected, limit = selection_of(arguments), page_size(arguments.get("limit"), _MOST_ROWS)
         before = str(arguments.get("before") or "")
         ordering = _ordering(arguments, backwards=bool(before))
-        walk = _Merge(self._state, self._servers(arguments), ordering, _cursor(before or arguments.get("after")))
+        walk = _Merge(self._state, self._servers(arguments), ordering)
+        walk.begin("before" if before else "after", before or str(arguments.get("after") or ""))
         rows: list[dict[str, Any]] = []
         until = time.monotonic() + _TURN
         while len(rows) < limit and not walk.over and (not rows or time.monotonic() < until):
@@ -99,7 +100,10 @@ class QueueListing:
         text, rank = str(arguments.get("text") or "").lower(), str(arguments.get("sort") or "recipients")
         if rank not in _RANKS:
             raise Misconfigured(f"sort: one of {', '.join(_RANKS)} is wanted, not {rank!r}")
-        limit, first = page_size(arguments.get("limit"), _MOST_ROWS), number_of(arguments.get("after"))
+        after = str(arguments.get("after") or "")
+        limit, first = page_size(arguments.get("limit"), _MOST_ROWS), number_of(after)
+        if after and not first:
+            raise no_cursor("after", after)
         column, place, largest = _RANKS[rank]
         reverse = largest != bool(arguments.get("descending"))
         told = _Told()
@@ -122,13 +126,27 @@ class QueueListing:
 class _Merge:
     """The lists of all shards, merged. A cursor is a JSON object: the position of each shard by SERVER/WORKER/SHARD."""
 
-    def __init__(self, state: State, servers: list[str], ordering: Ordering, cursor: Mapping[str, str]) -> None:
+    def __init__(self, state: State, servers: list[str], ordering: Ordering) -> None:
         self._state = state
         self._ordering = ordering
         self._places = [(server, worker) for server in servers for worker in range(state.workers)]
-        self._shards = {name: self._begun(position) for name, position in cursor.items()}
+        self._shards: dict[str, _Shard] = {}
+        self._cursor = ("", "")
         self._read = False
         self.depth = 0
+
+    def begin(self, name: str, cursor: str) -> None:
+        """Go on from a cursor, which is the argument of this name. Raises `Unsound`."""
+        self._cursor = name, cursor
+        try:
+            positions = {str(shard): str(position) for shard, position in json.loads(cursor or "{}").items()}
+            for position in positions.values():
+                self._ordering.start(position)
+        except (ValueError, AttributeError, RecursionError) as fault:
+            raise no_cursor(name, cursor) from fault
+        if not all(any(shard.startswith(_name(place, "")) for place in self._places) for shard in positions):
+            raise no_cursor(name, cursor)
+        self._shards = {shard: self._begun(position) for shard, position in positions.items()}
 
     def _begun(self, position: str = "") -> _Shard:
         """A shard of which nothing was shown yet has nothing to go back to."""
@@ -152,6 +170,9 @@ class _Merge:
         self._read = True
         self.depth = max(self.depth, sum(answer["depth"] for answer in answers))
         for place, answer in zip(asked, answers, strict=True):
+            there = {_name(place, part["shard"]) for part in answer["shards"]}
+            if any(name.startswith(_name(place, "")) and name not in there for name in self._shards):
+                raise no_cursor(*self._cursor)
             for part in answer["shards"]:
                 self._take_in(self._shards.setdefault(_name(place, part["shard"]), self._begun()), part)
 
@@ -205,17 +226,6 @@ def _ordering(arguments: Arguments, *, backwards: bool) -> Ordering:
     if word not in _SORTS:
         raise Misconfigured(f"sort: one of {', '.join(_SORTS)} is wanted, not {word!r}")
     return Ordering(_SORTS[word], bool(arguments.get("descending")), backwards)
-
-
-def _cursor(text: object) -> dict[str, str]:
-    """The positions that a cursor holds. Raises `Misconfigured`."""
-    if not text:
-        return {}
-    try:
-        positions = json.loads(str(text))
-        return {str(name): str(position) for name, position in positions.items()}
-    except (ValueError, AttributeError, RecursionError) as fault:
-        raise Misconfigured(f"{str(text)[:80]!r} is no cursor of this queue; begin again") from fault
 
 
 def page_size(wanted: object, most: int) -> int:
