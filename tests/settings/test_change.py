@@ -268,7 +268,7 @@ def test_a_password_of_the_wrong_type_is_not_shown() -> None:
 def test_a_change_says_what_it_needs() -> None:
     old, new = sound(""), sound('[service]\nworkers = 2\n[servers.default]\nmessages.size_limit = "1024KB"')
     assert difference(old, new) == (
-        Change("service.workers", "1", "2", Applies.SERVICE),
+        Change("service.workers", "4", "2", Applies.SERVICE),
         Change("servers.default.messages.size_limit", '"2048KB"', '"1024KB"', Applies.NEW_SESSIONS),
     )
     assert [change.needs_restart for change in difference(old, new)] == [True, False]

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mailroot.edge.cores import usable_cores
 from mailroot.edge.files.durable import sync_folder, translated
 from mailroot.edge.files.folderlock import alone
 from mailroot.mail.address import domain_key
@@ -135,8 +136,7 @@ def _write(draft: Path, octets: bytes, model: Path) -> None:
 def machine_facts(folder: str, revision: int = 1) -> Facts:
     """What this machine and this environment add to a settings file in `folder`."""
     host, addresses = _own_names()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Facts(folder, host, cores, addresses, os.environ, secret_in, revision)
+    return Facts(folder, host, usable_cores(), addresses, os.environ, secret_in, revision)
 
 
 def secret_in(path: str) -> str:

@@ -32,7 +32,7 @@ class Service:
     """Processes, queue, events, figures. Once the file was read, `workers` is at least 1, `events` absolute or ""."""
 
     workers: Annotated[int, count(0, 256)] = option(
-        1, "How many worker processes there are; 0: one per core.", applies=_RESTART
+        0, "How many worker processes there are; 0: one for each core that the service may use.", applies=_RESTART
     )
     run_as: Text = option(
         "",
