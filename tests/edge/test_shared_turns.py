@@ -1,7 +1,7 @@
 """Turns and daily counts over all workers, with clocks that are arguments."""
 
 from mailroot.edge.sharedcounts import SharedCounts
-from mailroot.edge.sharedturns import TURN_SLOTS, SharedTurns
+from mailroot.edge.sharedturns import LASTING_SLOTS, SharedTurns
 
 DAY = 86_400
 
@@ -11,7 +11,7 @@ class Workers:
 
     def __init__(self) -> None:
         self.moment, self.now = 1000.0, 20_000.0 * DAY + 100
-        self.counts = SharedCounts(2, 7 + 2 * TURN_SLOTS, 2 * TURN_SLOTS)
+        self.counts = SharedCounts(2, 7 + LASTING_SLOTS, LASTING_SLOTS)
         self.both = [SharedTurns(self.counts, worker, 7, lambda: self.moment, lambda: self.now) for worker in range(2)]
 
 

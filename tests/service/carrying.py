@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from mailroot.edge.sharedcounts import SharedCounts
-from mailroot.edge.sharedturns import TURN_SLOTS, SharedTurns
+from mailroot.edge.sharedturns import LASTING_SLOTS, SharedTurns
 from mailroot.edge.tokens import TokenFailed, Tokens
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Body, Envelope, Recipient
@@ -35,7 +35,7 @@ def purse(request=_no_token, failed=lambda source, cause: None):
 
 def own_turns(moment=time.monotonic, now=time.time):
     """Turns that no other worker shares."""
-    return SharedTurns(SharedCounts(1, 2 * TURN_SLOTS), 0, 0, moment, now)
+    return SharedTurns(SharedCounts(1, LASTING_SLOTS), 0, 0, moment, now)
 
 
 NO_WALLET = purse()

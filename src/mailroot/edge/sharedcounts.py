@@ -38,6 +38,11 @@ class SharedCounts:
         """The highest count of a worker."""
         return max(self._cells[slot :: self._slots][: self.workers])
 
+    def row(self, worker: int, first: int, length: int) -> memoryview:
+        """A worker's own counts from `first` on, as they are now and as they become."""
+        begin = worker * self._slots + first
+        return self._cells[begin : begin + length]
+
     def inherit(self, former: "SharedCounts", merged: Callable[[int, int, int], int]) -> None:
         """Go on with what lasts of other counts, which have as much of it; nobody writes there any more.
 

@@ -64,6 +64,18 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     ),
     EventRow("states_not_kept", _W, ("cause",), "Which virtual servers were stopped could not be kept on disk."),
     EventRow(
+        "daily_counts_lost",
+        _W,
+        ("cause",),
+        "What went to destinations today was kept, but could not be read: their daily caps begin anew.",
+    ),
+    EventRow(
+        "daily_counts_not_kept",
+        _W,
+        ("cause",),
+        "What went to destinations today could not be kept on disk; with an end of the service it is forgotten.",
+    ),
+    EventRow(
         "service_restarted",
         _N,
         ("revision", "seconds"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mailroot.edge.sharedboard import SharedBoard
 from mailroot.edge.sharedcounts import SharedCounts
-from mailroot.edge.sharedturns import merged
+from mailroot.edge.sharedturns import LASTING_SLOTS, merged
 from mailroot.edge.tls.contexts import Presented, ServerTls
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.fanout import Fanout
@@ -20,7 +20,7 @@ from mailroot.service.life.holdings import Figures, Homes
 from mailroot.service.life.identities import present
 from mailroot.service.life.identities import wanted as wanted_identities
 from mailroot.service.life.reload import rebound
-from mailroot.service.life.slots import LASTING_SLOTS, slots_for
+from mailroot.service.life.slots import slots_for
 from mailroot.service.life.state import State
 from mailroot.service.life.states import STARTED, STOPPED, service_state
 from mailroot.service.life.telling import telling

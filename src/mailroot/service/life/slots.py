@@ -2,11 +2,9 @@
 
 from mailroot.edge.sharedcounts import DESTINATION_SLOTS, SharedCounts, destination_slot
 from mailroot.edge.sharedrates import RATE_SLOTS
-from mailroot.edge.sharedturns import TURN_SLOTS
+from mailroot.edge.sharedturns import LASTING_SLOTS
 from mailroot.service.relay.connections import allows
 from mailroot.settings.service import Settings
-
-LASTING_SLOTS = 2 * TURN_SLOTS
 
 
 def slots_for(settings: Settings) -> int:

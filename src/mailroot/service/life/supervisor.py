@@ -25,6 +25,7 @@ from mailroot.service.life.adminline import AdminLine
 from mailroot.service.life.adminprocess import Administration, AdminProcess
 from mailroot.service.life.audit import Audit
 from mailroot.service.life.control import Control
+from mailroot.service.life.daycounts import recall
 from mailroot.service.life.holdings import Figures, Homes
 from mailroot.service.life.identities import IdentityWatch, present, tell_presented, wanted
 from mailroot.service.life.reload import Reloaded, put_in_force
@@ -111,6 +112,7 @@ class Supervisor:
         try:
             self._homes.take(self.state.settings)
             self._restart.crew = self._restart.crew_of()
+            recall(self.state.settings, self.state.counts, self.emit)
             await self._open()
         finally:
             if self._admin is not None:

@@ -18,7 +18,6 @@ from mailroot.edge.kerberos.client import client_context
 from mailroot.edge.process import most_descriptors
 from mailroot.edge.sharedboard import SharedBoard
 from mailroot.edge.sharedcounts import SharedCounts
-from mailroot.edge.sharedturns import SharedTurns
 from mailroot.edge.sqlite.queue import SqliteQueue
 from mailroot.edge.tls.contexts import ServerTls
 from mailroot.edge.tokenrequest import request_token
@@ -38,8 +37,9 @@ from mailroot.service.held.collecting import Collector
 from mailroot.service.held.household import Household
 from mailroot.service.intake import Intake
 from mailroot.service.life.atwork import Current, Parts, ServerAtWork, Shard, drop_permissions
+from mailroot.service.life.daycounts import DayCounts, turns_of
 from mailroot.service.life.protocollogs import ProtocolLogs
-from mailroot.service.life.slots import SharedLimit, guesses_slot, sessions_slot, turns_slot
+from mailroot.service.life.slots import SharedLimit, guesses_slot, sessions_slot
 from mailroot.service.life.telling import telling
 from mailroot.service.measure.latest import LatestRefusals
 from mailroot.service.measure.looks import Looks
@@ -138,7 +138,7 @@ class World:
         self._directories = Directories(self.emit, self._tallies)
         self._logs = ProtocolLogs(settings, self._run.filler, self.emit)
         self._entrances = Entrances(settings.service.run_as, counts, number, guesses_slot(settings), self.emit)
-        self._turns = SharedTurns(counts, number, turns_slot(settings), time.monotonic, time.time)
+        self._day_counts = DayCounts(settings, turns_of(settings, counts, number), self._run.pool, self.emit)
         self.looks = Looks(self.servers, utc_now)
         self._notes = NoteWriter(shared.board, number, self.servers, self.looks, utc_now)
         self._past = past_of(settings, shared.counts, shared.board, self._run.pool) if number == 0 else None
@@ -155,6 +155,8 @@ class World:
         self._notes.start()
         if self._past is not None:
             self._past.start()
+        if self.number == 0:
+            self._day_counts.start()
 
     @property
     def patience(self) -> float:
@@ -201,6 +203,7 @@ class World:
         await self._notes.stop()
         if self._past is not None:
             await self._past.stop()
+        await self._day_counts.stop()
         await asyncio.gather(*(server.close() for server in self.servers.values()))
         self._run.pool.shutdown(wait=False, cancel_futures=True)
         await self._entrances.close()
@@ -320,7 +323,7 @@ class World:
         limit = SharedLimit(self._run.counts, self._run.number, self._settings, rules.key)
         bindings = _bindings(self._settings)
         signer = Signer(rules.key, settings, self.emit, self.now)
-        turns, log = self._turns, self._logs[rules.key]
+        turns, log = self._day_counts.turns, self._logs[rules.key]
         way = Way(rules.key, settings, resolver, self.emit, bindings, limit, self._wallet, turns, signer, tally, log)
         return RemoteCarrier(way)
 
