@@ -75,6 +75,7 @@ _FILTERS = (
     ),
     Argument("recipient", Kind.OPTION, "who fits, with * and ?", "PATTERN"),
     Argument("domain", Kind.OPTION, 'of this domain; "*.example.com" are those below it', "DOMAIN"),
+    Argument("destination", Kind.OPTION, "who goes there, as `queue destinations` names it", "DESTINATION"),
     Argument("older", Kind.OPTION, "whose message came longer ago, such as 90s, 15m, 12h, 2d", "TIME"),
     Argument("larger", Kind.OPTION, "whose message is larger, such as 100KB, 5MB", "SIZE"),
     Argument("status", Kind.OPTION, 'whose latest attempt ended so, such as 4.4.1 or "4.4.*"', "CODE"),

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -25,7 +25,9 @@ class Selection:
     "<>" is the null sender. `domain` is the recipient's, "*.example.com" for those below it. `status` is the enhanced
     code of the latest attempt, "4.4.1" or "4.4.*". `text` is somewhere in sender, recipient, Message-ID or the latest
     outcome, in upper or lower case. `before` is a moment at which the message had arrived, `larger` a
-    size in octets that it exceeds. `held` is a cause (`Pending.held`), or `ANY_CAUSE`.
+    size in octets that it exceeds. `held` is a cause (`Pending.held`), or `ANY_CAUSE`. `destination` is where the
+    recipient goes, as operators read it; `placed`, which has to be there then, tells it from a domain (as domains are
+    compared) and the route that an operator chose.
     """
 
     key: str = ""
@@ -37,11 +39,13 @@ class Selection:
     text: str = ""
     before: datetime | None = None
     larger: int | None = None
+    destination: str = ""
+    placed: Callable[[str, str], str] | None = field(default=None, compare=False, repr=False)
 
     @property
     def everything(self) -> bool:
         """Whether it asks nothing."""
-        return all(getattr(self, field.name) in ("", None) for field in fields(self))
+        return all(getattr(self, one.name) in ("", None) for one in fields(self))
 
     def means(self, row: Listed) -> bool:
         """Whether a recipient is meant."""
@@ -55,7 +59,13 @@ class Selection:
             and (not self.text or _mentions(self.text.casefold(), row))
             and (self.before is None or row.arrived < self.before)
             and (self.larger is None or row.size > self.larger)
+            and (not self.destination or self.goes_there(domain_key(row.recipient.rpartition("@")[2]), row.via))
         )
+
+    def goes_there(self, domain: str, via: str) -> bool:
+        """Whether the recipients of a domain, as it is compared, go to the destination that is asked for."""
+        assert self.placed is not None
+        return self.placed(domain, via).lower() == self.destination.lower()
 
 
 @dataclass(frozen=True, slots=True)

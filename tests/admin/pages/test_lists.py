@@ -109,6 +109,27 @@ def test_what_waits_is_seen_by_destination(filled):
         assert faults_of_access(page) == []
 
 
+def test_all_that_waits_for_a_destination_is_chosen_frozen_and_opened(filled):
+    with filled.visit(bypass_csp=True) as page:
+        page.goto("/servers/default/queue?by=destination")
+        expect(page.locator("#every")).to_have_count(0)
+        (known,) = until(lambda: filled.service.ask("queue", "destinations", "default"), "a destination")
+        name = known["destination"]
+        page.check(f"tbody tr[data-key='{name}'] input")
+        page.click("text=Freeze")
+        expect(page.locator("[role=status].good")).to_contain_text("3 recipients frozen")
+        assert "by=destination" in page.url
+        page.check(f"tbody tr[data-key='{name}'] input")
+        page.click("text=Thaw")
+        expect(page.locator("[role=status].good")).to_contain_text("3 recipients thawed")
+        page.locator(f"tbody tr[data-key='{name}'] a").click()
+        expect(page.locator("h1")).to_contain_text("Queue")
+        expect(page.locator("tbody tr")).to_have_count(3)
+        assert page.locator("input[name=destination]").input_value() == name
+        page.goto("/servers/default/queue?destination=nowhere.test")
+        expect(page.locator("tbody tr")).to_have_count(0)
+
+
 def test_Q01_what_strangers_wrote_is_text(filled):
     with filled.visit() as page:
         page.goto("/servers/default/queue")

@@ -10,6 +10,7 @@ from mailroot.admin.console.messages import message_page, raw_file
 from mailroot.admin.console.visit import Row, Visit
 from mailroot.admin.console.visiting import Visiting, pages
 from mailroot.admin.operations import BY_NAME
+from mailroot.service.measure.look import OTHERS
 
 router = pages()
 
@@ -21,6 +22,7 @@ _FILTERS = (
     ("recipient", "Recipient", "*@example.com"),
     ("sender", "Sender", "app@example.com"),
     ("domain", "Domain", "example.com"),
+    ("destination", "Destination", "relay.example:587"),
     ("older", "Older than", "2h"),
     ("status", "Status", "4.4.*"),
 )
@@ -68,6 +70,7 @@ async def listed(key: str, visit: Visiting) -> Response:
         crumbs=[("This computer", "/"), (server["name"], server["link"])],
         server=server,
         by=by,
+        others=OTHERS,
         rows=rows,
         filters=filters,
         filtered=bool(wanted),
@@ -110,15 +113,17 @@ async def act(key: str, visit: Visiting) -> Response:
     if word not in _DONE:
         return visit.go(place)
     count = 0
-    for selected in [_searched(place)] if form.get("every") else map(_row_of, await visit.chosen()):
+    # What is searched for among destinations is their names: no search of recipients means the same.
+    every = form.get("every") and ("by", "destination") not in parse_qsl(place.partition("?")[2])
+    for selected in [_searched(place)] if every else map(_row_of, await visit.chosen()):
         if selected is not None:
             count += await _all(visit, f"queue.{word}", {**selected, "server": key})
     return visit.go(place, f"{count} {'recipient' if count == 1 else 'recipients'} {_DONE[word]}.")
 
 
 def _row_of(chosen: str) -> dict[str, Any] | None:
-    """The recipient that was chosen in a list."""
-    return {name: value for name, value in parse_qsl(chosen) if name in ("key", "recipient")} or None
+    """The recipient, or the destination, that was chosen in a list."""
+    return {name: value for name, value in parse_qsl(chosen) if name in ("key", "recipient", "destination")} or None
 
 
 def _searched(place: str) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """What operators do to all recipients that a selection means, in one shard of this worker: a page at a time."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,8 +13,9 @@ from mailroot.mail.status import Disposition, Status
 from mailroot.queue import selection
 from mailroot.queue.entry import FROZEN, Listed
 from mailroot.queue.schedule import held_until
-from mailroot.queue.selection import Change, Order
-from mailroot.queue.store import Changed
+from mailroot.queue.selection import Change, Order, Selection
+from mailroot.queue.store import Changed, QueueStore
+from mailroot.service.deliver.destinations import placed
 from mailroot.service.life.atwork import Shard
 from mailroot.service.life.shown import entry_facts
 from mailroot.service.life.world import World
@@ -21,6 +24,8 @@ from mailroot.service.rules import Rules
 # Recipients that one transaction looks at, and that one page brings into memory.
 _LOOKED_AT = 500
 _TAKEN = 100
+# Recipients whose sums are made in one go; and seconds that are spent on those before a page.
+_PART, _SKIPPING = 250, 0.3
 
 Page = dict[str, object]
 _NOBODY: Page = {"recipients": 0, "in_delivery": 0, "next": ""}
@@ -31,10 +36,33 @@ async def change(world: World, server: str, number: int, order: Order, after: st
     shards = world.servers[server].parts.shards
     if number >= len(shards):
         return {**_NOBODY, "shards": len(shards)}
+    parts = world.servers[server].parts
     if order.word == "retry" and not after:
-        world.servers[server].parts.carriers.remote.try_again()
-    page = await _OPERATIONS[order.word](world, server, shards[number], order, after)
+        parts.carriers.remote.try_again()
+    order = replace(order, selected=placed(order.selected, parts.current.rules.plan))
+    begin, more = await _beginning(shards[number].store, order.selected, after)
+    if not more:
+        return {**_NOBODY, "next": begin, "shards": len(shards)}
+    page = await _OPERATIONS[order.word](world, server, shards[number], order, begin)
     return {**page, "shards": len(shards)}
+
+
+async def _beginning(store: QueueStore, selected: Selection, after: str) -> tuple[str, bool]:
+    """The cursor from which on there may be somebody who is meant, and whether there is.
+
+    Of those for one destination, the parts in which nobody goes there are known by their sums, which take a third of
+    the processor's time that rows take, mostly without the interpreter's lock.
+    """
+    if not selected.destination or selected.key:
+        return after, True
+    until = time.monotonic() + _SKIPPING
+    while True:
+        part = await store.summed(after, _PART)
+        if any(selected.goes_there(one.domain, one.via) for one in part.sums):
+            return after, True
+        if not part.next or time.monotonic() > until:
+            return part.next, False
+        after = part.next
 
 
 async def _changed(world: World, server: str, shard: Shard, order: Order, wanted: Change, after: str) -> Page:

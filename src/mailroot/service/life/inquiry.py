@@ -12,6 +12,7 @@ from mailroot.edge.files.durable import translated
 from mailroot.mail.message import Content
 from mailroot.queue.ordering import By, Ordered, Ordering
 from mailroot.queue.selection import Selection
+from mailroot.service.deliver.destinations import placed
 from mailroot.service.life.bulk import change
 from mailroot.service.life.shown import entry_facts, moment_text, opening_facts, row_of
 from mailroot.service.life.world import World
@@ -52,16 +53,17 @@ async def ordered(
     `cursors` has the shards from whose position to go on; a shard that is not in it is begun. A shard whose `end` is ""
     has nothing beyond.
     """
-    shards = world.servers[server].parts.shards
+    parts = world.servers[server].parts
+    shards, selected = parts.shards, placed(selected, parts.current.rules.plan)
     # All are asked in one go, so that they share the store's next transaction.
     depths = [shard.store.depth() for shard in shards]
     pages = [shard.store.ordered(ordering, cursors.get(shard.name, ""), limit, selected.key) for shard in shards]
     found = await asyncio.gather(*pages)
-    parts = [
+    told = [
         {"shard": shard.name, **_part(server, selected, ordering, page)}
         for shard, page in zip(shards, found, strict=True)
     ]
-    return {"shards": parts, "depth": sum(await asyncio.gather(*depths))}
+    return {"shards": told, "depth": sum(await asyncio.gather(*depths))}
 
 
 def _part(server: str, selected: Selection, ordering: Ordering, found: Ordered) -> dict[str, object]:

@@ -12,13 +12,14 @@ from mailroot.queue.entry import FROZEN
 from mailroot.queue.selection import ANY_CAUSE, Order, Selection
 from mailroot.service.deliver.delivery import hosts_of_via
 from mailroot.service.life.state import State
+from mailroot.service.measure.look import OTHERS
 from mailroot.settings.problem import Problem, Problems, Unsound
 from mailroot.settings.spelling import SIZE, duration
 
 Arguments = Mapping[str, Any]
 
 _MOST_WORDS = 500
-_TEXTS = ("key", "sender", "recipient", "domain", "status", "text")
+_TEXTS = ("key", "sender", "recipient", "domain", "destination", "status", "text")
 # Seconds that one request works; who asks waits for 10 (`edge.control`), and comes again.
 _TURN = 1.0
 # "key/recipient_number", with as many digits as an entry can have recipients.
@@ -128,8 +129,11 @@ def selection_of(arguments: Arguments) -> Selection:
     """The selection that filters say. Raises `Misconfigured`."""
     held = FROZEN if arguments.get("frozen") else ANY_CAUSE if arguments.get("held") else ""
     older, larger = arguments.get("older"), arguments.get("larger")
+    if arguments.get("destination") == OTHERS:
+        raise Misconfigured(f"destination: {OTHERS} are many that were not told apart; name one of them")
+    texts: dict[str, Any] = {name: str(arguments.get(name) or "") for name in _TEXTS}
     return Selection(
-        **{name: str(arguments.get(name) or "") for name in _TEXTS},
+        **texts,
         held=held,
         before=datetime.now(UTC) - _parsed("older", duration().parse, older) if older else None,
         larger=_parsed("larger", SIZE.parse, larger) if larger else None,

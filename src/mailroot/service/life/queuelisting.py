@@ -133,6 +133,7 @@ class _Merge:
         self._shards: dict[str, _Shard] = {}
         self._cursor = ("", "")
         self._read = False
+        self._step = 0
         self.depth = 0
 
     def begin(self, name: str, cursor: str) -> None:
@@ -163,8 +164,8 @@ class _Merge:
         return json.dumps({name: one.cursor for name, one in self._shards.items()}, separators=(",", ":"))
 
     async def read(self, selected: object, wanted: int) -> None:
-        """Have every shard whose rows are used up go on."""
-        step = max(_LEAST, min(wanted, _STEP))
+        """Have every shard whose rows are used up go on; where few are meant, with longer and longer steps."""
+        step = self._step = min(_STEP, max(_LEAST, wanted, 2 * self._step))
         asked = [place for place in self._places if not self._read or self._wants(place)]
         answers = await asyncio.gather(*(self._ask(place, selected, step) for place in asked))
         self._read = True

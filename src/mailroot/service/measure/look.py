@@ -14,7 +14,7 @@ from typing import Any
 from mailroot.queue.store import QueueStore
 from mailroot.queue.summary import Sum
 from mailroot.routing.plan import Plan
-from mailroot.routing.route import DropRoute, RelayRoute
+from mailroot.service.deliver.destinations import Destinations
 
 _PAGE = 250  # recipients; where each is of another domain, that is some milliseconds of work, else about one
 _REST, _MOST_REST = 9, 0.05  # seconds of rest for a second of work; and at most, after one part
@@ -110,7 +110,7 @@ async def look(
     stores: Sequence[QueueStore], plan: Callable[[], Plan], now: Callable[[], datetime], seen: Seen | None = None
 ) -> Seen:
     """Look through all shards, into `seen` where it is given. Raises `Unavailable` where one cannot be read."""
-    seen, places = seen or Seen(now().timestamp()), _Places(plan)
+    seen, places = seen or Seen(now().timestamp()), Destinations(plan)
     for store in stores:
         async for sums in _parts(store):
             seen.next_part(sums)
@@ -134,28 +134,3 @@ async def _parts(store: QueueStore) -> AsyncIterator[Sequence[Sum]]:
             return
         after = part.next
         await asyncio.sleep(min((time.monotonic() - begun) * _REST, _MOST_REST))
-
-
-class _Places:
-    """Where the recipients of a domain go: the name of the destination, and whether that is a Drop folder of ours."""
-
-    def __init__(self, plan: Callable[[], Plan]) -> None:
-        self._plan = plan
-        self._known: dict[str, tuple[str, bool]] = {}
-
-    def of(self, domain: str, via: str) -> tuple[str, bool]:
-        """The place of a domain's recipients, for whom an operator may have chosen smart hosts."""
-        if via and not self._plan().trapped:
-            return via, False
-        place = self._known.get(domain)
-        if place is None:
-            if len(self._known) >= _KNOWN:
-                self._known.clear()
-            place = self._known[domain] = self._find(domain)
-        return place
-
-    def _find(self, domain: str) -> tuple[str, bool]:
-        route = self._plan().route(domain)
-        if isinstance(route, DropRoute):
-            return route.domain, True
-        return (route.destination if isinstance(route, RelayRoute) else domain), False
