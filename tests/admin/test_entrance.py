@@ -92,6 +92,15 @@ async def test_Q08_guesses_of_many_names_are_limited_by_address() -> None:
         assert "wrong=many" in (await sign_in(client)).headers["location"]
 
 
+async def test_Q08_guesses_from_one_network_of_ipv6_are_those_of_one_client() -> None:
+    async with browsing(StandIn(ALL)) as client:
+        told = []
+        for address in [*(f"2001:db8:0:1::{number}" for number in range(6)), "2001:db8:0:2::1"]:
+            client._transport.client = (address, 1)  # type: ignore[attr-defined]
+            told.append((await sign_in(client, password="wrong")).headers["location"].partition("&")[0])
+    assert told == [*["/?wrong=password"] * 5, "/?wrong=many", "/?wrong=password"]
+
+
 def test_a_right_guess_forgives_and_old_ones_do_not_count() -> None:
     clock = Clock()
     guesses = Guesses(clock)

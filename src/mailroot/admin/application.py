@@ -14,6 +14,7 @@ from mailroot.admin.access.caller import Forbidden
 from mailroot.admin.access.letting import NotSignedIn
 from mailroot.admin.asking import Asker
 from mailroot.admin.limits import Limited, TooLong
+from mailroot.admin.places import Places, Shared
 from mailroot.admin.problems import problem, refused
 from mailroot.admin.strict import HEADERS, Strict
 from mailroot.edge.control import Refused
@@ -30,7 +31,7 @@ def application(asker: Asker, access: Access, pages: Sequence[APIRouter] = (), l
     `lost` makes the page for people who look for one that is not there.
     """
     made = FastAPI(title="Mailroot", openapi_url=None, docs_url=None, redoc_url=None)
-    made.state.asker, made.state.access = asker, access
+    made.state.asker, made.state.access = Shared(asker, Places()), access
     made.add_api_route("/health", _health, methods=["GET"])
     made.include_router(rest.routes())
     made.include_router(entrance.router)

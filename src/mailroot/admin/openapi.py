@@ -21,7 +21,7 @@ _REFUSALS = {
     "413": "The body is too long.",
     "415": "The body is not JSON.",
     "422": "An argument is missing or cannot be; `problems` says which.",
-    "429": "Too many wrong tokens from this address.",
+    "429": "Too many wrong tokens from this address, or too many requests at once.",
     "500": "A mistake of the program.",
     "503": "The service cannot do this now; try again.",
 }

@@ -1,37 +1,55 @@
-"""HTTP connections that are not waited for without end, and of which there are not too many.
+"""HTTP connections that are not waited for without end.
 
 uvicorn waits for a request's head and body as long as the client likes; here each has a limit.
 """
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mailroot.admin.problems import problem
 
-_REQUEST = 20.0  # seconds for a request to come whole, and for a new connection to begin one
+_SILENCE = 10.0  # seconds until a new connection begins a request
+_REQUEST = 20.0  # for one to come whole, from its first octets on
 _ANSWER = 120.0  # and for its answer to be made and taken
-_MOST = 512
+
+
+def _nothing() -> None:
+    """What is told to nobody."""
 
 
 class PatientProtocol(H11Protocol):
-    """One connection."""
+    """One connection. It tells when an answer is due and when it is out; `lost` is set once it has ended."""
 
     _until: asyncio.TimerHandle | None = None
+    _begun = False
+
+    def __init__(self, *given: Any, **known: Any) -> None:
+        super().__init__(*given, **known)
+        self.lost = asyncio.Event()
+        self.answering: Callable[[], None] = _nothing
+        self.answered: Callable[[], None] = _nothing
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin; where there are too many, end at once."""
+        """Begin."""
         super().connection_made(transport)
-        if len(self.connections) > _MOST:
-            transport.abort()
-            return
-        self._wait(_REQUEST)
+        self._wait(_SILENCE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self._wait(None)
         super().connection_lost(exc)
+        self.lost.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Take octets; the first of a connection begin its first request."""
+        if not self._begun:
+            self._begun = True
+            self._wait(_REQUEST)
+        super().data_received(data)
 
     def handle_events(self) -> None:
         """Take what has come; the time for a request begins with its first octets and ends with its last."""
@@ -40,10 +58,12 @@ class PatientProtocol(H11Protocol):
         after = self.conn.their_state
         if after in (h11.DONE, h11.MUST_CLOSE) and before is not after:
             self._wait(_ANSWER)
+            self.answering()
 
     def on_response_complete(self) -> None:
         """An answer is out: the next request may take its time again."""
         self._wait(_REQUEST)
+        self.answered()
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator
 
@@ -14,22 +15,33 @@ from mailroot.admin.application import application
 from mailroot.admin.asking import Line
 from mailroot.admin.console.router import router
 from mailroot.admin.console.visiting import lost
+from mailroot.admin.gate import MOST, Gate
 from mailroot.admin.patience import PatientProtocol
 from mailroot.mail.faults import Fault
 from mailroot.service.life.adminprocess import AdminBirth
 
 _LONGEST_HEAD = 320 * 1024  # two cursors of signs that an address has twelve octets for, and further texts
 _KEPT_ALIVE = 15  # seconds
-_MOST_AT_ONCE = 256
+# Requests, with those that nobody waits for any more; connections alone never reach it.
+_MOST_AT_ONCE = 2 * MOST
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to the process."""
+    """A server that leaves signals to the process, and the port to the gate."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Take none."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
+        """Listen nowhere."""
+        self.servers = []
+        self.started = True
+
+    def connection(self) -> PatientProtocol:
+        """What serves one more connection."""
+        return PatientProtocol(config=self.config, server_state=self.server_state, app_state={})
 
 
 def run(birth: AdminBirth) -> int:
@@ -65,9 +77,9 @@ async def _serve(birth: AdminBirth, line: Line, served: object) -> None:
         h11_max_incomplete_event_size=_LONGEST_HEAD,
     )
     config.load()
-    config.ssl = birth.tls.context if birth.tls is not None else None
-    answering = asyncio.ensure_future(line.run(birth.line))
-    serving = asyncio.ensure_future(_Server(config).serve([birth.listener]))
+    server, tls = _Server(config), birth.tls.context if birth.tls is not None else None
+    gate = Gate(birth.listener, server.connection, tls)
+    tasks = {asyncio.ensure_future(one) for one in (line.run(birth.line), server.serve(), gate.run())}
     # Without the supervisor there is nobody to ask.
-    await asyncio.wait({answering, serving}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     os._exit(0)

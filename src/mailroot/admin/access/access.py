@@ -8,14 +8,16 @@ from datetime import UTC, datetime, timedelta
 
 from mailroot.admin.access.caller import Caller
 from mailroot.admin.access.guesses import Guesses
+from mailroot.admin.access.latest import Latest
 from mailroot.admin.access.sessions import Session, Sessions
 from mailroot.admin.asking import Asker
+from mailroot.admin.crowd import where_from
 from mailroot.edge.accounts.passwords import NOBODYS, PasswordHashes
 from mailroot.edge.boundedpool import BoundedPool
 from mailroot.mail.by import By
 from mailroot.policy.operators import Operator, OperatorBook, read_book
 
-# Wrong passwords within `guesses.WINDOW`: of one name from one address, from one address, of one name.
+# Wrong passwords within `guesses.WINDOW`: of one name from one origin, from one origin, of one name.
 _BY_BOTH, _BY_ADDRESS, _BY_NAME = 5, 30, 100
 _WRONG_TOKENS = 60
 _LONGEST_NAME = 200
@@ -46,6 +48,7 @@ class Access:
         self, asker: Asker, idle: timedelta, longest: timedelta, now: Callable[[], float] = time.monotonic
     ) -> None:
         self._asker = asker
+        self._book = Latest(self._ask_book)
         self._sessions = Sessions(now, idle, longest)
         self._guesses = Guesses(now)
         self._hashes = PasswordHashes()
@@ -53,6 +56,9 @@ class Access:
 
     async def known(self) -> Known:
         """Who may administer. Raises `Fault` where the service cannot tell."""
+        return await self._book.answer()
+
+    async def _ask_book(self) -> Known:
         answer = await self._asker.ask("access.book", {}, By("", ""))
         return Known(read_book(answer["book"]), answer["servers"], answer["setup"])
 
@@ -60,13 +66,12 @@ class Access:
 
     async def sign_in(self, name: str, password: str, address: str) -> str:
         """The secret of a new session. Raises `Refusal`, which says the same whatever was wrong."""
-        name = name[:_LONGEST_NAME]
-        both, limits = f"{name}\0{address}", {}
-        limits = {both: _BY_BOTH, f"\0{address}": _BY_ADDRESS, f"{name}\0": _BY_NAME}
+        name, origin = name[:_LONGEST_NAME], where_from(address)
+        limits = {f"{name}\0{origin}": _BY_BOTH, f"\0{origin}": _BY_ADDRESS, f"{name}\0": _BY_NAME}
         wait = self._guesses.wait(limits)
         if wait > 0:
             # Once is enough: who goes on at this must not fill the event log, which forgets the oldest.
-            once = f"told\0{address}"
+            once = f"told\0{origin}"
             if self._guesses.wait({once: 1}) == 0:
                 self._guesses.wrong(once)
                 await self._told("operator_refused", name, address, "too many wrong passwords")
@@ -85,10 +90,11 @@ class Access:
 
     async def claim(self, code: str, name: str, password: str, address: str) -> str:
         """Make the first administrator by the set-up code, and sign him in. Raises `Refusal` or `Refused`."""
-        wait = self._guesses.wait({f"\0{address}": _BY_ADDRESS})
+        origin = f"\0{where_from(address)}"
+        wait = self._guesses.wait({origin: _BY_ADDRESS})
         if wait > 0:
             raise Refusal("Too many wrong codes; try again later.", wait)
-        self._guesses.wrong(f"\0{address}")
+        self._guesses.wrong(origin)
         arguments = {"code": code[:200], "name": name[:_LONGEST_NAME], "password": password}
         await self._asker.ask("access.claim", arguments, By(name[:_LONGEST_NAME], "console", address))
         return await self.sign_in(name, password, address)
@@ -112,7 +118,7 @@ class Access:
         One that counts is taken from wherever it comes: nobody guesses it, and who sends wrong ones from the same
         address, on this machine or behind the same proxy, must not shut it out.
         """
-        key = f"token\0{address}"
+        key = f"token\0{where_from(address)}"
         token = (await self.known()).book.token(secret, datetime.now(UTC))
         if token is None:
             wait = self._guesses.wait({key: _WRONG_TOKENS})
