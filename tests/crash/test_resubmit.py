@@ -7,12 +7,18 @@ from typing import Any
 
 import pytest
 
-from mailroot.edge.files.resubmit import forget, resubmit
+from mailroot.edge.files.resubmit import Named, forget, resubmit
 from mailroot.mail.faults import Misconfigured
 
 STEM = "00112233000000000a-0"
 MESSAGE = b"Subject: x\r\nReturn-Path: a@example.com\r\n\r\n.dot\r\n..\r\nbody\r\n.\r\n"
-WANTED = b"x-sender: a@example.com\r\nx-receiver: b@example.net\r\nSubject: x\r\n\r\n..dot\r\n...\r\nbody\r\n..\r\n"
+SENDER = Named("a@example.com", "RET=HDRS ENVID=QQ31")
+RECIPIENTS = [Named("b@example.net", "NOTIFY=NEVER ORCPT=rfc822;b@example.org"), Named("c@example.net")]
+WANTED = (
+    b"x-sender: <a@example.com> RET=HDRS ENVID=QQ31\r\n"
+    b"x-receiver: <b@example.net> NOTIFY=NEVER ORCPT=rfc822;b@example.org\r\nx-receiver: c@example.net\r\n"
+    b"Subject: x\r\n\r\n..dot\r\n...\r\nbody\r\n..\r\n"
+)
 
 
 class Crash(BaseException):
@@ -31,7 +37,7 @@ def badmail(tmp_path: Path) -> tuple[str, str]:
 
 
 def submit(folder: str, home: str) -> None:
-    resubmit(folder, home, STEM, ("a@example.com", ["b@example.net"]), stuffed=True)
+    resubmit(folder, home, STEM, (SENDER, RECIPIENTS), stuffed=True)
 
 
 def picked_up(home: str) -> list[bytes]:
@@ -103,10 +109,11 @@ def test_a_file_of_pickup_goes_back_as_it_was(tmp_path: Path) -> None:
     assert picked_up(home) == [MESSAGE]
 
 
-def test_an_envelope_cannot_add_lines(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sender", [Named("a@b\r\nx-receiver: c@d"), Named("a@b", "RET=HDRS\r\nx-receiver: c@d")])
+def test_an_envelope_cannot_add_lines(tmp_path: Path, sender: Named) -> None:
     folder, home = badmail(tmp_path)
     with pytest.raises(Misconfigured, match="envelope"):
-        resubmit(folder, home, STEM, ("a@b\r\nx-receiver: c@d", ["e@f"]), stuffed=True)
+        resubmit(folder, home, STEM, (sender, [Named("e@f")]), stuffed=True)
     assert picked_up(home) == [] and Path(folder, f"{STEM}.BAD").exists()
 
 

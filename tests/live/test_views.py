@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from mailroot.edge.control import Refused, ask
-from tests.live.running import Service, running, until
+from tests.live.outside import outside
+from tests.live.running import Service, free_port, running, until
 from tests.live.test_operations import WAITING
+from tests.live.test_queue_operations import tried
+from tests.peers.smtp import Peer
 
 LETTER = (
     "From: =?utf-8?q?J=C3=B6rg?= <a@local.test>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMIME-Version: 1.0\r\n"
@@ -104,6 +107,57 @@ def test_badmail_is_looked_into_and_put_back(tmp_path: Path) -> None:
         assert text.endswith(b"\r\n\r\n.dot\r\n..two\r\n") and text.count(b"Subject: lost") == 1
         assert b"x-receiver" not in text and b"Return-Path" not in text
         until(lambda: service.events("badmail_resubmitted"), "the event")
+
+
+def test_what_the_client_said_of_reports_is_put_back_too(tmp_path: Path) -> None:
+    port = free_port()
+    peer = Peer(port=port)
+    with outside() as world, running(tmp_path, WAITING.replace(":1", f":{port}")) as service:
+        with service.connect() as client:
+            client.ehlo()
+            client.mail("", ["RET=HDRS", "ENVID=QQ+2B31"])
+            client.rcpt("ann@waiting.test", ["NOTIFY=SUCCESS,DELAY", "ORCPT=rfc822;first+2Bann@waiting.test"])
+            client.rcpt("bob@waiting.test", ["NOTIFY=NEVER"])
+            client.rcpt("eve@waiting.test")
+            client.data("Subject: lost\r\n\r\nx\r\n")
+        gone = until(lambda: len(rows := service.ask("queue", "list")) == 3 and rows, "the entry")[0]["key"]
+        assert len(tried(service)) == 3
+        service.run("queue", "bounce", "--all")
+        (kept,) = until(lambda: bad(service), "the message in Badmail")
+        envelope = service.ask("badmail", "show", kept["name"])["envelope"]
+        assert (envelope["ret"], envelope["envid"], envelope["key"]) == ("HDRS", "QQ+2B31", gone)
+        said = [(one.get("notify"), one.get("orcpt")) for one in envelope["recipients"]]
+        assert said == [
+            ("SUCCESS,DELAY", "rfc822;first+2Bann@waiting.test"),
+            ("NEVER", None),
+            (None, None),
+        ]
+        world.enter(peer)
+        service.run("badmail", "resubmit", kept["name"])
+        # A retry makes the service forget that nobody answered there.
+        until(lambda: service.run("queue", "retry", "--all", check=False) and peer.messages, "the message there")
+        (mail,) = [line for line in peer.commands if line.startswith("MAIL")]
+        assert "FROM:<>" in mail and "RET=HDRS" in mail and "ENVID=QQ+2B31" in mail
+        assert [line for line in peer.commands if line.startswith("RCPT")] == [
+            "RCPT TO:<ann@waiting.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;first+2Bann@waiting.test",
+            "RCPT TO:<bob@waiting.test> NOTIFY=NEVER",
+            "RCPT TO:<eve@waiting.test>",
+        ]
+
+
+@pytest.mark.parametrize("notify", [None, 7, "SOMETIMES", "NEVER\r\nx-receiver: c@d"])
+def test_an_older_or_changed_file_of_properties_is_put_back_without_what_it_does_not_say(
+    tmp_path: Path, notify: object
+) -> None:
+    with running(tmp_path, WAITING) as service:
+        folder = service.home / "Badmail"
+        row = {"address": "old@waiting.test", "waiting": True, **({} if notify is None else {"notify": notify})}
+        (folder / "1-0.BDP").write_text(json.dumps({"key": "1", "sender": "a@local.test", "recipients": [row]}))
+        (folder / "1-0.BAD").write_bytes(b"Subject: old\r\n\r\nx\r\n")
+        service.run("badmail", "resubmit", "1-0")
+        (entry,) = until(lambda: service.ask("queue", "list"), "the message in the queue")
+        shown = service.ask("queue", "show", entry["key"])["recipients"]
+        assert [(one["recipient"], one["notify"], one["orcpt"]) for one in shown] == [("old@waiting.test", "", "")]
 
 
 def test_badmail_is_removed(tmp_path: Path) -> None:

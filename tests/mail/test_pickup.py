@@ -76,6 +76,36 @@ def test_the_null_sender_is_said_with_brackets():
     assert head("x-sender: <>\nx-receiver: r@d\n\nbody").sender is None
 
 
+@pytest.mark.parametrize(
+    ("line", "address", "said"),
+    [
+        ("<r@d.e> NOTIFY=NEVER", "r@d.e", "NOTIFY=NEVER"),
+        ("Name <r@d.e>  notify=DELAY,FAILURE  ORCPT=rfc822;a>b@c", "r@d.e", "notify=DELAY,FAILURE  ORCPT=rfc822;a>b@c"),
+        ("<r@d.e>\n ORCPT=rfc822;x@y", "r@d.e", "ORCPT=rfc822;x@y"),
+        ("<r@d.e> NOTIFY=NEVER and more", "r@d.e", ""),
+        ("<r@d.e> SIZE=3", "r@d.e", ""),
+        ("<r@d.e>NOTIFY=NEVER", "r@d.e", ""),
+        ("<r@d.e> NOTIFY=NEVER " + "ENVID=" + "x" * 3000, "r@d.e", ""),
+    ],
+)
+def test_what_RCPT_says_of_reports_may_stand_behind_an_address_in_brackets(line, address, said):
+    found = head(f"x-sender: a@b\nx-receiver: {line}\nx-receiver: o@d.e\n\nbody")
+    assert [str(one) for one in found.recipients] == [address, "o@d.e"]
+    assert list(found.said.values()) == [said, ""]
+
+
+def test_what_MAIL_says_of_reports_may_stand_behind_the_sender():
+    found = head("x-sender: <> RET=HDRS ENVID=q\nx-receiver: r@d\n\nbody")
+    assert (found.sender, found.sender_said) == (None, "RET=HDRS ENVID=q")
+    found = head("x-sender: <a@b> RET=FULL\nx-receiver: r@d\n\nbody")
+    assert (str(found.sender), found.sender_said) == ("a@b", "RET=FULL")
+
+
+def test_fields_that_people_read_have_no_parameters():
+    found = head("x-sender: a@b\nTo: <r@d> NOTIFY=NEVER\n\nbody")
+    assert list(found.said.items()) == [(Mailbox("r", "d"), "")]
+
+
 def test_resent_fields_win_over_those_of_the_first_sending():
     found = head("Resent-From: me@x\nResent-To: you@y\nFrom: f@g\nTo: r@d\n\nbody")
     assert (str(found.sender), [str(one) for one in found.recipients]) == ("me@x", ["you@y"])

@@ -29,6 +29,11 @@ class Notify(enum.Flag):
     FAILURE = enum.auto()
     DELAY = enum.auto()
 
+    @property
+    def words(self) -> str:
+        """As RCPT has them."""
+        return ",".join(wish.name or "" for wish in Notify if wish in self and wish.value) or "NEVER"
+
 
 @dataclass(frozen=True, slots=True)
 class Recipient:

@@ -1,13 +1,14 @@
 """Pickup files: who sends, who receives, and the message without what was only said to us.
 
 The rules are the predecessor's: x-sender and x-receiver lines in front are the envelope; without them it is Sender,
-else From, and To, Cc and Bcc (Resent- fields instead where there are any). Bytes in, values out; line ends and dots are
-`mail.pickuplines`.
+else From, and To, Cc and Bcc (Resent- fields instead where there are any). Ours alone: behind an address in brackets,
+x-sender and x-receiver may have the parameters of reports that MAIL and RCPT have. Bytes in, values out; line ends and
+dots are `mail.pickuplines`.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from mailroot.mail.address import Mailbox
 from mailroot.mail.addresslist import listed, single
@@ -18,6 +19,9 @@ _ENVELOPE = frozenset({b"x-sender", b"x-receiver"})
 _SECRET = frozenset({b"bcc", b"resent-bcc"})  # RFC 5322 section 3.6.3
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*\r\n(?:[ \t].*\r\n)*)")
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
+# RFC 3461 section 4; everything else behind an address is taken for words of people.
+_PARAMETERS = re.compile(r"(.*?>)((?:[ \t]+(?:NOTIFY|ORCPT|RET|ENVID)=[!-~]+)+)", re.IGNORECASE)
+_LONGEST_LINE = 2_000  # of an address with parameters, which have 500 characters each at most
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -34,13 +38,16 @@ class PickupHead:
 
     `sender` is None for the null path (`x-sender: <>`). `recipients` has no address twice. `header` is the block that
     goes out: whole lines, each with its CRLF, without the empty line, the envelope lines and Bcc. `length` is how much
-    of the file's normalised text the head took, its empty line included.
+    of the file's normalised text the head took, its empty line included. `sender_said` and `said` are the
+    parameters that stand behind the sender and behind each recipient, "" where there are none.
     """
 
     sender: Mailbox | None
     recipients: tuple[Mailbox, ...]
     header: bytes
     length: int
+    sender_said: str = ""
+    said: Mapping[Mailbox, str] = field(default_factory=dict)
 
 
 _Field = tuple[bytes, bytes, bytes]  # name in lower case, value, the field as it stands
@@ -67,7 +74,7 @@ def read_head(text: bytes) -> PickupHead | Malformed:
         return recipients
     dropped = _SECRET | _ENVELOPE if given else _SECRET
     header = b"".join(whole for name, _, whole in fields if name not in dropped)
-    return PickupHead(sender[0], recipients, header, length)
+    return PickupHead(sender[0], tuple(recipients), header, length, sender[1], recipients)
 
 
 def _fields(text: bytes) -> tuple[list[_Field], int]:
@@ -92,32 +99,42 @@ def _first(fields: Sequence[_Field], names: Iterable[bytes]) -> tuple[bytes, str
     return next(((name, values[0]) for name in names if (values := _values(fields, name))), None)
 
 
-def _sender(fields: Sequence[_Field], given: bool) -> tuple[Mailbox | None] | Malformed:
-    """The sender, in a tuple because None is the null path."""
+def _parted(value: str) -> tuple[str, str]:
+    """What stands before the parameters behind an address in brackets, and these; "" where there are none."""
+    found = _PARAMETERS.fullmatch(value) if len(value) <= _LONGEST_LINE else None
+    return (value, "") if found is None else (found[1], found[2].strip())
+
+
+def _sender(fields: Sequence[_Field], given: bool) -> tuple[Mailbox | None, str] | Malformed:
+    """The sender, None for the null path, and its parameters."""
     resent = any(name in {b"resent-from", b"resent-sender"} for name, _, _ in fields)
     names = (b"resent-sender", b"resent-from") if resent else (b"sender", b"from")
     found = _first(fields, (b"x-sender", *names) if given else names)
     if found is None:
         return Malformed("no sender: neither x-sender nor Sender nor From")
     name, value = found
+    value, said = _parted(value) if name == b"x-sender" else (value, "")
     if name == b"x-sender" and value.endswith("<>"):
-        return (None,)
+        return None, said
     address = single(value)
     if address is None:  # From may name several authors (RFC 5322 section 3.6.2): the first one sends
         address = next(iter(listed(value) or ()), None)
-    return (address,) if address is not None else Malformed(f"the sender is malformed: {_shown(value)}")
+    return (address, said) if address is not None else Malformed(f"the sender is malformed: {_shown(value)}")
 
 
-def _recipients(fields: Sequence[_Field], given: bool) -> tuple[Mailbox, ...] | Malformed:
-    found: dict[tuple[str, str], Mailbox] = {}
-    for value in _recipient_values(fields, given):
+def _recipients(fields: Sequence[_Field], given: bool) -> dict[Mailbox, str] | Malformed:
+    """The recipients, each with its parameters."""
+    found: dict[tuple[str, str], tuple[Mailbox, str]] = {}
+    named = given and any(name == b"x-receiver" and value for name, value, _ in fields)
+    for whole in _recipient_values(fields, given):
+        value, said = _parted(whole) if named else (whole, "")
         one = single(value) if given else None
         addresses = [one] if one is not None else listed(value)
         if addresses is None:
             return Malformed(f"a recipient is malformed: {_shown(value)}")
         for address in addresses:
-            found.setdefault((address.local, address.domain_key), address)
-    return tuple(found.values()) or Malformed(NO_RECIPIENTS)
+            found.setdefault((address.local, address.domain_key), (address, said))
+    return dict(found.values()) or Malformed(NO_RECIPIENTS)
 
 
 def _recipient_values(fields: Sequence[_Field], given: bool) -> list[str]:

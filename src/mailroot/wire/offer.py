@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailroot.mail.address import Mailbox, domain_key
-from mailroot.mail.envelope import Body, Envelope, Notify, Recipient
+from mailroot.mail.envelope import Body, Envelope, Recipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def recipient_line(offer: Offer, recipient: Recipient) -> bytes:
     """RCPT with the parameters that the server knows."""
     words = [f"RCPT TO:<{path(recipient.address, offer)}>"]
     if offer.dsn and recipient.notify is not None:
-        words.append(f"NOTIFY={_wishes(recipient.notify)}")
+        words.append(f"NOTIFY={recipient.notify.words}")
     if offer.dsn and recipient.orcpt is not None:
         words.append(f"ORCPT={recipient.orcpt}")
     return _line(words)
@@ -94,12 +94,6 @@ def path(mailbox: Mailbox, offer: Offer) -> str:
     if offer.smtputf8 or mailbox.domain.isascii():
         return str(mailbox)
     return f"{mailbox.local}@{domain_key(mailbox.domain)}"
-
-
-def _wishes(notify: Notify) -> str:
-    if notify is Notify.NEVER:
-        return "NEVER"
-    return ",".join(wish.name or "" for wish in (Notify.SUCCESS, Notify.FAILURE, Notify.DELAY) if wish in notify)
 
 
 def _line(words: list[str]) -> bytes:

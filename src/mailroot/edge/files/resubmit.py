@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from mailroot.edge.files import browsing
 from mailroot.edge.files.durable import sync_folder, translated
@@ -20,12 +21,26 @@ _HEADER_LIMIT = 1 << 20
 _PIECE = 1 << 18
 
 
-def resubmit(folder: str, home: str, stem: str, envelope: tuple[str, Sequence[str]] | None, *, stuffed: bool) -> None:
+class Named(NamedTuple):
+    """An address, "" for the null path, and the parameters that MAIL or RCPT had for it, as they are written."""
+
+    address: str
+    parameters: str = ""
+
+    def __str__(self) -> str:
+        """As a line of Pickup has it; without the parameters where brackets in the address would hide them."""
+        if not self.parameters or set("<>") & set(self.address):
+            return self.address or "<>"
+        return f"<{self.address}> {self.parameters}"
+
+
+def resubmit(
+    folder: str, home: str, stem: str, envelope: tuple[Named, Sequence[Named]] | None, *, stuffed: bool
+) -> None:
     """Put the message `stem` back. Blocks; one at a time for a folder.
 
-    `envelope` is its sender ("" : the null path) and its recipients, or None for a file of Pickup, which goes back as
-    it was. `stuffed`: Pickup takes a leading dot of each line away. Raises `Misconfigured` or `Unavailable`; then it is
-    in Badmail still.
+    `envelope` is its sender and its recipients, or None for a file of Pickup, which goes back as it was. `stuffed`:
+    Pickup takes a leading dot of each line away. Raises `Misconfigured` or `Unavailable`; then it is in Badmail still.
     """
     browsing.checked(stem)
     prepared = Path(home, "SortTemp", "resubmit", f"{stem}.eml")
@@ -70,22 +85,22 @@ def _write(path: Path, pieces: Iterable[bytes]) -> None:
     sync_folder(path.parent)
 
 
-def _lines(descriptor: int, envelope: tuple[str, Sequence[str]] | None, *, stuffed: bool) -> Iterator[bytes]:
+def _lines(descriptor: int, envelope: tuple[Named, Sequence[Named]] | None, *, stuffed: bool) -> Iterator[bytes]:
     source = _pieces(descriptor)
     if envelope is None:
         yield from source
         return
     sender, recipients = envelope
-    for address in (sender, *recipients):
-        if not address.isprintable():
+    for named in (sender, *recipients):
+        if not str(named).isprintable():
             raise Misconfigured("the envelope in its .BDP file cannot be used; put the message into Pickup by hand")
-    yield f"x-sender: {sender or '<>'}\r\n".encode()
+    yield f"x-sender: {sender}\r\n".encode()
     yield from (f"x-receiver: {recipient}\r\n".encode() for recipient in recipients)
     head = next(source, b"")
     while b"\r\n\r\n" not in head and len(head) < _HEADER_LIMIT and (more := next(source, b"")):
         head += more
     header, line, body = head.partition(b"\r\n\r\n")
-    yield _without_return_path(header + line, sender)
+    yield _without_return_path(header + line, sender.address)
     yield from _dotted((body, *source)) if stuffed else (body, *source)
 
 

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-from mailroot.mail.envelope import Notify
 from mailroot.queue.entry import Listed, Pending, QueueEntry
 from mailroot.queue.schedule import coming_attempts
 from mailroot.service.rules import Rules
@@ -85,16 +84,9 @@ def _recipient(entry: QueueEntry, pending: Pending, rules: Rules) -> dict[str, o
         "coming": [] if leased else [moment_text(at) for at in coming_attempts(pending, entry.arrived, plan, _COMING)],
         "delay_notice": moment_text(entry.arrived + plan.delay_notification) if notice else "",
         "expires": moment_text(entry.arrived + plan.expiration),
-        "notify": _wishes(notify),
+        "notify": "" if notify is None else notify.words,
         "orcpt": pending.recipient.orcpt or "",
     }
-
-
-def _wishes(notify: Notify | None) -> str:
-    """NOTIFY as RCPT has it; "" where the client did not say."""
-    if notify is None:
-        return ""
-    return ",".join(wish.name or "" for wish in Notify if wish in notify and wish.value) or "NEVER"
 
 
 def moment_text(moment: datetime | None) -> str:

@@ -3,10 +3,14 @@
 Pickup is trusted: whoever may write into the folder may send as anybody to anybody, as in the predecessor (facts 2).
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from mailroot import __version__
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Body, Envelope, Recipient
 from mailroot.mail.header import Trace, stamp
+from mailroot.mail.reply import Reply
 from mailroot.policy.recipient import stamped_recipient
 from mailroot.policy.sender import stamped_sender
 from mailroot.queue.entry import QueueEntry
@@ -14,6 +18,7 @@ from mailroot.service.intake import Intake, Taking
 from mailroot.service.pickup.pickup import PickedUp, Receipt, Refused, Taken
 from mailroot.service.receive.decisions import decide_header
 from mailroot.service.rules import Rules
+from mailroot.wire.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, Parameter, parse_parameters
 
 _EMPTY_LINE = b"\r\n"
 
@@ -26,10 +31,12 @@ def receipt(rules: Rules, intake: Intake, picked: PickedUp) -> Receipt:
     refuse = decide_header(rules, stamped)
     if refuse is not None:
         return Refused(refuse.cause)
-    recipients = tuple(_recipient(rules, address) for address in picked.head.recipients)
+    said = _parameters(picked.head.sender_said, MAIL_PARAMETERS)
+    recipients = tuple(_recipient(rules, address, picked.head.said[address]) for address in picked.head.recipients)
     international = not all(one.address.ascii for one in recipients) or not (sender is None or sender.ascii)
     body = Body.EIGHT_BIT if picked.eight_bit or stamped.eight_bit else Body.SEVEN_BIT
-    envelope = Envelope(sender, recipients, body, smtputf8=international)
+    ret, envid = said.get("ret"), said.get("envid")
+    envelope = Envelope(sender, recipients, body, smtputf8=international, ret=ret, envid=envid)
     return Taken(envelope, stamped.head, stamped.message_id)
 
 
@@ -41,6 +48,13 @@ def by_pickup(entry: QueueEntry) -> Taking:
     return taking
 
 
-def _recipient(rules: Rules, address: Mailbox) -> Recipient:
+def _recipient(rules: Rules, address: Mailbox, parameters: str) -> Recipient:
     placed = address if address.domain else address.at(rules.domains.default)
-    return stamped_recipient(Recipient(placed), rules.place(placed.domain))
+    said = _parameters(parameters, RCPT_PARAMETERS)
+    return stamped_recipient(Recipient(placed, said.get("notify"), said.get("orcpt")), rules.place(placed.domain))
+
+
+def _parameters(text: str, known: Mapping[str, Parameter]) -> Mapping[str, Any]:
+    """What parameters say. Faulty ones say nothing: there is nobody to whom they could be refused."""
+    values = parse_parameters(text, known) if text else {}
+    return {} if isinstance(values, Reply) else values

@@ -148,6 +148,7 @@ def entry_properties(entry: QueueEntry, reason: str) -> dict[str, object]:
         "message_id": entry.message_id,
         "reason": reason,
         "sender": entry.envelope.sender_text,
+        **_known(ret=None if entry.envelope.ret is None else entry.envelope.ret.value, envid=entry.envelope.envid),
         "arrived": entry.arrived.isoformat(),
         "size": entry.content.size,
         "origin": {
@@ -159,6 +160,7 @@ def entry_properties(entry: QueueEntry, reason: str) -> dict[str, object]:
         "recipients": [
             {
                 "address": str(recipient.address),
+                **_known(notify=None if recipient.notify is None else recipient.notify.words, orcpt=recipient.orcpt),
                 "waiting": number in waiting,
                 "attempts": waiting[number].attempts if number in waiting else None,
                 "last": _said(entry, number),
@@ -166,6 +168,11 @@ def entry_properties(entry: QueueEntry, reason: str) -> dict[str, object]:
             for number, recipient in enumerate(entry.envelope.recipients)
         ],
     }
+
+
+def _known(**parameters: str | None) -> dict[str, str]:
+    """The parameters that MAIL or RCPT had."""
+    return {name: value for name, value in parameters.items() if value is not None}
 
 
 def _said(entry: QueueEntry, number: int) -> str:

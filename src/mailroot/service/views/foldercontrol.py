@@ -176,12 +176,12 @@ def _remove_some(folder: str, home: str) -> tuple[list[str], bool]:
 
 
 def _resubmit(folder: str, home: str, stem: str, *, stuffed: bool) -> list[str]:
-    told = shelves.properties(folder, stem)
+    told = shelves.properties(folder, stem, shelves.ALL_PROPERTIES)
     recipients = shelves.waiting(told)
     if told.get("origin") == "pickup":
         resubmit.resubmit(folder, home, stem, None, stuffed=False)
     elif told.get("key") and recipients:
-        resubmit.resubmit(folder, home, stem, (str(told.get("sender") or ""), recipients), stuffed=stuffed)
+        resubmit.resubmit(folder, home, stem, shelves.envelope(told), stuffed=stuffed)
     else:
         raise Misconfigured(f"who sent {stem!r} and for whom is not known here; put its file into Pickup by hand")
     return recipients

@@ -3,21 +3,25 @@
 import base64
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from mailroot.edge.files import browsing
 from mailroot.edge.files.browsing import Found, Wanted
-from mailroot.edge.files.resubmit import SUBMITTING
+from mailroot.edge.files.resubmit import SUBMITTING, Named
 from mailroot.mail.dropped import envelope_lines
 from mailroot.mail.faults import Misconfigured
 from mailroot.mail.opened import MOST_READ, opened
+from mailroot.mail.reply import Reply
+from mailroot.wire.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, Parameter, parse_parameters
 
 Facts = dict[str, Any]
 
 _HEAD = 16 * 1024  # octets of a Drop file that a row is made of
-_PROPERTIES = 256 * 1024  # octets of a .BDP file that are read
+_PROPERTIES = 256 * 1024  # octets of a .BDP file that are read for a row
+ALL_PROPERTIES = 64 * 1024 * 1024  # for all that it says
+_OF_REPORTS = {name: MAIL_PARAMETERS[name] for name in ("RET", "ENVID")}
 BAD, PROPERTIES, REASON = ".BAD", ".BDP", ".BDR"
 
 
@@ -59,10 +63,10 @@ def _row(server: str, found: Found, name: str) -> Facts:
     return {"server": server, "name": name, "arrived": arrived, "size": found.size}
 
 
-def properties(folder: str, stem: str) -> Facts:
-    """What the .BDP file of a message says; nothing where it is none of ours."""
+def properties(folder: str, stem: str, most: int = _PROPERTIES) -> Facts:
+    """What the .BDP file of a message says; nothing where it is none of ours, or longer than that."""
     try:
-        told = json.loads(_beginning(folder, stem + PROPERTIES, _PROPERTIES))
+        told = json.loads(_beginning(folder, stem + PROPERTIES, most))
     except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
@@ -70,9 +74,25 @@ def properties(folder: str, stem: str) -> Facts:
 
 def waiting(told: Facts) -> list[str]:
     """The recipients for whom a message is in Badmail."""
+    return [str(row.get("address") or "") for row in _waiting(told)]
+
+
+def _waiting(told: Facts) -> list[Facts]:
     rows = told.get("recipients")
     known = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    return [str(row.get("address") or "") for row in known if row.get("waiting")]
+    return [row for row in known if row.get("waiting")]
+
+
+def envelope(told: Facts) -> tuple[Named, list[Named]]:
+    """Sender and recipients for whom a message is in Badmail, each with its parameters, as far as they are known."""
+    return _named(told, "sender", _OF_REPORTS), [_named(row, "address", RCPT_PARAMETERS) for row in _waiting(told)]
+
+
+def _named(row: Facts, address: str, known: Mapping[str, Parameter]) -> Named:
+    """Files of older versions have no parameters; those that cannot be are left out."""
+    words = (f"{name}={value}" for name in known if (value := row.get(name.lower())) and isinstance(value, str))
+    sound = (word for word in words if not isinstance(parse_parameters(word, known), Reply))
+    return Named(str(row.get(address) or ""), " ".join(sound))
 
 
 def _reason(folder: str, stem: str) -> str:
