@@ -3,15 +3,16 @@
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from mailroot.edge.eventsto import forwarder, syslog
+from mailroot.edge.eventsto import forwarder, outlet, syslog
 from mailroot.edge.eventsto.forwarder import Forwarder, Said
 from mailroot.edge.eventsto.journal import Journal
+from mailroot.edge.eventsto.outlet import Datagrams, Outlet, Sender, Stream
 from mailroot.edge.eventsto.syslog import Syslog, line
 from mailroot.mail.events import EVENTS, EventRow, Severity
 from mailroot.mail.fanout import Fanout
@@ -35,7 +36,7 @@ def log(tmp_path: Path) -> Iterator[socket.socket]:
 
 def test_an_entry_of_the_journal_has_words_and_fields(log: socket.socket, tmp_path: Path) -> None:
     journal = Journal("mail", str(tmp_path / "log"))
-    assert journal.send(DOWN)
+    assert journal.send([DOWN])
     fields = dict(part.split(b"=", 1) for part in log.recv(65536).split(b"\n")[:-1])
     assert fields == {
         b"MESSAGE": b"It is down.",
@@ -54,21 +55,23 @@ def test_an_entry_of_the_journal_has_words_and_fields(log: socket.socket, tmp_pa
 
 def test_O01_a_strangers_line_break_makes_no_field(log: socket.socket, tmp_path: Path) -> None:
     journal = Journal("mail", str(tmp_path / "log"))
-    assert journal.send(REFUSED)
+    assert journal.send([REFUSED])
     assert b"\nMAILROOT_CAUSE=a\\nb\nMAILROOT_SIZE=5\n" in log.recv(65536)
     journal.close()
 
 
 def test_without_a_journal_the_event_is_lost_and_nothing_raises(tmp_path: Path) -> None:
     journal = Journal("mail", str(tmp_path / "absent"))
-    assert not journal.send(DOWN)
+    assert not journal.send([DOWN])
     journal.close()
 
 
 def test_M13_a_journal_that_does_not_keep_up_holds_up_nobody(log: socket.socket, tmp_path: Path) -> None:
     journal = Journal("mail", str(tmp_path / "log"))
-    taken = [journal.send(DOWN) for _ in range(5_000)]
-    assert taken[0] and not taken[-1]
+    assert 0 < journal.send([DOWN] * 5_000) < 5_000
+    assert journal.send([DOWN]) == 0
+    log.recv(65536)
+    assert journal.send([DOWN] * 2) == 1  # it is the same journal, and there is room again
     journal.close()
 
 
@@ -99,7 +102,7 @@ def test_a_line_of_rfc_3164() -> None:
 
 def test_the_machines_own_syslog_is_a_datagram_without_a_host(log: socket.socket, tmp_path: Path) -> None:
     place = Syslog("unix", (str(tmp_path / "log"), 0), "rfc5424", "mail", "host")
-    assert place.send(DOWN)
+    assert place.send([DOWN])
     assert log.recv(65536) == line(DOWN, "rfc5424", "mail", "")
     place.close()
 
@@ -109,7 +112,7 @@ def test_syslog_by_udp() -> None:
         listener.bind(("127.0.0.1", 0))
         listener.settimeout(60)
         place = Syslog("udp", listener.getsockname(), "rfc5424", "mail", "host")
-        assert place.send(DOWN)
+        assert place.send([DOWN])
         assert listener.recv(65536) == line(DOWN, "rfc5424", "mail", "host")
         place.close()
 
@@ -119,7 +122,7 @@ def test_a_host_without_a_syslog_is_no_error_of_udp() -> None:
         nobody.bind(("127.0.0.1", 0))
         address = nobody.getsockname()
     place = Syslog("udp", address, "rfc5424", "mail", "host")
-    assert [place.send(DOWN) for _ in range(10)] == [True] * 10
+    assert [place.send([DOWN] * 3) for _ in range(10)] == [3] * 10
     place.close()
 
 
@@ -127,7 +130,7 @@ def test_syslog_by_tcp_counts_octets() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(60)
         place = Syslog("tcp", listener.getsockname(), "rfc5424", "mail", "host")
-        assert place.send(DOWN) and place.send(REFUSED)
+        assert place.send([DOWN, REFUSED]) == 2
         place.close()
         peer, _ = listener.accept()
         with peer, peer.makefile("rb") as heard:
@@ -141,7 +144,7 @@ def test_a_syslog_that_was_started_anew_is_found_again(tmp_path: Path) -> None:
     for _ in range(2):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
             listener.bind(str(path))
-            assert place.send(DOWN)
+            assert place.send([DOWN])
             assert listener.recv(65536).endswith(b"It is down.")
         path.unlink()
     place.close()
@@ -151,20 +154,77 @@ def test_a_syslog_that_is_not_there_is_not_asked_for_each_event(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moment = [100.0]
-    monkeypatch.setattr(syslog.time, "monotonic", lambda: moment[0])
+    monkeypatch.setattr(outlet.time, "monotonic", lambda: moment[0])
     tried: list[object] = []
 
-    def connect(address: tuple[str, int]) -> tuple[socket.socket, Callable[[bytes], object]]:
+    def opening(address: tuple[str, int]) -> Sender:
         tried.append(address)
         raise FileNotFoundError
 
-    monkeypatch.setitem(syslog._CONNECT, "unix", connect)
+    monkeypatch.setitem(syslog._OPEN, "unix", opening)
     place = Syslog("unix", (str(tmp_path / "absent"), 0), "rfc5424", "mail", "host")
-    assert [place.send(DOWN) for _ in range(10)] == [False] * 10
+    assert [place.send([DOWN] * 3) for _ in range(10)] == [0] * 10
     assert len(tried) == 1
     moment[0] += 5
-    assert not place.send(DOWN)
+    assert not place.send([DOWN])
     assert len(tried) == 2
+
+
+# -- the way out
+
+
+def pair(kind: int) -> tuple[socket.socket, socket.socket]:
+    """Two connected sockets; the second one waits a bounded time for what it hears."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+    theirs.settimeout(60)
+    return ours, theirs
+
+
+def test_datagrams_leave_whole_and_in_order_however_many_there_are() -> None:
+    ours, theirs = pair(socket.SOCK_DGRAM)
+    pieces = [b"", b"\0", *(b"%d\0" % number * number for number in range(200))]
+    heard: list[bytes] = []
+    reader = threading.Thread(target=lambda: heard.extend(theirs.recv(65536) for _ in pieces))
+    reader.start()
+    way = Outlet(lambda: Datagrams(ours, 60.0))
+    with theirs:
+        assert way.send(pieces) == len(pieces)
+        reader.join(60)
+        way.close()
+    assert heard == pieces
+
+
+def test_a_datagram_that_no_socket_takes_keeps_no_other_back() -> None:
+    ours, theirs = pair(socket.SOCK_DGRAM)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+    way = Outlet(lambda: Datagrams(ours, 1.0))
+    with theirs:
+        assert way.send([b"one", b"x" * 1_000_000, b"two"]) == 2
+        assert [theirs.recv(65536) for _ in range(2)] == [b"one", b"two"]
+        way.close()
+
+
+def test_who_does_not_make_room_in_time_is_waited_for_once() -> None:
+    ours, theirs = pair(socket.SOCK_DGRAM)
+    with theirs:
+        way = Outlet(lambda: Datagrams(ours, 0.01))
+        taken = way.send([b"x" * 1000] * 10_000)
+        assert 0 < taken < 10_000
+        way.close()
+
+
+def test_M13_a_stream_that_does_not_move_is_given_up() -> None:
+    opened: list[Stream] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def opening() -> Stream:
+            opened.append(Stream(socket.create_connection(listener.getsockname(), 60), 0.01))
+            return opened[-1]
+
+        way = Outlet(opening)
+        assert way.send([b"x" * 1_000_000] * 60) == 0
+        assert len(opened) == 2  # one more try, on a new connection
+        way.close()
 
 
 # -- forwarding
@@ -178,10 +238,11 @@ class Kept:
         self.takes = True
         self.closed = False
 
-    def send(self, said: Said) -> bool:
-        if self.takes:
-            self.said.append(said)
-        return self.takes
+    def send(self, group: Sequence[Said]) -> int:
+        if not self.takes:
+            return 0
+        self.said += group
+        return len(group)
 
     def close(self) -> None:
         self.closed = True
@@ -258,9 +319,9 @@ def test_events_are_sent_without_being_asked() -> None:
     sent = threading.Event()
 
     class Noticing(Kept):
-        def send(self, said: Said) -> bool:
+        def send(self, group: Sequence[Said]) -> int:
             sent.set()
-            return super().send(said)
+            return super().send(group)
 
     row: EventRow = EVENTS.accepted
     tell = Fanout(lambda: NOON, [Forwarder(Noticing(), Severity.NOTICE, lambda _: None, lambda: 0.0, "x")])

@@ -8,6 +8,7 @@ from mailroot.mail.events import EventRow
 
 # A longer value is cut; so is a line.
 VALUE_LIMIT, LINE_LIMIT = 500, 2_000
+_ODD = re.compile(r'[ "=\\]')
 _WORD = re.compile(r"[!#-<>-\[\]-~]{1,500}", re.ASCII)  # what is plain: no blank, quote, "=" or backslash
 
 
@@ -60,8 +61,7 @@ def _value(value: object) -> str:
     if type(value) is int or (type(value) is str and _WORD.fullmatch(value)):
         return str(value)
     text = shown(value)
-    plain = text and not any(sign in ' "=\\' for sign in text)
-    return text if plain else '"' + text.replace('"', "'") + '"'
+    return text if text and not _ODD.search(text) else '"' + text.replace('"', "'") + '"'
 
 
 class Repeats:

@@ -105,6 +105,10 @@ def test_w3c_has_the_fields_that_were_chosen_in_their_order(moment: Clock) -> No
     assert form.line(sample(moment)[0]) == "48 HELO -"
     assert W3cForm(["cs-method"], SITE).line(sample(moment)[0]) == "HELO"
     assert W3cForm(["time-taken"], SITE).line(sample(moment)[3]) == "1922"
+    odd = Site("100%s", "50 %(d)", "default")
+    assert W3cForm(["s-sitename", "cs-version", "cs-host", "s-computername"], odd).line(sample(moment)[0]) == (
+        "100%s SMTP - 50 %(d)"
+    )
 
 
 def test_local_times_follow_the_zone(moment: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,9 @@ sent is counted. Warnings and errors that say the same are sent once a minute, w
 """
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mailroot.mail.events import EVENTS, EventRow, Severity
 from mailroot.mail.eventwords import Repeats, words_of
@@ -20,8 +19,7 @@ _ORDER = [Severity.DETAIL, Severity.NOTICE, Severity.WARNING, Severity.ERROR]
 _REPEATING = {Severity.WARNING, Severity.ERROR}
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """An event in words, with what it was made of."""
 
     at: datetime
@@ -33,8 +31,8 @@ class Said:
 class Place(Protocol):
     """Where events go. Called by one thread only."""
 
-    def send(self, said: Said) -> bool:
-        """Send one; whether it was taken. Waits a bounded time, and never raises."""
+    def send(self, group: Sequence[Said]) -> int:
+        """Send these, in order; how many were taken. Waits a bounded time, and never raises."""
 
     def close(self) -> None:
         """End."""
@@ -87,17 +85,20 @@ class Forwarder:
         # One list for ever: a recorder may be between looking it up and appending to it.
         waiting = self._waiting[:]
         del self._waiting[: len(waiting)]
-        now, unsent = self._now(), 0
-        for at, row, fields in waiting:
-            text = words_of(row, fields)
-            self._latest = at
-            if row.severity not in _REPEATING or self._repeats.admits(text, now):
-                unsent += not self._place.send(Said(at, row, fields, text))
-        for text, count in self._repeats.ended(now):
-            assert self._latest is not None
-            again = f"{text} ({count} more like it within a minute)"
-            unsent += not self._place.send(Said(self._latest, EVENTS.events_repeated, {"count": count}, again))
+        group = list(self._said(waiting, self._now()))
+        unsent = len(group) - self._place.send(group) if group else 0
         lost = unsent + self._refused - self._told
         if lost:
             self._told = self._refused
             self._tell_lost(lost)
+
+    def _said(self, waiting: Sequence[tuple[datetime, EventRow, Mapping[str, object]]], now: float) -> Iterator[Said]:
+        for at, row, fields in waiting:
+            text = words_of(row, fields)
+            self._latest = at
+            if row.severity not in _REPEATING or self._repeats.admits(text, now):
+                yield Said(at, row, fields, text)
+        for text, count in self._repeats.ended(now):
+            assert self._latest is not None
+            again = f"{text} ({count} more like it within a minute)"
+            yield Said(self._latest, EVENTS.events_repeated, {"count": count}, again)

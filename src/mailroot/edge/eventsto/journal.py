@@ -1,11 +1,12 @@
 """The journal of systemd, by its native protocol: a datagram of fields (systemd.journal-fields(7), native protocol)."""
 
-import contextlib
+import functools
 import os
-import socket
 import struct
+from collections.abc import Sequence
 
 from mailroot.edge.eventsto.forwarder import Said
+from mailroot.edge.eventsto.outlet import Outlet, unix_datagrams
 from mailroot.edge.eventsto.syslog import FACILITIES, PRIORITIES
 from mailroot.mail.eventwords import shown
 
@@ -14,24 +15,19 @@ _LENGTH = struct.Struct("<Q")
 
 
 class Journal:
-    """Sends events to the journal (`forwarder.Place`)."""
+    """Sends events to the journal (`forwarder.Place`); what does not fit in at once is lost."""
 
     def __init__(self, facility: str, path: str = SOCKET) -> None:
-        self._path = path
         self._facility = FACILITIES[facility]
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        self._socket.setblocking(False)
+        self._outlet = Outlet(functools.partial(unix_datagrams, path, 0.0))
 
-    def send(self, said: Said) -> bool:
-        """Send one; False where the journal is not there, or does not keep up."""
-        with contextlib.suppress(OSError):
-            self._socket.sendto(self._entry(said), self._path)
-            return True
-        return False
+    def send(self, group: Sequence[Said]) -> int:
+        """Send these; how many were taken: none where the journal is not there, fewer where it does not keep up."""
+        return self._outlet.send([self._entry(said) for said in group])
 
     def close(self) -> None:
         """End."""
-        self._socket.close()
+        self._outlet.close()
 
     def _entry(self, said: Said) -> bytes:
         fields = {

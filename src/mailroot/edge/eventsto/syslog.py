@@ -1,18 +1,17 @@
 """Syslog: lines of RFC 5424 or RFC 3164 to a Unix socket, by UDP (RFC 5426) or by TCP (RFC 6587, octet counting)."""
 
-import contextlib
+import functools
 import os
 import socket
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mailroot.edge.eventsto.forwarder import Said
+from mailroot.edge.eventsto.outlet import Datagrams, Outlet, Sender, Stream, unix_datagrams
 from mailroot.mail.events import Severity
 
 FACILITIES = {"mail": 2, "daemon": 3} | {f"local{number}": 16 + number for number in range(8)}  # RFC 5424 section 6.2.1
 PRIORITIES = {Severity.DETAIL: 6, Severity.NOTICE: 5, Severity.WARNING: 4, Severity.ERROR: 3}
-_Send = Callable[[bytes], object]
-_CONNECT_WAIT, _SEND_WAIT, _AGAIN = 2.0, 2.0, 5.0
+_CONNECT_WAIT, _SEND_WAIT = 2.0, 2.0
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # in no language of the machine
 
 
@@ -29,82 +28,45 @@ def line(said: Said, form: str, facility: str, host: str) -> bytes:
 
 
 class Syslog:
-    """Sends events to a syslog (`forwarder.Place`): `transport` is "unix", "udp" or "tcp".
-
-    One that is not there is tried again every five seconds.
-    """
+    """Sends events to a syslog (`forwarder.Place`): `transport` is "unix", "udp" or "tcp"."""
 
     def __init__(self, transport: str, address: tuple[str, int], form: str, facility: str, host: str) -> None:
         """`address` is host and port, or a path and 0. `host` is this machine's name."""
-        self._transport = transport
-        self._address = address
+        self._counted = transport == "tcp"
         self._form = form
         self._facility = facility
         self._host = "" if transport == "unix" else host
-        self._socket: socket.socket | None = None
-        self._send: _Send = _nowhere
-        self._not_before = 0.0
+        self._outlet = Outlet(functools.partial(_OPEN[transport], address))
 
-    def send(self, said: Said) -> bool:
-        """Send one; False where nobody takes it."""
-        octets = line(said, self._form, self._facility, self._host)
-        if self._transport == "tcp":
-            octets = b"%d %b" % (len(octets), octets)
-        for _ in range(2):  # a daemon that was started anew has another socket
-            if not self._connected():
-                return False
-            try:
-                self._send(octets)
-            except OSError:
-                self.close()
-            else:
-                return True
-        return False
+    def send(self, group: Sequence[Said]) -> int:
+        """Send these; how many were taken."""
+        lines = [line(said, self._form, self._facility, self._host) for said in group]
+        if self._counted:
+            lines = [b"%d %b" % (len(one), one) for one in lines]
+        return self._outlet.send(lines)
 
     def close(self) -> None:
         """End the connection."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def _connected(self) -> bool:
-        if self._socket is None and time.monotonic() >= self._not_before:
-            self._not_before = time.monotonic() + _AGAIN
-            with contextlib.suppress(OSError):
-                self._socket, self._send = _CONNECT[self._transport](self._address)
-                self._socket.settimeout(_SEND_WAIT)
-                self._not_before = 0.0
-        return self._socket is not None
+        self._outlet.close()
 
 
-def _nowhere(_octets: bytes) -> object:
-    raise OSError("not connected")
+def _unix(address: tuple[str, int]) -> Sender:
+    return unix_datagrams(address[0], _SEND_WAIT)
 
 
-def _unix(address: tuple[str, int]) -> tuple[socket.socket, _Send]:
-    opened = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+def _udp(address: tuple[str, int]) -> Sender:
+    family, _, _, _, place = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
+    opened = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     try:
-        opened.connect(address[0])
+        opened.connect(place)
+        return Datagrams(opened, _SEND_WAIT)
     except OSError:
         opened.close()
         raise
-    return opened, opened.send
 
 
-def _udp(address: tuple[str, int]) -> tuple[socket.socket, _Send]:
-    """Not connected: nobody at the other end would be an error of every second datagram, and UDP promises nothing."""
-    family, _, _, _, place = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
-    opened = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-    return opened, lambda octets: opened.sendto(octets, place)
+def _tcp(address: tuple[str, int]) -> Sender:
+    return Stream(socket.create_connection(address, _CONNECT_WAIT), _SEND_WAIT)
 
 
-def _tcp(address: tuple[str, int]) -> tuple[socket.socket, _Send]:
-    opened = socket.create_connection(address, _CONNECT_WAIT)
-    return opened, opened.sendall
-
-
-_CONNECT: dict[str, Callable[[tuple[str, int]], tuple[socket.socket, _Send]]] = {
-    "unix": _unix,
-    "udp": _udp,
-    "tcp": _tcp,
-}
+_OPEN: dict[str, Callable[[tuple[str, int]], Sender]] = {"unix": _unix, "udp": _udp, "tcp": _tcp}

@@ -47,16 +47,14 @@ class Form(Protocol):
 
 # -- W3C Extended
 
-# Each field: where it stands in what `W3cForm.line` puts together; texts first, then numbers.
+# Each field that differs from line to line: where it stands in what `W3cForm.line` puts together.
 _PLACES = {
     field: place
     for place, field in enumerate(
-        "date time c-ip cs-username s-sitename s-computername s-ip cs-method cs-uri-stem cs-uri-query sc-status "
-        "cs-version s-port sc-win32-status sc-bytes cs-bytes time-taken".split()
+        "date time c-ip cs-username s-ip cs-method cs-uri-query sc-status s-port sc-win32-status sc-bytes cs-bytes "
+        "time-taken".split()
     )
 }
-_EMPTY = _PLACES["cs-uri-stem"]
-_TEXTS = _PLACES["s-port"]
 
 
 @functools.lru_cache(maxsize=8)
@@ -73,10 +71,10 @@ class W3cForm:
     def __init__(self, fields: Sequence[str], site: Site) -> None:
         self._fields = " ".join(fields)
         self.tells_local = "s-ip" in fields
-        self._site = site
-        places = [_PLACES.get(field, _EMPTY) for field in fields]
-        self._texts_only = max(places) < _TEXTS
-        self._picked = _picked(places)
+        same = {"s-sitename": site.instance, "s-computername": site.machine, "cs-version": "SMTP"}
+        shown = ["%s" if field in _PLACES else same.get(field, NOTHING).replace("%", "%%") for field in fields]
+        self._line = " ".join(shown)
+        self._picked = _picked([_PLACES[field] for field in fields if field in _PLACES])
         self._second = -1
         self._date = self._time = ""
 
@@ -91,11 +89,9 @@ class W3cForm:
         if (second := int(at)) != self._second:
             self._second, (self._date, self._time) = second, _utc(second)
         _, address, local, port, _ = party
-        site, date, moment = self._site, self._date, self._time
-        texts = (date, moment, address, username, site[0], site[1], local, method, "-", query, status, "SMTP")
-        if self._texts_only:
-            return " ".join(self._picked(texts))
-        return " ".join(map(str, self._picked((*texts, port, win32, sent, received, taken))))
+        date, moment = self._date, self._time
+        told = (date, moment, address, username, local, method, query, status, port, win32, sent, received, taken)
+        return self._line % self._picked(told)
 
 
 def _picked(places: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
