@@ -180,6 +180,15 @@ async def test_Q06_a_list_is_made_of_ones_own_servers_so_that_its_count_tells_of
     assert (await call(service, named(name), "operator-two", among="three")).status_code == 422
 
 
+async def test_what_is_cut_to_the_first_of_many_is_cut_of_ones_own_servers() -> None:
+    service = StandIn(ALL, lambda *_: {"servers": []})
+    for who, among in (("viewer-one", ["one"]), ("operator-two", ["one", "two"])):
+        assert (await call(service, named("overview"), who)).status_code == 200
+        assert service.asked.pop()[1] == {"among": among}
+    assert (await call(service, named("overview"), "viewer")).status_code == 200
+    assert service.asked.pop()[1] == {}
+
+
 @pytest.mark.parametrize("operation", [one for one in REMOTE if one.selective], ids=lambda one: one.name)
 @pytest.mark.parametrize("who", ["admin", "operator-one", "operator-two"])
 async def test_nothing_is_done_to_everybody_where_nobody_is_named(operation: Operation, who: str) -> None:

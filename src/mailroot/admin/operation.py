@@ -76,7 +76,8 @@ class Operation:
     `watched` can be shown anew again and again. One that gives `pieces` takes "after" and "limit" in octets; its result
     is `{"size": ..., "offset": ..., "data": base64, "next": where to go on}`. One that `reads`
     changes nothing, whatever it needs permission for. Where it `answers_by_server`, its rows or its facts tell the
-    virtual server as `server` (or `key`), and it only reads. For one that is `typed_otherwise` the command line has a
+    virtual server as `server` (or `key`), and it only reads; where it is `cut` to the first of many rows, it is told
+    which virtual servers somebody may see. For one that is `typed_otherwise` the command line has a
     command of its own, which works without a service too. `seconds` is how long whoever asks should wait.
     """
 
@@ -93,6 +94,7 @@ class Operation:
     pieces: bool = False
     reads: bool = False
     answers_by_server: bool = False
+    cut: bool = False
     typed_otherwise: bool = False
     seconds: float = 10.0
 

@@ -72,7 +72,11 @@ VIEWS: tuple[Operation, ...] = (
         pieces=True,
     ),
     Operation(
-        "overview", "Show the service at a glance: figures, destinations, refusals.", _READ, answers_by_server=True
+        "overview",
+        "Show the service at a glance: figures, destinations, refusals.",
+        _READ,
+        answers_by_server=True,
+        cut=True,
     ),
     Operation(
         "history",

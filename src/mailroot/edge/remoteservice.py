@@ -4,7 +4,9 @@ The token goes in a header, over TLS or to this very machine only. No redirect i
 """
 
 import ipaddress
+import json
 import ssl
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,7 +37,8 @@ class RemoteService:
             trust = ssl.create_default_context(cafile=authorities or None)
         except OSError as fault:
             raise Misconfigured(f"{authorities}: no file of certificates: {fault.strerror or fault}") from fault
-        headers = {"Authorization": f"Bearer {token}"}
+        # An answer that is packed might be short on the way and long here.
+        headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
         self._client = httpx2.Client(verify=trust, headers=headers, timeout=_SECONDS, trust_env=False)
 
     def ask(self, path: str, arguments: Mapping[str, object], *, changes: bool) -> Any:
@@ -43,17 +46,30 @@ class RemoteService:
         url = self._url + path
         try:
             if changes:
-                answer = self._client.post(url, json=dict(arguments))
+                request = self._client.build_request("POST", url, json=dict(arguments))
             else:
                 query = {name: "true" if value is True else str(value) for name, value in arguments.items()}
-                answer = self._client.get(url, params=query)
-            if len(answer.content) > _LARGEST_ANSWER:
-                raise Unavailable(f"{url}: the answer is longer than {_LARGEST_ANSWER} octets")
-            return _result(answer, url)
+                request = self._client.build_request("GET", url, params=query)
+            return _result(*self._answer(request, url), url)
         except httpx2.TimeoutException as fault:
             raise Unavailable(f"{url}: no answer within {_SECONDS:g} s; try again") from fault
         except httpx2.HTTPError as fault:
             raise ConnectionLost(f"{url}: {fault}") from fault
+
+    def _answer(self, request: httpx2.Request, url: str) -> tuple[int, bytes]:
+        """Status and octets of an answer; one that is too long or takes too long is not read to its end."""
+        octets, deadline = bytearray(), time.monotonic() + _SECONDS
+        answer = self._client.send(request, stream=True)
+        try:
+            for piece in answer.iter_raw():
+                octets += piece
+                if len(octets) > _LARGEST_ANSWER:
+                    raise Unavailable(f"{url}: the answer is longer than {_LARGEST_ANSWER} octets")
+                if time.monotonic() > deadline:
+                    raise Unavailable(f"{url}: no whole answer within {_SECONDS:g} s; try again")
+        finally:
+            answer.close()
+        return answer.status_code, bytes(octets)
 
 
 def _here(host: str) -> bool:
@@ -63,15 +79,15 @@ def _here(host: str) -> bool:
         return host == "localhost"
 
 
-def _result(answer: httpx2.Response, url: str) -> Any:
+def _result(status: int, octets: bytes, url: str) -> Any:
     try:
-        whole = answer.json()
+        whole = json.loads(octets)
     except ValueError as fault:
-        raise Unavailable(f"{url}: the answer is none of Mailroot's (status {answer.status_code})") from fault
-    if answer.status_code == 200:
+        raise Unavailable(f"{url}: the answer is none of Mailroot's (status {status})") from fault
+    if status == 200:
         return whole
     detail = str(whole.get("detail", "")) if isinstance(whole, dict) else ""
-    if answer.status_code == 503:
+    if status == 503:
         raise Unavailable(f"{url}: {detail}")
     problems = whole.get("problems") or () if isinstance(whole, dict) else ()
-    raise Refused(detail or f"{url}: status {answer.status_code}", str(answer.status_code), problems)
+    raise Refused(detail or f"{url}: status {status}", str(status), problems)

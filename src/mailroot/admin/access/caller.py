@@ -85,7 +85,7 @@ def permitted(
     if operation.scope is Scope.SERVICE:
         raise Forbidden(f"{operation.name} is for those who are not limited to some virtual servers")
     if operation.scope is Scope.ANSWER:
-        return Permitted(asked, caller.servers)
+        return Permitted({**asked, AMONG: list(caller.servers)} if operation.cut else asked, caller.servers)
     return _of_server(caller, operation, asked, names)
 
 

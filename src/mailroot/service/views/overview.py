@@ -6,6 +6,7 @@ from typing import Any
 
 from mailroot.mail.counters.families import REFUSALS
 from mailroot.mail.counters.layout import FAMILY_SLOTS
+from mailroot.service.life.queuelisting import AMONG
 from mailroot.service.life.state import State
 from mailroot.service.measure.reader import reader_of
 from mailroot.service.measure.reading import Reading
@@ -31,11 +32,14 @@ class Overview:
         self._state = state
         self.operations: dict[str, Callable[[Arguments], Awaitable[object]]] = {"overview": self._overview}
 
-    async def _overview(self, _arguments: Arguments) -> object:
+    async def _overview(self, arguments: Arguments) -> object:
+        """Of these virtual servers alone, where the arguments say among which: what is cut comes after that."""
         state = self._state
-        servers = list(state.settings.servers)
+        among = arguments.get(AMONG, state.settings.servers)
+        servers = [key for key in state.settings.servers if key in among]
         reading = await reader_of(state).read()
-        refusals = [row for answer in await state.ask_all("refusals") for row in answer]
+        told = [row for answer in await state.ask_all("refusals") for row in answer]
+        refusals = told if AMONG not in arguments else [row for row in told if row["server"] in servers]
         refusals.sort(key=lambda row: str(row["at"]), reverse=True)
         return {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
