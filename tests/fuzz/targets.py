@@ -3,8 +3,8 @@
 from mailroot.cli.sendmail.letter import Account, Unaddressed, letter, text_of
 from mailroot.mail.address import Mailbox
 from mailroot.mail.dkim import SigningKey, author, fields_of, signature
-from mailroot.mail.mime import Unconvertible, seven_bit
 from mailroot.mail.reply import Reply
+from mailroot.mail.sevenbit import Unconvertible, seven_bit
 from mailroot.routing.directory.entry import read_entry
 from mailroot.routing.directory.questions import encoded
 from mailroot.routing.directory.schemas import SCHEMAS

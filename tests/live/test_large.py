@@ -1,4 +1,4 @@
-"""Messages far larger than what memory may hold pass through: in, into Drop, out as lines and in a chunk, signed."""
+"""Messages larger than what memory may hold pass: in, into Drop, out as lines, in a chunk, converted, signed."""
 
 import os
 import re
@@ -56,8 +56,8 @@ def send(service: Service, recipients: list[str], body: str) -> int:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("chunked", [True, False], ids=["chunk", "lines"])
-def test_a_message_that_memory_cannot_hold_passes_signed(tmp_path: Path, chunked: bool) -> None:
+@pytest.mark.parametrize("way", ["chunk", "lines", "converted"])
+def test_a_message_that_memory_cannot_hold_passes_signed(tmp_path: Path, way: str) -> None:
     key = tmp_path / "key.pem"
     key.touch(0o600)
     key.write_bytes(make("rsa"))
@@ -65,10 +65,12 @@ def test_a_message_that_memory_cannot_hold_passes_signed(tmp_path: Path, chunked
         "[servers.default.messages]\nsize_limit = 0\nsession_limit = 0\n"
         f'[servers.default.domains."local.test".dkim.s]\nkey_file = "{key}"\n'
     )
-    body = "BINARYMIME" if chunked else "8BITMIME"
+    body = "8BITMIME" if way == "lines" else "BINARYMIME"
     with outside() as world:
-        extensions = [line for line in EXTENSIONS if not line.startswith("SIZE")]
-        swallower = world.enter(Swallower((*extensions, "BINARYMIME")))
+        extensions = [line for line in (*EXTENSIONS, "BINARYMIME") if not line.startswith("SIZE")]
+        if way == "converted":
+            extensions = [line for line in extensions if "MIME" not in line]
+        swallower = world.enter(Swallower(tuple(extensions)))
         delivery = f'smart_host = "[127.0.0.1]:{swallower.port}"\n'
         with relaying(tmp_path / "service", delivery, more) as service:
             service.send("x@far.example")  # what is needed once has been loaded by then
@@ -83,5 +85,10 @@ def test_a_message_that_memory_cannot_hold_passes_signed(tmp_path: Path, chunked
             assert path.stat().st_size > size
             path.unlink()
         taken = swallower.messages[-1]
-        assert taken.mail.endswith(f"BODY={body}") and taken.way.startswith("BDAT" if chunked else "DATA")
+        assert taken.way.startswith("BDAT" if way == "chunk" else "DATA")
+        if way == "converted":
+            assert "BODY=" not in taken.mail
+            assert b"\r\nContent-Transfer-Encoding: quoted-printable\r\n" in taken.head and taken.head.isascii()
+        else:
+            assert taken.mail.endswith(f"BODY={body}")
         assert taken.size > size and re.match(rb"DKIM-Signature: .*; d=local.test;", taken.head, re.DOTALL)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailroot.mail.mime import Scan, Unconvertible, is_binary, quoted_printable, seven_bit
+from mailroot.mail.mime import Scan, is_binary
+from mailroot.mail.sevenbit import Unconvertible, quoted_printable, seven_bit
 
 TEXT = "Grüße aus Köln = schön ".encode()
 

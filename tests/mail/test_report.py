@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from mailroot.mail import report, statuswords
 from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Body, Recipient, Return
-from mailroot.mail.mime import seven_bit
 from mailroot.mail.report import QUOTED_LIMIT, Kind, Making, Original, Outcome, Report, compose
 from mailroot.mail.reportlines import decode_xtext, original_recipient
+from mailroot.mail.sevenbit import seven_bit
 from mailroot.mail.status import Disposition, Status
 from mailroot.mail.statuswords import words_for
 

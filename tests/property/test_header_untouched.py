@@ -10,7 +10,7 @@ from mailroot.edge.files.drop import with_return_path
 from mailroot.mail.dkim import SigningKey, fields_of, signature
 from mailroot.mail.header import Made, Trace, stamp
 from mailroot.mail.message import BytesContent, Preceded
-from mailroot.mail.mime import Unconvertible, seven_bit
+from mailroot.mail.sevenbit import Unconvertible, seven_bit
 
 TRACE = Trace("here.example", "1", "client.example", "192.0.2.1")
 MADE = Made(datetime(2026, 11, 2, 10, tzinfo=UTC), "app@here.example", "A" * 19, 7)

@@ -132,7 +132,7 @@ async def test_events_tell_which_key_signed():
 async def test_a_signature_counts_towards_the_servers_size_limit():
     entry = delivery(None, MESSAGE, source="pickup").entry
     signer = Signer("x", VirtualServer(domains=domains(s=RSA)), lambda row, **fields: None, lambda: NOW)
-    tight = await prepare(entry, Offer(size=len(MESSAGE)), 0, signer)
+    tight = await prepare(entry, Offer(size=len(MESSAGE)), signer)
     assert isinstance(tight, Status) and tight.code == "5.3.4"
 
 

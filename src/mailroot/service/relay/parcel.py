@@ -1,6 +1,6 @@
 """A message as one server can take it: as it is, converted, or not at all.
 
-Not responsible for how a message is converted (`mail.mime`).
+Not responsible for how a message is converted (`mail.sevenbit`).
 """
 
 import asyncio
@@ -10,8 +10,9 @@ from mailroot.edge.outgoing import Connection
 from mailroot.mail.envelope import Body, Envelope
 from mailroot.mail.faults import Unavailable
 from mailroot.mail.message import BytesContent, Content, Preceded
-from mailroot.mail.mime import Scan, Unconvertible, is_binary, seven_bit
+from mailroot.mail.mime import Scan
 from mailroot.mail.reply import Reply
+from mailroot.mail.sevenbit import Unconvertible, converted, seven_bit
 from mailroot.mail.status import Disposition, Status
 from mailroot.queue.entry import QueueEntry
 from mailroot.service.relay.signing import Signer
@@ -22,8 +23,6 @@ from mailroot.wire.transmit import DotStuffing, dotted
 
 # RFC 5321 section 4.5.3.2.5: 3 minutes for a block of data to be taken.
 _BLOCK_WAIT = 180.0
-# Content is loaded as a whole only to be converted, and never more of it than this.
-_CONVERSION_LIMIT = 64 * 1024 * 1024
 _HEADER_LIMIT = 1024 * 1024
 
 
@@ -36,13 +35,13 @@ class Parcel:
     signed: tuple[str, ...] = ()
 
 
-async def prepare(entry: QueueEntry, offer: Offer, limit: int, signer: Signer | None = None) -> Parcel | Status:
-    """The message as the server can take it; a status where it cannot. Content beyond `limit` octets is not converted.
+async def prepare(entry: QueueEntry, offer: Offer, signer: Signer | None = None) -> Parcel | Status:
+    """The message as the server can take it; a status where it cannot.
 
     What the client said of its body is trusted, except for 8-bit content that it did not announce.
     """
     try:
-        parcel = await _fitted(entry.envelope, entry.content, offer, limit)
+        parcel = await _fitted(entry.envelope, entry.content, offer)
         if isinstance(parcel, Parcel) and signer is not None:
             parcel = await _signed(entry, parcel, signer)
     except Unavailable as fault:
@@ -61,42 +60,35 @@ async def _signed(entry: QueueEntry, parcel: Parcel, signer: Signer) -> Parcel:
     return Parcel(Preceded(signature.fields, parcel.content), parcel.body, signature.names)
 
 
-async def _fitted(envelope: Envelope, content: Content, offer: Offer, limit: int) -> Parcel | Status:
+async def _fitted(envelope: Envelope, content: Content, offer: Offer) -> Parcel | Status:
     if not offer.smtputf8 and await _needs_smtputf8(envelope, content):
         return _failed("5.6.7", "The message needs SMTPUTF8, which the server does not offer.")
     if envelope.body is Body.BINARY:
-        return Parcel(content, Body.BINARY) if offer.binary else await _reduced(content, offer, limit)
+        return Parcel(content, Body.BINARY) if offer.binary else await _reduced(content, offer)
     if offer.eight_bit:
         return Parcel(content, envelope.body if content.in_memory and _whole(content).isascii() else Body.EIGHT_BIT)
     if content.in_memory and _whole(content).isascii():
         return Parcel(content, Body.SEVEN_BIT)
-    return await _reduced(content, offer, limit)
+    return await _reduced(content, offer)
 
 
-async def _reduced(content: Content, offer: Offer, limit: int) -> Parcel | Status:
+async def _reduced(content: Content, offer: Offer) -> Parcel | Status:
     """The content as the server's offer allows, converted where it must be; in a thread, for it may be large."""
-    return await asyncio.to_thread(
-        _reduce, content, offer.eight_bit, min(limit or _CONVERSION_LIMIT, _CONVERSION_LIMIT)
-    )
+    return await asyncio.to_thread(_reduce, content, offer.eight_bit)
 
 
-def _reduce(content: Content, eight_bit: bool, limit: int) -> Parcel | Status:
-    if content.size > limit:
-        scan = Scan()
-        for piece in content.pieces():
-            scan.feed(piece)
-        scan.feed(b"")
-        if not scan.binary and (eight_bit or scan.ascii):
-            return Parcel(content, Body.SEVEN_BIT if scan.ascii else Body.EIGHT_BIT)
-        takes = "text" if eight_bit else "7-bit content"
-        return _failed("5.6.3", f"The server takes only {takes}, and more than {limit} octets are not converted.")
-    whole = _whole(content)
-    if not is_binary(whole) and (eight_bit or whole.isascii()):
-        return Parcel(content, Body.SEVEN_BIT if whole.isascii() else Body.EIGHT_BIT)
+def _reduce(content: Content, eight_bit: bool) -> Parcel | Status:
+    scan = Scan()
+    for piece in content.pieces():
+        scan.feed(piece)
+    scan.feed(b"")
+    if not scan.binary and (eight_bit or scan.ascii):
+        return Parcel(content, Body.SEVEN_BIT if scan.ascii else Body.EIGHT_BIT)
     try:
-        return Parcel(BytesContent(seven_bit(whole)), Body.SEVEN_BIT)
+        reduced = BytesContent(seven_bit(_whole(content))) if content.in_memory else converted(content)
     except Unconvertible as why:
         return _failed("5.6.3", f"The server takes only 7-bit content, and this cannot be converted: {why}.")
+    return Parcel(reduced, Body.SEVEN_BIT)
 
 
 async def _needs_smtputf8(envelope: Envelope, content: Content) -> bool:

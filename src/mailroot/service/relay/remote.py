@@ -245,10 +245,9 @@ class RemoteCarrier:
         """The message as the line's host can take it; in chunks, where nothing else is possible."""
         offer = line.peer.offer
         believed = self._chunkless.without(line.host, offer)
-        limit = self._means.settings.messages.size_limit
-        parcel = await prepare(entry, believed, limit, self._signer)
+        parcel = await prepare(entry, believed, self._signer)
         if isinstance(parcel, Status) and parcel.final and believed is not offer:
-            return await prepare(entry, offer, limit, self._signer)
+            return await prepare(entry, offer, self._signer)
         return parcel
 
     async def _transact(
