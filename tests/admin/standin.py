@@ -75,11 +75,15 @@ class Clock:
 
 @asynccontextmanager
 async def browsing(
-    service: StandIn, clock: Clock | None = None, address: str = "192.0.2.1", pages: Sequence[APIRouter] = ()
+    service: StandIn,
+    clock: Clock | None = None,
+    address: str = "192.0.2.1",
+    pages: Sequence[APIRouter] = (),
+    public_url: str = "",
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the application."""
     access = Access(service, timedelta(minutes=30), timedelta(hours=12), clock or Clock())
-    made = application(service, access, pages)
+    made = application(service, access, pages, public_url=public_url)
     transport = httpx2.ASGITransport(made, client=(address, 1234), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as client:
         yield client

@@ -212,6 +212,20 @@ def test_a_certificate_makes_it_speak_tls(tmp_path: Path) -> None:
         assert post_form(site, "/login", name="ann", password=PASSWORD)[2].startswith("__Host-mailroot=")
 
 
+def test_behind_a_proxy_people_sign_in_at_the_public_address(tmp_path: Path) -> None:
+    with administering(tmp_path, admin='public_url = "https://console.example.com"\n') as site:
+        site.service.run("operator", "add", "ann", "--role", "administrator", typed=f"{PASSWORD}\n")
+        form = urlencode({"name": "ann", "password": PASSWORD})
+        seen = {}
+        for origin in ("https://console.example.com", f"http://127.0.0.1:{site.port}"):
+            connection = site.connection()
+            connection.request("POST", "/login", form, {**FORM, "Origin": origin, "Sec-Fetch-Site": "same-origin"})
+            answer = connection.getresponse()
+            seen[origin] = answer.status, answer.headers.get("Set-Cookie", "")[:16]
+            connection.close()
+        assert list(seen.values()) == [(303, "__Host-mailroot="), (403, "")]
+
+
 def test_a_client_that_is_slow_is_let_go_and_others_are_served(site: Administered) -> None:
     slow = [socket.create_connection(("127.0.0.1", site.port)) for _ in range(20)]
     begun = time.monotonic()

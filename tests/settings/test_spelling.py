@@ -10,11 +10,13 @@ from mailroot.settings.places import (
     ADDRESS_ENTRY,
     RESOLVER,
     SMART_HOSTS,
+    WEB_PLACE,
     Binding,
     SmartHost,
     parse_address_entry,
     parse_binding,
     parse_smart_host,
+    parse_web_place,
 )
 from mailroot.settings.spelling import SIZE, count, duration, toml_text
 
@@ -155,3 +157,43 @@ def test_values_are_written_as_toml_writes_them() -> None:
         toml_text({"mode": "only", "list": ["a"], "on": True, "n": 1})
         == '{ mode = "only", list = ["a"], on = true, n = 1 }'
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("", ""),
+        ("https://console.example.com", "https://console.example.com"),
+        ("HTTPS://Console.Example.com:443/", "https://console.example.com"),
+        ("https://console.example.com:8443", "https://console.example.com:8443"),
+        ("http://console:80", "http://console"),
+        ("http://[2001:DB8::0:1]:8080/", "http://[2001:db8::1]:8080"),
+        ("https://192.0.2.1", "https://192.0.2.1"),
+    ],
+)
+def test_a_web_address_is_as_browsers_tell_it(text: str, origin: str) -> None:
+    assert parse_web_place(text) == origin
+    assert parse_web_place(WEB_PLACE.text(origin)) == origin
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "console.example.com",
+        "https://",
+        "https://console.example.com/admin",
+        "https://console.example.com?x",
+        "https://ann@console.example.com",
+        "ftp://console.example.com",
+        "https://console.example.com:0",
+        "https://console.example.com:99999",
+        "https://con sole",
+        "https://x\r\ny",
+        7,
+        None,
+        ["https://console.example.com"],
+    ],
+)
+def test_what_is_no_web_address_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match="wanted"):
+        parse_web_place(text)

@@ -16,6 +16,7 @@ from mailroot.admin.asking import Asker
 from mailroot.admin.limits import Limited, TooLong
 from mailroot.admin.places import Places, Shared
 from mailroot.admin.problems import problem, refused
+from mailroot.admin.public import Public
 from mailroot.admin.strict import HEADERS, Strict
 from mailroot.edge.control import Refused
 from mailroot.mail.faults import Fault
@@ -25,13 +26,17 @@ _STATIC = "/static/"
 Lost = Callable[[Request], Response]
 
 
-def application(asker: Asker, access: Access, pages: Sequence[APIRouter] = (), lost: Lost | None = None) -> FastAPI:
+def application(
+    asker: Asker, access: Access, pages: Sequence[APIRouter] = (), lost: Lost | None = None, public_url: str = ""
+) -> FastAPI:
     """The application. `pages` are routes for people, which come after those for programs.
 
-    `lost` makes the page for people who look for one that is not there.
+    `lost` makes the page for people who look for one that is not there. `public_url` is where browsers find it where a
+    proxy stands before it.
     """
     made = FastAPI(title="Mailroot", openapi_url=None, docs_url=None, redoc_url=None)
     made.state.asker, made.state.access = Shared(asker, Places()), access
+    made.state.public_url = public_url
     made.add_api_route("/health", _health, methods=["GET"])
     made.include_router(rest.routes())
     made.include_router(entrance.router)
@@ -39,6 +44,8 @@ def application(asker: Asker, access: Access, pages: Sequence[APIRouter] = (), l
         made.include_router(router)
     made.add_middleware(Limited)
     made.add_middleware(Strict)
+    if public_url:
+        made.add_middleware(Public, public_url)
     _tell_refusals(made)
     _tell_mistakes(made, lost)
     return made

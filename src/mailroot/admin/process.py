@@ -51,7 +51,8 @@ def run(birth: AdminBirth) -> int:
     )  # what clients do wrong is not ours to tell on standard error
     os.environ.setdefault("OTEL_SDK_DISABLED", "true")
     line = Line(birth.longest_request)
-    served = application(line, Access(line, birth.idle, birth.longest), [router], lost)
+    access = Access(line, birth.idle, birth.longest)
+    served = application(line, access, [router], lost, birth.public_url)
     try:
         birth.become()
     except Fault as fault:

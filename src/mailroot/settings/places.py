@@ -18,6 +18,8 @@ _TURN_WORD = re.compile(r" *(order|weight) *= *(\d{1,4}) *", re.ASCII)
 _HOST_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>\d{1,5}))?", re.ASCII)
 
 _DIRECTORY_URL = re.compile(r"(?P<scheme>ldaps?)://(?P<place>[^/?#]+)/?", re.ASCII | re.IGNORECASE)
+_WEB_PLACE = re.compile(r"(?P<scheme>https?)://(?P<place>[^/?#@]+)/?", re.ASCII | re.IGNORECASE)
+_WEB_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,26 @@ def parse_directory_server(value: object) -> DirectoryServer:
     return DirectoryServer(host, port or (636 if tls else 389), tls)
 
 
+def parse_web_place(value: object) -> str:
+    """Where browsers find something, as they tell it in Origin (RFC 6454 section 6.1); "" is nowhere.
+
+    Raises `ValueError`.
+    """
+    if value == "":
+        return ""
+    wanted = 'an address such as "https://console.example.com", without a path, is wanted'
+    found = _WEB_PLACE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(wanted)
+    scheme = found["scheme"].lower()
+    host, port = _split(found["place"], wanted)
+    if host.startswith("["):
+        host = f"[{_address(host, wanted)}]"
+    elif not is_name(host := domain_key(host)):
+        host = _address(host, wanted)
+    return f"{scheme}://{host}" if port in (None, _WEB_PORTS[scheme]) else f"{scheme}://{host}:{port}"
+
+
 def _parse_smart_hosts(value: object) -> tuple[SmartHost, ...]:
     if value == "":
         return ()
@@ -217,3 +239,4 @@ SMART_HOSTS = Spelling("smart host", _parse_smart_hosts, _smart_hosts_text, '"re
 ADDRESS_ENTRY = Spelling("address", parse_address_entry, address_entry_text, '"192.0.2.0/24"')
 DOMAIN = Spelling("domain", parse_domain, str, '"example.com"')
 DIRECTORY_SERVER = Spelling("directory", parse_directory_server, str, '"ldap://dc1.example.com"')
+WEB_PLACE = Spelling("web address", parse_web_place, str, '"https://console.example.com"')

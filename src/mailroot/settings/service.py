@@ -7,7 +7,7 @@ from typing import Annotated
 
 from mailroot.settings.eventsto import EventsTo
 from mailroot.settings.option import Applies, option, section, strict
-from mailroot.settings.places import LISTEN, Binding
+from mailroot.settings.places import LISTEN, WEB_PLACE, Binding
 from mailroot.settings.spelling import Duration, File, Folder, Size, Text, choice, count
 from mailroot.settings.virtualserver import Start, VirtualServer
 
@@ -74,6 +74,11 @@ class Admin:
     listen: Annotated[Binding | None, LISTEN] = option(
         Binding("127.0.0.1", 8025),
         "Where the web console and REST listen; empty: nowhere. Beyond this machine they speak TLS only.",
+        applies=_RESTART,
+    )
+    public_url: Annotated[str, WEB_PLACE] = option(
+        "",
+        "The address under which people reach the console, where a proxy stands before it; empty: that of `listen`.",
         applies=_RESTART,
     )
     certificate: File = option(

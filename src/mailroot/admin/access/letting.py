@@ -64,11 +64,23 @@ def own_origin(request: Request) -> None:
     """Raises `Forbidden` where a browser says that another site's page asks, or where its name may be another site's.
 
     Whoever has a name can have it lead to this machine, and his pages to our port under that name (DNS rebinding).
+    With a public address there is one name only.
     """
     origin, host = request.headers.get("origin"), request.headers.get("host", "")
+    public = request.app.state.public_url
     if origin is not None and origin != f"{request.url.scheme}://{host}":
-        raise Forbidden("this request comes from a page of another site")
-    if origin is not None and _loopback(_local_address(request)) and not _means_here(request.url.hostname or ""):
+        away = (
+            f"the console is at {public}, and no other address"
+            if public
+            else "this request comes from a page of another site"
+        )
+        raise Forbidden(away)
+    if (
+        not public
+        and origin is not None
+        and _loopback(_local_address(request))
+        and not _means_here(request.url.hostname or "")
+    ):
         raise Forbidden("on the machine itself the console is called localhost, or by its address")
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise Forbidden("this request comes from a page of another site")

@@ -37,7 +37,8 @@ _NICER = 10
 class AdminBirth:
     """What the process is born with. `tls` is None on the machine itself; `line` is its end of the line to us.
 
-    `become` lays privileges down, once everything is imported.
+    `public_url` is where browsers find it, "" where no proxy stands before it. `become` lays privileges down, once
+    everything is imported.
     """
 
     listener: socket.socket
@@ -46,6 +47,7 @@ class AdminBirth:
     become: Callable[[], None]
     idle: timedelta
     longest: timedelta
+    public_url: str = ""
     longest_request: int = LONGEST_REQUEST
 
 
@@ -128,7 +130,9 @@ class AdminProcess:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         admin, account = self._settings.admin, self._settings.service.run_as
-        birth = AdminBirth(listener, theirs, self._tls, lambda: _lay_down(account), admin.idle, admin.longest)
+        birth = AdminBirth(
+            listener, theirs, self._tls, lambda: _lay_down(account), admin.idle, admin.longest, admin.public_url
+        )
         try:
             self._pid, ended = fork_child(lambda: self._administration.run(birth), [listener.fileno(), theirs.fileno()])
         except OSError:
