@@ -38,6 +38,28 @@ def test_a_daily_cap_holds_over_all_workers_and_their_deaths_and_is_changed_live
             until(lambda: len(peer.messages) == 6 and waiting(service) == 3, "two more")
 
 
+def test_a_rate_lets_mail_wait_holds_up_no_other_and_a_new_one_counts_at_once(tmp_path: Path) -> None:
+    with outside() as world:
+        slow, other = world.enter(Peer()), world.enter(Peer(address="127.0.0.2"))
+        pace = '[servers.default.pace."[127.0.0.1]"]\nrate = "1/h"\n'
+        ways = "".join(
+            f'[servers.default.domains."{name}"]\ntype = "remote"\nroute = "[{peer.address}]:{peer.port}"\n'
+            for name, peer in (("slow.example", slow), ("other.example", other))
+        )
+        with relaying(tmp_path, more=pace + ways, workers=2) as service:
+            service.send("a@slow.example")
+            until(lambda: len(slow.messages) == 1, "the first one")
+            for number in range(4):
+                service.send(f"a{number}@slow.example")
+                service.send(f"a{number}@other.example")
+            until(lambda: len(other.messages) == 4 and waiting(service) == 4, "four that went and four that wait")
+            assert len(slow.messages) == 1
+
+            service.run("set", 'servers.default.pace."[127.0.0.1]".rate', "1000/s")
+            service.run("queue", "retry", "--all")
+            until(lambda: len(slow.messages) == 5 and not service.ask("queue", "list"), "all of it")
+
+
 def test_surplus_recipients_of_a_message_go_in_further_transactions(tmp_path: Path) -> None:
     with outside() as world:
         peer = world.enter(Peer())

@@ -121,6 +121,29 @@ async def test_what_was_not_received_whole_is_dropped_when_the_client_goes(clien
     assert client.open == 0
 
 
+_AS_LINES = b"DATA\r\n", b"Subject: x\r\n\r\n..Hello.\r\n\r\n.\r\n"
+_IN_CHUNKS = b"BDAT 14\r\nSubject: x\r\n\r\n", b"BDAT 6\r\nHello.BDAT 2 LAST\r\n\r\n"
+
+
+@pytest.mark.parametrize(("begun", "rest"), [_AS_LINES, _IN_CHUNKS], ids=["lines", "chunks"])
+async def test_A20_a_client_that_is_cut_off_at_any_octet_has_left_the_whole_message_or_none(
+    begun: bytes, rest: bytes, pool: ThreadPoolExecutor
+) -> None:
+    for cut in range(len(rest) + 1):
+        client = Conversation(pool)
+        await client.tell("EHLO client", "MAIL FROM:<a@b.test>", "RCPT TO:<ann@local.test>")
+        await client.say(begun)
+        await client.say(rest[:cut])
+        client.session.connection_lost(None)
+        if cut == len(rest):
+            await until(lambda: client.work.told("accepted"))  # noqa: B023 - waited for within the turn
+            (draft,) = client.drafts
+            assert b"".join(draft.content.pieces()).count(b"Hello.\r\n") == 1
+        else:
+            assert not client.drafts and not client.work.told("accepted")
+        assert client.open == 0
+
+
 async def test_a_client_that_closes_its_side_still_gets_its_reply(client: Conversation) -> None:
     await client.tell("EHLO client", "MAIL FROM:<a@b.test>", "RCPT TO:<ann@local.test>", "DATA")
     [line] = await client.say(b"Subject: x\r\n\r\nHello.\r\n.\r\n", lost=True)

@@ -92,6 +92,17 @@ def test_an_idle_destination_gets_its_message_at_once():
     assert [name for _, name in line.sent] == ["a"] and not line.events
 
 
+def test_a_new_rate_does_not_wait_for_the_turn_of_the_old_one():
+    line = Line(rate=parse_rate("1/h"), daily=3)
+    line.come("a")
+    line.pass_by(1)
+    line.turns = Turns("s", PaceTable({"*": Pace(rate=parse_rate("60/m"), daily=3)}), line.turns._shared, line.emit)
+    line.come("b", "c", "d")
+    line.pass_by(60)
+    # What was counted today still counts.
+    assert [name for _, name in line.sent] == ["a", "b", "c"]
+
+
 def test_a_daily_cap_holds_until_midnight():
     line = Line(daily=10)
     line.come(*range(25))

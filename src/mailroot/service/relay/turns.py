@@ -75,7 +75,7 @@ class Turns:
         return self._known[name]
 
     def _turn(self, paced: _Paced) -> float:
-        turn = self._shared.turn(self._key(paced))
+        turn = self._shared.turn(self._turn_key(paced))
         if paced.pace.daily and self._shared.today(self._key(paced)) >= paced.pace.daily:
             # `may_go` lets messages come early: none of tomorrow's comes today.
             return self._shared.moment() + self._shared.until_tomorrow() + self._interval(paced.pace)
@@ -89,7 +89,7 @@ class Turns:
                 self._shared.count(self._key(paced), -1)
                 return False
         if paced.pace.rate is not None:
-            self._shared.set_turn(self._key(paced), after(turn, moment, interval))
+            self._shared.set_turn(self._turn_key(paced), after(turn, moment, interval))
         return True
 
     def _tell(self, paced: _Paced) -> None:
@@ -103,6 +103,10 @@ class Turns:
 
     def _key(self, paced: _Paced) -> str:
         return f"{self._server} {paced.name}"
+
+    def _turn_key(self, paced: _Paced) -> str:
+        # Turns are never brought forward, so a new rate has its own: the old one's may be an hour ahead.
+        return f"{self._key(paced)} {paced.pace.rate}"
 
     def _interval(self, pace: Pace) -> float:
         return pace.rate.interval if pace.rate is not None else 0.0
