@@ -3,6 +3,7 @@
 import contextlib
 import re
 import smtplib
+import socket
 from email.message import EmailMessage
 
 import pytest
@@ -147,6 +148,42 @@ def test_Q01_what_strangers_wrote_is_text(filled):
         expect(page.locator("h1")).to_have_text("Not there")
         assert page.locator("img").count() == 0
         assert page.title().startswith("Not there")
+
+
+ACTIVE = """\
+<meta http-equiv="refresh" content="0;url={elsewhere}/moved"><link rel="stylesheet" href="{elsewhere}/style">
+<style>@import "{elsewhere}/more"; main {{ display: none }}</style>
+<script>document.title = "taken"</script><script src="{elsewhere}/code"></script>
+<img src="{elsewhere}/seen"><iframe src="{elsewhere}/frame"></iframe>
+<form action="{elsewhere}/password"><input name="password" autofocus></form>
+<a href="javascript:document.title='taken'">Here</a>
+"""
+
+
+def test_K08_html_is_shown_as_its_source_and_loads_nothing(console):
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "app@local.test", "kim@local.test", "Of HTML alone"
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.setblocking(False)
+        message.set_content(ACTIVE.format(elsewhere=f"http://127.0.0.1:{elsewhere.getsockname()[1]}"), subtype="html")
+        before = set(console.service.dropped())
+        with console.service.connect() as client:
+            client.send_message(message)
+        (dropped,) = until(lambda: set(console.service.dropped()) - before, "the message in Drop")
+        with console.visit() as page:
+            page.goto("/servers/default/drop")
+            row(page, dropped.stem).locator("a").first.click()
+            expect(page.locator("main")).to_contain_text("<script>document.title")
+            expect(page.locator("main")).to_be_visible()
+            expect(
+                page.locator("main").locator("img, iframe, script, style, link, input[name=password]")
+            ).to_have_count(0)
+            assert page.locator("a[href^='javascript:']").count() == 0
+            page.wait_for_load_state("networkidle")
+            assert page.url.startswith(console.address) and "taken" not in page.title()
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
+    dropped.unlink()
 
 
 def test_a_message_is_saved_as_it_is(filled):
