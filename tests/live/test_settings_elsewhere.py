@@ -116,6 +116,25 @@ def test_what_cannot_be_is_said_with_the_same_exit_code(
     assert site.service.file.read_text() == before
 
 
+def test_a_configuration_is_copied_from_there_and_to_there(site: Administered, elsewhere: Elsewhere) -> None:
+    copy = elsewhere.folder.with_name("copy.toml")
+    assert "size_limit" in elsewhere.told("config", "export")
+    assert f"{copy} is written" in elsewhere.told("config", "export", str(copy))
+    there = elsewhere.run("config", "import", str(copy))
+    assert there.returncode == 1 and "say force to replace them" in there.stderr
+    copy.write_text(copy.read_text() + '\n[servers.default.domains."copied.example"]\n')
+    said = elsewhere.told("config", "import", str(copy), "--force")
+    assert f"The configuration of {elsewhere.address} is written." in said and "restarted inside" in said
+    site.awake()
+    assert "copied.example" in elsewhere.told("domain", "list")
+    for words in (("export", "--secrets", "x"), ("import", str(copy), "--dry-run")):
+        refused = elsewhere.run("config", *words)
+        assert refused.returncode == 2 and "there" in refused.stderr
+    copy.write_text("[servers.default.messages]\nsize_limit = 'many'\n")
+    refused = elsewhere.run("config", "import", str(copy), "--force")
+    assert refused.returncode == 2 and "were not changed" in refused.stderr and "size_limit" in refused.stderr
+
+
 def test_who_may_not_is_told(site: Administered, elsewhere: Elsewhere) -> None:
     viewer = site.service.ask("token", "create", "viewer", "--role", "viewer")["token"]
     assert elsewhere.run("get", SIZE, token=viewer).returncode == 0

@@ -31,10 +31,15 @@ class Changed:
 
     def told(self, file: SettingsFile) -> str:
         """The facts in sentences."""
-        said = [f"{file.path} is written."]
-        if not self.facts["running"]:
-            said.append("No service runs for it; the change counts from the next start on.")
-        return "\n".join([*said, *in_force(self.facts)])
+        return told(str(file.path), self.facts)
+
+
+def told(place: str, facts: Mapping[str, Any]) -> str:
+    """What was done to the settings of a place, in sentences."""
+    said = [f"{place} is written."]
+    if not facts["running"]:
+        said.append("No service runs for it; the change counts from the next start on.")
+    return "\n".join([*said, *in_force(facts)])
 
 
 def in_force(facts: Mapping[str, Any]) -> list[str]:

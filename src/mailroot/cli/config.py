@@ -3,11 +3,12 @@
 import argparse
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mailroot.cli import screen
-from mailroot.cli.change import Changed, change_here
+from mailroot.cli.change import change_here, raise_as_here, told
 from mailroot.cli.commands import refuse
 from mailroot.edge.control import NoService, Refused, ask
 from mailroot.edge.machine import here, origin
@@ -28,6 +29,11 @@ def run(arguments: argparse.Namespace, file: SettingsFile) -> int:
 
 def _export(arguments: argparse.Namespace, file: SettingsFile) -> int:
     text, left = exported(file.text(), origin(file), secrets=arguments.secrets)
+    return leave(arguments, text, left)
+
+
+def leave(arguments: argparse.Namespace, text: str, left: Sequence[str]) -> int:
+    """Write what was exported, and say which secrets are not in it."""
     if not arguments.to:
         if arguments.secrets:
             raise Misconfigured("secrets go into a file only: name one")
@@ -59,22 +65,26 @@ def _write(path: Path, text: str, force: bool) -> None:
 
 
 def _import(arguments: argparse.Namespace, file: SettingsFile) -> int:
-    text, wanted = _read(arguments.source), _wanted(arguments.adapt or [])
+    request = read(arguments)
+    text, wanted, place = request["text"], request["adapt"], str(file.path)
     if arguments.dry_run:
-        return _told(arguments, file, adapted(text, here(file), wanted), None)
-    request = {"text": text, "adapt": wanted, "force": arguments.force}
+        return show_taken(arguments, place, adapted(text, here(file), wanted), None)
     try:
         answer = ask(file.path, "config.import", request, _SECONDS)
     except NoService:
         return _import_here(arguments, file, text, wanted)
     except Refused as fault:
         if not fault.problems:
-            raise
+            raise_as_here(fault)
         screen.complain(f"{file.path} was not changed:")
         screen.show_rows(("path", "value", "wrong", "mend"), fault.problems, json_wanted=arguments.json)
         return 2
-    fitted = Adapted("", tuple(answer["adapted"]), tuple(answer["look_at"]))
-    return _told(arguments, file, fitted, {"running": True, **answer})
+    return show_taken(arguments, place, fitted_there(answer), {"running": True, **answer})
+
+
+def fitted_there(answer: Mapping[str, Any]) -> Adapted:
+    """What a service adapted."""
+    return Adapted("", tuple(answer["adapted"]), tuple(answer["look_at"]))
 
 
 def _import_here(arguments: argparse.Namespace, file: SettingsFile, text: str, wanted: dict[str, object]) -> int:
@@ -88,15 +98,15 @@ def _import_here(arguments: argparse.Namespace, file: SettingsFile, text: str, w
         Problems(problems, str(file.path)) if problems else change_here(fresh, "config.import", {"text": fitted.text})
     )
     if isinstance(changed, Problems):
-        _told(arguments, file, fitted, None)
+        show_taken(arguments, str(file.path), fitted, None)
         return refuse(changed, arguments)
-    return _told(arguments, file, fitted, changed.facts)
+    return show_taken(arguments, str(file.path), fitted, changed.facts)
 
 
-def _told(arguments: argparse.Namespace, file: SettingsFile, fitted: Adapted, facts: dict[str, Any] | None) -> int:
+def show_taken(arguments: argparse.Namespace, place: str, fitted: Adapted, facts: Mapping[str, Any] | None) -> int:
     """Say what was adapted, and what must be looked at; without facts nothing was written."""
     if arguments.json:
-        result = {"file": str(file.path), "adapted": list(fitted.rows), "look_at": list(fitted.look_at)}
+        result = {"file": place, "adapted": list(fitted.rows), "look_at": list(fitted.look_at)}
         print(screen.as_json({**(facts or {}), **result, "written": facts is not None}))
         return 0
     if fitted.rows:
@@ -106,10 +116,14 @@ def _told(arguments: argparse.Namespace, file: SettingsFile, fitted: Adapted, fa
         screen.show("To be looked at:")
         screen.show_rows(_LOOK_AT, fitted.look_at, json_wanted=False)
     if facts is not None:
-        loaded = file.load()
-        if not isinstance(loaded, Problems):
-            screen.show(Changed(loaded, {"applied": [], "needs_restart": [], **facts}).told(file))
+        screen.show(told(place, {"applied": [], "needs_restart": [], **facts}))
     return 0
+
+
+def read(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What is asked for: the text of a configuration, what is to be adapted in it, and whether by force."""
+    adapt = _wanted(arguments.adapt or [])
+    return {"text": _read(arguments.source), "adapt": adapt, "force": arguments.force}
 
 
 def _read(source: str) -> str:

@@ -1,27 +1,27 @@
-"""The commands about settings and domains, asked of a service elsewhere. Nothing is read or written here."""
+"""The commands about settings and domains, asked of a service elsewhere. No settings are read or written here."""
 
 import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from mailroot.cli import screen
+from mailroot.cli import config, screen
 from mailroot.cli.change import based_on, in_force, problem_of, raise_as_here
 from mailroot.cli.commands import refuse, show_value
 from mailroot.cli.domains import COLUMNS, name_of, request
 from mailroot.cli.service import Service
 from mailroot.cli.typed import typed_value
 from mailroot.edge.control import Refused
+from mailroot.mail.faults import Misconfigured
 from mailroot.settings.declared import key_parts
 from mailroot.settings.keys import compared
 from mailroot.settings.problem import Problems
 
 
 def run(arguments: argparse.Namespace, service: Service) -> int:
-    """Carry out `get`, `set` or `domain`. Raises `Fault`."""
+    """Carry out `get`, `set`, `domain` or `config`. Raises `Fault`."""
+    commands = {"get": _get, "set": _set, "domain": _domain, "config": _config}
     try:
-        if arguments.command == "domain":
-            return _domain(arguments, service)
-        return (_get if arguments.command == "get" else _set)(arguments, service)
+        return commands[arguments.command](arguments, service)
     except Refused as fault:
         if fault.problems and arguments.command != "get":
             screen.complain(f"the settings of {arguments.elsewhere} were not changed:")
@@ -78,6 +78,20 @@ def _domain(arguments: argparse.Namespace, service: Service) -> int:
     else:
         _tell(arguments.elsewhere, facts)
     return 0
+
+
+def _config(arguments: argparse.Namespace, service: Service) -> int:
+    """Copy a configuration from there into a file here, or from such a file to there."""
+    if arguments.word == "export":
+        if arguments.secrets:
+            raise Misconfigured("secrets do not leave their machine this way; export there, without an address")
+        answer = service.ask("config.export", {})
+        return config.leave(arguments, answer["text"], answer["secrets_left_out"])
+    if arguments.dry_run:
+        raise Misconfigured("what would be adapted is known on the machine only; use --dry-run there")
+    answer = service.ask("config.import", config.read(arguments))
+    place = f"The configuration of {arguments.elsewhere}"
+    return config.show_taken(arguments, place, config.fitted_there(answer), {"running": True, **answer})
 
 
 def _tell(address: str, facts: Mapping[str, Any]) -> None:

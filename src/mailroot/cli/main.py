@@ -33,7 +33,7 @@ _MODULES = {
 }
 # Besides operations, what can be asked of a service elsewhere, and what works on its settings (`cli.elsewhere`).
 _FOR_ALL = ("top", "completion")
-_SETTINGS = ("get", "set", "domain")
+_SETTINGS = ("get", "set", "domain", "config")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
