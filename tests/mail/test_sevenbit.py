@@ -87,7 +87,8 @@ def test_content_in_pieces_is_converted_as_the_whole_is(content: bytes, places: 
         read = list(result.pieces())
         assert b"".join(read) == whole and all(read)
     assert result.size == len(whole)
-    assert (result is pieces) == (whole == content)
+    # A line in a header that is too long has a multipart made anew, which may come out as it was.
+    assert result is not pieces or whole == content
 
 
 @given(CONTENTS, PLACES)
