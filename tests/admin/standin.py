@@ -1,16 +1,15 @@
 """The application in memory, with a stand-in for the service that remembers what it was asked."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
-from fastapi import APIRouter
 
 from mailroot.admin.access.access import Access
-from mailroot.admin.application import application
+from mailroot.admin.application import Pages, application
 from mailroot.edge.accounts.passwords import PasswordHashes
 from mailroot.edge.control import Refused
 from mailroot.mail.by import By
@@ -78,12 +77,12 @@ async def browsing(
     service: StandIn,
     clock: Clock | None = None,
     address: str = "192.0.2.1",
-    pages: Sequence[APIRouter] = (),
+    pages: Pages | None = None,
     public_url: str = "",
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the application."""
     access = Access(service, timedelta(minutes=30), timedelta(hours=12), clock or Clock())
-    made = application(service, access, pages, public_url=public_url)
+    made = application(service, access, pages, public_url)
     transport = httpx2.ASGITransport(made, client=(address, 1234), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as client:
         yield client

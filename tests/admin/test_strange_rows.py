@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mailroot.admin.application import Pages
 from mailroot.admin.console.router import router
 from tests.admin.standin import ALL, StandIn, bearer, browsing
 
@@ -60,7 +61,7 @@ def answer(operation: str, _: Mapping[str, object]) -> Any:
 
 @pytest.mark.parametrize("path", ["/servers/one/queue?by=destination", "/servers/one/badmail", "/audit"])
 async def test_a_page_shows_rows_that_are_strange(path: str) -> None:
-    async with browsing(StandIn(ALL, answer), pages=[router]) as client:
+    async with browsing(StandIn(ALL, answer), pages=Pages([router])) as client:
         page = await client.get(path, headers=bearer("admin"))
     assert page.status_code == 200
     assert "?&lt;b&gt;" in page.text
@@ -77,6 +78,6 @@ async def test_a_program_is_told_of_them_too(operation: str) -> None:
 @pytest.mark.parametrize(("who", "asked"), [("operator-one", "one"), ("operator-two", "one"), ("viewer", None)])
 async def test_Q06_pictures_are_of_a_server_that_one_may_see(who: str, asked: str | None) -> None:
     service = StandIn(ALL, lambda *_: {"counter": "queue", "step": 10, "times": [], "series": []})
-    async with browsing(service, pages=[router]) as client:
+    async with browsing(service, pages=Pages([router])) as client:
         assert (await client.get("/pictures/data", headers=bearer(who))).status_code == 200
     assert {arguments.get("server") for _, arguments, _ in service.asked} == {asked}

@@ -1,6 +1,7 @@
 """The application that browsers and programs talk to: its routes, what each answer says, and how faults are told."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -26,28 +27,35 @@ _STATIC = "/static/"
 Lost = Callable[[Request], Response]
 
 
-def application(
-    asker: Asker, access: Access, pages: Sequence[APIRouter] = (), lost: Lost | None = None, public_url: str = ""
-) -> FastAPI:
-    """The application. `pages` are routes for people, which come after those for programs.
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What there is for people: routes, which come after those for programs, and pages for when something is wrong.
 
-    `lost` makes the page for people who look for one that is not there. `public_url` is where browsers find it where a
-    proxy stands before it.
+    `lost` is for who looks for a page that is not there, `door` for who did not come in.
     """
+
+    routers: Sequence[APIRouter] = ()
+    lost: Lost | None = None
+    door: entrance.Door | None = None
+
+
+def application(asker: Asker, access: Access, pages: Pages | None = None, public_url: str = "") -> FastAPI:
+    """The application. `public_url` is where browsers find it where a proxy stands before it."""
+    shown = pages or Pages()
     made = FastAPI(title="Mailroot", openapi_url=None, docs_url=None, redoc_url=None)
     made.state.asker, made.state.access = Shared(asker, Places()), access
-    made.state.public_url = public_url
+    made.state.public_url, made.state.door = public_url, shown.door
     made.add_api_route("/health", _health, methods=["GET"])
     made.include_router(rest.routes())
     made.include_router(entrance.router)
-    for router in pages:
+    for router in shown.routers:
         made.include_router(router)
     made.add_middleware(Limited)
     made.add_middleware(Strict)
     if public_url:
         made.add_middleware(Public, public_url)
     _tell_refusals(made)
-    _tell_mistakes(made, lost)
+    _tell_mistakes(made, shown.lost)
     return made
 
 

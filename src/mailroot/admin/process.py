@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import uvicorn
 
 from mailroot.admin.access.access import Access
-from mailroot.admin.application import application
+from mailroot.admin.application import Pages, application
 from mailroot.admin.asking import Line
+from mailroot.admin.console.door import door
 from mailroot.admin.console.router import router
 from mailroot.admin.console.visiting import lost
 from mailroot.admin.gate import MOST, Gate
@@ -52,7 +53,7 @@ def run(birth: AdminBirth) -> int:
     os.environ.setdefault("OTEL_SDK_DISABLED", "true")
     line = Line(birth.longest_request)
     access = Access(line, birth.idle, birth.longest)
-    served = application(line, access, [router], lost, birth.public_url)
+    served = application(line, access, Pages([router], lost, door), birth.public_url)
     try:
         birth.become()
     except Fault as fault:

@@ -60,10 +60,16 @@ def _names(settings: Settings) -> Iterator[Problem]:
         seen[key.lower()] = path
 
 
-def _overlap(one: Binding, other: Binding) -> bool:
+def overlap(one: Binding, other: Binding) -> bool:
+    """Whether two bindings cannot both be listened on."""
     a, b = ipaddress.ip_address(one.address), ipaddress.ip_address(other.address)
     same_port = one.port == other.port != 0  # 0 is any port that is free
     return same_port and a.version == b.version and (a == b or a.is_unspecified or b.is_unspecified)
+
+
+def conflict(key: str, binding: Binding) -> tuple[str, str]:
+    """What is wrong where another server has a binding, and the mend."""
+    return f'the server {key} listens on "{binding}" already', "give one of them another address or port"
 
 
 def _bindings(settings: Settings) -> Iterator[Problem]:
@@ -77,7 +83,7 @@ def _bindings(settings: Settings) -> Iterator[Problem]:
     if settings.service.metrics is not None:
         taken.append(("", "service.metrics", settings.service.metrics))
     for (key, path, binding), (other_key, other_path, other) in itertools.combinations(taken, 2):
-        if not _overlap(binding, other):
+        if not overlap(binding, other):
             continue
         if key == other_key:
             related = (path,) if path != other_path else ()
@@ -85,8 +91,8 @@ def _bindings(settings: Settings) -> Iterator[Problem]:
                 other_path, f'"{other}"', f'"{binding}" already covers it', "remove one of them", related=related
             )
         else:
-            wrong = f'the server {key} listens on "{binding}" already'
-            yield Problem(other_path, f'"{other}"', wrong, "give one of them another address or port", related=(path,))
+            wrong, mend = conflict(key, binding)
+            yield Problem(other_path, f'"{other}"', wrong, mend, related=(path,))
 
 
 def _inside(path: str, folder: str) -> bool:

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from mailroot.mail.by import By
@@ -81,7 +81,7 @@ def demand_unchanged(paths: Iterable[str], newer: Sequence[Revision]) -> None:
 
 def _said(change: Change, revision: Revision) -> str:
     what = f"{change.old or 'nothing'} became {change.new or 'nothing'}"
-    when = revision.at.isoformat(timespec="seconds")
+    when = f"{revision.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     who = f"in revision {revision.number}, by {revision.by.name} at {when}"
     return f"{change.path}: {what} {who}; look at that, and try again"
 

@@ -4,6 +4,7 @@ What was wrong is told to the page by a word, never by a text that a link could 
 wrong ones), "code" (not the set-up code), "unfit" (a name or a password that cannot be one).
 """
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated
 from urllib.parse import quote
 
@@ -17,12 +18,21 @@ from mailroot.edge.control import Refused
 router = APIRouter()
 
 Field = Annotated[str, Form(max_length=1_024)]
+Door = Callable[[Request, str, Mapping[str, str]], Awaitable[Response]]
+"""Makes the page that says what was wrong, with what was typed but for the password."""
 
 
 def local_path(wanted: str) -> str:
     """Where to go on: a path of our own, "/" where it is anything else (an open redirect is a trap for others)."""
     plain = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable()
     return wanted if plain else "/"
+
+
+@router.get("/login")
+@router.get("/setup")
+async def entrance() -> Response:
+    """Whoever loads the address of a form that was sent comes to the page that has it."""
+    return _back("/")
 
 
 @router.post("/login")
@@ -33,7 +43,7 @@ async def login(request: Request, name: Field = "", password: Field = "", next: 
         secret = await access_of(request).sign_in(name, password, address_of(request))
     except Refusal as refusal:
         wrong = "many" if refusal.wait else "password"
-        return _back(f"/?wrong={wrong}&next={quote(local_path(next), safe='')}")
+        return await _again(request, wrong, {"name": name, "next": next})
     access_of(request).sign_out(session_of(request))  # the one before, which nobody would end
     return _entered(request, secret, local_path(next))
 
@@ -45,9 +55,10 @@ async def claim(request: Request, code: Field = "", name: Field = "", password: 
     try:
         secret = await access_of(request).claim(code.strip(), name, password, address_of(request))
     except Refusal:
-        return _back("/?wrong=many")
+        return await _again(request, "many", {"name": name})
     except Refused as refused:
-        return _back(f"/?wrong={'code' if refused.kind == 'conflict' else 'unfit'}")
+        typed = {"name": name} if refused.kind == "conflict" else {"name": name, "code": code}
+        return await _again(request, "code" if refused.kind == "conflict" else "unfit", typed)
     return _entered(request, secret, "/")
 
 
@@ -66,6 +77,14 @@ def _entered(request: Request, secret: str, place: str) -> Response:
     secure = request.url.scheme == "https"
     answer.set_cookie(cookie_name(request), secret, path="/", secure=secure, httponly=True, samesite="strict")
     return answer
+
+
+async def _again(request: Request, wrong: str, typed: Mapping[str, str]) -> Response:
+    door: Door | None = request.app.state.door
+    if door is not None:
+        return await door(request, wrong, typed)
+    wanted = f"&next={quote(local_path(typed['next']), safe='')}" if "next" in typed else ""
+    return _back(f"/?wrong={wrong}{wanted}")
 
 
 def _back(place: str) -> RedirectResponse:

@@ -1,19 +1,16 @@
 """The first page for everybody: the door, or the computer with its virtual servers; and the page of each of these."""
 
-import contextlib
-from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
 from fastapi import Request
 from fastapi.responses import Response
 
-from mailroot.admin.access.entrance import local_path
-from mailroot.admin.access.letting import NotSignedIn, access_of, signed_in
+from mailroot.admin.access.letting import NotSignedIn, signed_in
+from mailroot.admin.console.door import door
 from mailroot.admin.console.layout import sheets
-from mailroot.admin.console.visit import Visit, bare_page
+from mailroot.admin.console.visit import Visit
 from mailroot.admin.console.visiting import Visiting, pages
-from mailroot.mail.faults import Fault
 from mailroot.settings.declared import key_parts, sections
 
 router = pages()
@@ -30,13 +27,6 @@ _SERVICE_ASKS = {
     "stop": "All virtual servers are stopped and their connections closed at once. Mail that waits stays where it is.",
     "restart": "All workers are restarted; connections are closed in good order. Mail that waits stays where it is.",
 }
-# What was wrong at the door, by the word for it (`access.entrance`).
-_WRONG = {
-    "password": "The name or the password is wrong.",
-    "many": "Too many wrong ones; try again later.",
-    "code": "This is not the set-up code, or it was used already.",
-    "unfit": "A name has letters, digits and . _ @ + - only, 64 at most; a password has ten characters at least.",
-}
 _OWN_ROWS = frozenset("key name state bindings sessions waiting trap link".split())
 # Tables that users name the entries of, and that have no page of their own in the tree.
 TABLES = {"pace": "Pace", "collect": "Collecting", "names": "Certificates by name"}
@@ -48,7 +38,7 @@ async def home(request: Request) -> Response:
     try:
         caller = await signed_in(request)
     except NotSignedIn:
-        return await _door(request)
+        return await door(request)
     visit = Visit(request, caller)
     status = await visit.ask("status")
     words = [word for word in _FIT.get(status.get("state", ""), _WORDS) if visit.may(f"service.{word}")]
@@ -59,17 +49,6 @@ async def home(request: Request) -> Response:
         service_words=words,
         service_asks=_SERVICE_ASKS,
     )
-
-
-async def _door(request: Request) -> Response:
-    first, code_file = False, ""
-    with contextlib.suppress(Fault):  # who cannot be told yet whether there is somebody may sign in all the same
-        known = await access_of(request).known()
-        first, code_file = known.book.unclaimed, PurePath(known.setup).name
-    wrong = _WRONG.get(request.query_params.get("wrong", ""), "")
-    wanted = local_path(request.query_params.get("next", "/"))
-    title = "First set-up" if first else "Sign in"
-    return bare_page("login.html", title, first=first, code_file=code_file, wrong=wrong, next=wanted, name="")
 
 
 @router.post("/service/{word}")

@@ -1,6 +1,7 @@
 """Virtual servers made, renamed and deleted: the wizard of IIS, and what asks before something is lost."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from fastapi.responses import Response
 
@@ -9,7 +10,10 @@ from mailroot.admin.console.visit import Visit
 from mailroot.admin.console.visiting import Visiting, pages
 from mailroot.admin.console.wizard import Question, Step, Wizard
 from mailroot.edge.control import Refused
-from mailroot.settings.declared import Parts, declared
+from mailroot.settings.checks import conflict, overlap
+from mailroot.settings.declared import Parts, declared, key_parts
+from mailroot.settings.places import Binding, parse_binding
+from mailroot.settings.virtualserver import Start
 
 router = pages()
 
@@ -60,36 +64,58 @@ _DOMAIN = Question(
 )
 
 
-def _steps(_form: Mapping[str, str]) -> Sequence[Step]:
-    return (
+_LISTENED = (("general", "bindings"), ("general", "tls_bindings"))
+_Taken = Sequence[tuple[str, Binding]]
+
+
+def _wizard(taken: _Taken) -> Wizard:
+    """The wizard where these virtual servers have these bindings."""
+    binding = replace(_BINDING, check=lambda text: _BINDING.check(text) or _conflict(text, taken))
+    steps = (
         Step("Name", (_NAME,)),
-        Step("Address and port", (_BINDING,)),
+        Step("Address and port", (binding,)),
         Step("Home directory", (_HOME,)),
         Step("Domain", (_DOMAIN,)),
     )
+    return Wizard("New virtual server", "/servers/new", "/", "Finish", lambda _: steps, (("This computer", "/"),))
 
 
-_WIZARD = Wizard("New virtual server", "/servers/new", "/", "Finish", _steps, (("This computer", "/"),))
+def _conflict(text: str, taken: _Taken) -> str:
+    wanted = parse_binding(text)
+    found = next((conflict(key, binding) for key, binding in taken if overlap(wanted, binding)), ())
+    return "; ".join(found)
+
+
+async def _taken(visit: Visit) -> _Taken:
+    """What all virtual servers listen on that may start."""
+    rows = {key_parts(row["path"]): row["effective"] for row in (await visit.ask("settings.get"))["rows"]}
+    return [
+        (parts[1], parse_binding(text))
+        for parts, texts in rows.items()
+        if parts[:1] == ("servers",) and parts[2:] in _LISTENED and rows[(*parts[:2], "start")] != Start.DISABLED.value
+        for text in texts
+    ]
 
 
 @router.get("/servers/new")
 async def begin(visit: Visiting) -> Response:
     """The wizard's first step."""
-    return await wizard.begin(visit, _WIZARD)
+    return await wizard.begin(visit, _wizard(()))
 
 
 @router.post("/servers/new")
 async def proceed(visit: Visiting) -> Response:
     """The next step; after the last one, the server is made."""
     form = await visit.form()
-    answers = await wizard.proceed(visit, _WIZARD, form)
+    asked = _wizard(await _taken(visit))
+    answers = await wizard.proceed(visit, asked, form)
     if isinstance(answers, Response):
         return answers
     try:
         answer = await visit.ask("server.create", **answers)
     except Refused as refusal:
         problems = refusal.problems or ({"path": "", "wrong": str(refusal), "mend": ""},)
-        return await wizard.refused(visit, _WIZARD, form, problems)
+        return await wizard.refused(visit, asked, form, problems)
     return visit.go("/", f"{answers['name']} is made. {sheets.said(answer)}")
 
 
