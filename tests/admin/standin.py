@@ -8,12 +8,22 @@ from typing import Any
 
 import httpx2
 
-from mailroot.admin.access.access import Access
+from mailroot.admin.access.access import Access, Machine
 from mailroot.admin.application import Pages, application
 from mailroot.edge.accounts.passwords import PasswordHashes
 from mailroot.edge.control import Refused
 from mailroot.mail.by import By
-from mailroot.policy.operators import Operator, OperatorBook, Right, Role, Token, book_text, token_digest
+from mailroot.mail.faults import Unavailable
+from mailroot.policy.operators import (
+    Member,
+    Operator,
+    OperatorBook,
+    Right,
+    Role,
+    Token,
+    book_text,
+    token_digest,
+)
 
 PASSWORD = "a long enough password"
 _HASHED = PasswordHashes().hash(PASSWORD)
@@ -63,6 +73,24 @@ class StandIn:
 
 
 @dataclass
+class KnownMachine:
+    """A machine whose accounts have the password `PASSWORD`, and are in the groups `groups`; `asked` for passwords."""
+
+    groups: dict[str, set[str]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    broken: str = ""
+
+    async def member(self, account: str, book: OperatorBook) -> Member | None:
+        return book.member(account, self.groups.get(account, set()))
+
+    async def admits(self, account: str, password: str) -> bool:
+        self.asked.append(account)
+        if self.broken:
+            raise Unavailable(self.broken)
+        return password == PASSWORD
+
+
+@dataclass
 class Clock:
     """Seconds that pass when they are told to."""
 
@@ -79,9 +107,10 @@ async def browsing(
     address: str = "192.0.2.1",
     pages: Pages | None = None,
     public_url: str = "",
+    machine: Machine | None = None,
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the application."""
-    access = Access(service, timedelta(minutes=30), timedelta(hours=12), clock or Clock())
+    access = Access(service, timedelta(minutes=30), timedelta(hours=12), clock or Clock(), machine or KnownMachine())
     made = application(service, access, pages, public_url)
     transport = httpx2.ASGITransport(made, client=(address, 1234), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as client:

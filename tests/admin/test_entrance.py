@@ -10,8 +10,8 @@ import httpx2
 import pytest
 
 from mailroot.admin.access.entrance import local_path
-from mailroot.admin.access.guesses import WINDOW, Guesses
 from mailroot.mail.by import By
+from mailroot.policy.operatorguesses import WINDOW, Guesses
 from mailroot.policy.operators import OperatorBook, Right, Role
 from tests.admin.standin import ALL, ORIGIN, PASSWORD, Clock, StandIn, bearer, browsing, operator, secret, token
 

@@ -239,8 +239,9 @@ def test_a_service_that_does_not_answer_is_given_up(file: Path) -> None:
 
 def test_the_supervisor_serves_every_operation() -> None:
     control = pytest.importorskip("mailroot.service.life.control")
-    service = SimpleNamespace(state=None, ledger=None, audit=SimpleNamespace(page=None, check=None))
-    assert set(control.Control(service, Path("x"))._operations) == {operation.name for operation in OPERATIONS}
+    audit = SimpleNamespace(page=lambda _: None, check=lambda _: None)
+    service = SimpleNamespace(state=None, ledger=None, emit=None, audit=audit)
+    assert set(control.Control(service, Path("x"), None)._operations) == {operation.name for operation in OPERATIONS}
 
 
 def test_what_can_be_watched_is_shown_again_until_ctrl_c(

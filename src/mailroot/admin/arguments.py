@@ -38,7 +38,7 @@ def understood(operation: Operation, given: Mapping[str, object]) -> tuple[dict[
     ]
     for name, argument in known.items():
         if name not in given:
-            if argument.kind in _NEEDED:
+            if argument.kind in _NEEDED and not (argument.unless and _truth(given.get(argument.unless))):
                 faults.append(_fault(name, "it has to be given"))
             continue
         value = given[name]

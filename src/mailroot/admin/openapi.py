@@ -118,7 +118,7 @@ def _object(arguments: tuple[Argument, ...]) -> dict[str, Any]:
 
 
 def _needed(argument: Argument) -> bool:
-    return argument.kind in (Kind.NAME, Kind.DEMANDED, Kind.SECRET)
+    return argument.kind in (Kind.NAME, Kind.DEMANDED, Kind.SECRET) and not argument.unless
 
 
 def _schema(argument: Argument) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 
 class Permission(enum.Enum):
-    """What somebody must be allowed to do."""
+    """What somebody must be allowed to do. What is `OWN` everybody may: it proves itself whose it is."""
 
+    OWN = "own"
     READ = "read"
     OPERATE = "operate"
     CONFIGURE = "configure"
@@ -18,12 +19,13 @@ class Scope(enum.Enum):
     """How an operation stands to virtual servers, for those who are operators of some of them only.
 
     It names one by its argument `server`; its answer says of which each row is, and is limited to those; it is about
-    the service as a whole, and not for them. What is not said is the last.
+    the service as a whole, and not for them; it is about nobody but who asks. What is not said is about the service.
     """
 
     SERVER = "server"
     ANSWER = "answer"
     SERVICE = "service"
+    OWN = "own"
 
 
 class Kind(enum.Enum):
@@ -47,7 +49,8 @@ class Kind(enum.Enum):
 class Argument:
     """One argument of an operation. `value` is what people read for the text behind the word of an option.
 
-    `choices` are the only texts that it can be; none: any. With `most` it is a number from 1 to that.
+    `choices` are the only texts that it can be; none: any. With `most` it is a number from 1 to that. Where the flag
+    `unless` is given, it need not be.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Argument:
     value: str = ""
     choices: tuple[str, ...] = ()
     most: int = 0
+    unless: str = ""
 
     @property
     def number(self) -> bool:
@@ -101,6 +105,8 @@ class Operation:
     @property
     def scope(self) -> Scope:
         """How it stands to virtual servers."""
+        if self.permission is Permission.OWN:
+            return Scope.OWN
         if self.permission is not Permission.ADMINISTER and any(one.name == "server" for one in self.arguments):
             return Scope.SERVER
         return Scope.ANSWER if self.answers_by_server else Scope.SERVICE

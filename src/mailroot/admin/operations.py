@@ -18,6 +18,8 @@ _ENTRY = Argument("key", Kind.NAME, "the key of a queue entry")
 _READ, _OPERATE, _ADMINISTER = Permission.READ, Permission.OPERATE, Permission.ADMINISTER
 
 _NAMED = Argument("name", Kind.NAME, "the name of an operator")
+_EITHER = Argument("name", Kind.NAME, "the name of an operator, or with --group of a group")
+_GROUP = Argument("group", Kind.FLAG, "it is a group of this machine: its members have the role")
 _TOKEN = Argument("name", Kind.NAME, "the name of a token")
 _ROLES = ("administrator", "operator", "viewer")
 _ROLE = Argument("role", Kind.DEMANDED, "what is allowed: administrator, operator or viewer", "ROLE", _ROLES)
@@ -25,6 +27,8 @@ _FOR_SERVERS = Argument(
     "server", Kind.OPTION, "only these virtual servers, by their short names, with commas between", "SERVER"
 )
 _PASSWORD = Argument("password", Kind.SECRET, "the password; it is asked for, or read from standard input")
+_UNLESS_GROUP = Argument(_PASSWORD.name, Kind.SECRET, f"{_PASSWORD.sentence}; a group has none", unless="group")
+_PRESENT = Argument("present", Kind.SECRET, "the password that counts now; it is asked for, or read before the new one")
 
 _SERVER_COLUMNS = ("key", "name", "state", "start", "trap", "bindings", "sessions", "waiting")
 _SESSION_COLUMNS = ("session", "server", "worker", "address", "hello", "user", "tls", "since", "state", "messages")
@@ -187,11 +191,14 @@ OPERATIONS: tuple[Operation, ...] = (
         "operator.list",
         "List who may administer.",
         _ADMINISTER,
-        columns=("name", "role", "servers"),
+        columns=("name", "kind", "role", "servers"),
         reads=True,
     ),
     Operation(
-        "operator.add", "Let somebody sign in as an operator.", _ADMINISTER, (_NAMED, _ROLE, _FOR_SERVERS, _PASSWORD)
+        "operator.add",
+        "Let somebody be an operator, or the members of a group.",
+        _ADMINISTER,
+        (_EITHER, _GROUP, _ROLE, _FOR_SERVERS, _UNLESS_GROUP),
     ),
     Operation(
         "operator.password",
@@ -199,8 +206,19 @@ OPERATIONS: tuple[Operation, ...] = (
         _ADMINISTER,
         (_NAMED, _PASSWORD),
     ),
-    Operation("operator.role", "Change what an operator may do.", _ADMINISTER, (_NAMED, _ROLE, _FOR_SERVERS)),
-    Operation("operator.remove", "Let an operator sign in no more.", _ADMINISTER, (_NAMED,)),
+    Operation(
+        "operator.renew",
+        "Change one's own password, by the present one; who is signed in with it is not any more.",
+        Permission.OWN,
+        (_NAMED, _PRESENT, _PASSWORD),
+    ),
+    Operation(
+        "operator.role",
+        "Change what an operator, or a group, may do.",
+        _ADMINISTER,
+        (_EITHER, _GROUP, _ROLE, _FOR_SERVERS),
+    ),
+    Operation("operator.remove", "Let an operator, or a group, do nothing any more.", _ADMINISTER, (_EITHER, _GROUP)),
     Operation("token.list", "List the tokens.", _ADMINISTER, columns=_TOKEN_COLUMNS, reads=True),
     Operation(
         "token.create",

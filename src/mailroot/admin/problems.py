@@ -15,6 +15,7 @@ STATUS_OF: Mapping[str, int] = {
     "missing": 404,
     "conflict": 409,
     "unsound": 422,
+    "forbidden": 403,
     "unavailable": 503,
     "mistake": 500,
 }

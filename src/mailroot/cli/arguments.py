@@ -248,7 +248,7 @@ def _add_argument(command: argparse.ArgumentParser, argument: Argument) -> None:
     if argument.kind is Kind.FLAG:
         command.add_argument(f"--{argument.name}", action="store_true", help=argument.sentence)
     elif argument.kind is Kind.SECRET:
-        command.set_defaults(secret=argument.name)
+        pass  # it is never typed here
     elif argument.kind is Kind.TABLE:
         command.add_argument(argument.name, metavar="NAME=VALUE", nargs="+", help=argument.sentence)
     elif argument.kind in (Kind.OPTION, Kind.DEMANDED):

@@ -30,6 +30,7 @@ def serve(arguments: argparse.Namespace, file: SettingsFile) -> int:
     settings = ledger.load()
     if isinstance(settings, Problems):
         return refuse(settings, arguments)
+    from mailroot.admin.access.local import allowed_locally  # noqa: PLC0415 - the same
     from mailroot.edge.systemd.parent import Parent  # noqa: PLC0415 - the same
     from mailroot.service.life.adminprocess import Administration  # noqa: PLC0415
     from mailroot.service.life.audit import Recorded  # noqa: PLC0415
@@ -39,7 +40,7 @@ def serve(arguments: argparse.Namespace, file: SettingsFile) -> int:
         if file.quick_start:
             print(first_steps(settings), flush=True)
 
-    administration = Administration(_administer, Recorded(CHANGES, SECRETS))
+    administration = Administration(_administer, Recorded(CHANGES, SECRETS), allowed_locally)
     return run(settings, ledger, control_path(file.path), ready, administration, Parent.taken(os.environ))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from mailroot.admin.operations import BY_NAME, Kind, Operation
 from mailroot.cli import screen
 from mailroot.cli.service import Service
-from mailroot.cli.typed import typed_password
+from mailroot.cli.typed import present_password, typed_password
 from mailroot.mail.faults import Unavailable
 
 _PAGE = 500
@@ -33,8 +33,9 @@ def run(arguments: argparse.Namespace, service: Service) -> int:
             given[argument.name] = str(Path(given[argument.name]).absolute())  # the service has a folder of its own
     if operation.selective and not operation.selects(given):
         return _complain(operation, "give a KEY, a filter such as --sender, or --all; see --help", 2)
-    if getattr(arguments, "secret", ""):
-        given[arguments.secret] = typed_password()
+    for argument in operation.arguments:
+        if argument.kind is Kind.SECRET and not given.get(argument.unless):
+            given[argument.name] = present_password() if argument.name == "present" else typed_password()
     while getattr(arguments, "watch", False):
         screen.clear()
         screen.show_rows(operation.columns, _rows(operation, given, service), json_wanted=arguments.json)

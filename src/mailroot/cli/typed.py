@@ -16,11 +16,7 @@ def typed_password() -> str:
         if getpass.getpass("Again: ") != password:
             raise Misconfigured("the two passwords differ; nothing was changed")
     else:
-        line = sys.stdin.buffer.readline(_LONGEST_LINE)
-        try:
-            password = line.removesuffix(b"\n").removesuffix(b"\r").decode()
-        except UnicodeDecodeError:
-            raise Misconfigured("the password is not UTF-8; nothing was changed") from None
+        password = _line()
     fault = password_fault(password)
     if fault:
         raise Misconfigured(f"{fault}; nothing was changed")
@@ -34,3 +30,16 @@ def typed_value(key: str, given: str) -> str:
     if sys.stdin.isatty():
         return getpass.getpass(f"{key}: ")
     return sys.stdin.readline().rstrip("\r\n")
+
+
+def present_password() -> str:
+    """The one that counts now: one line of standard input; at a terminal not shown."""
+    return getpass.getpass("Present password: ") if sys.stdin.isatty() else _line()
+
+
+def _line() -> str:
+    line = sys.stdin.buffer.readline(_LONGEST_LINE)
+    try:
+        return line.removesuffix(b"\n").removesuffix(b"\r").decode()
+    except UnicodeDecodeError:
+        raise Misconfigured("the password is not UTF-8; nothing was changed") from None

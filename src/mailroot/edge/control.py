@@ -19,6 +19,7 @@ _LARGEST_REQUEST = 2 * 1024 * 1024
 _SECONDS = 10.0
 # The length of `sun_path` on Linux is 108 with its closing zero (unix(7)).
 _LONGEST_PATH = 100
+_WHO_MAY = "use the account that the service runs under, or one of a group that is an operator"
 
 
 class NoService(Fault):
@@ -86,7 +87,7 @@ def _connect(connection: socket.socket, path: Path, settings_file: Path) -> None
         text = f"No service runs for {settings_file} (no socket at {path}); "
         raise NoService(f"{text}start it with ./mailroot serve --config {settings_file}") from fault
     except PermissionError as fault:
-        raise Refused(f"{path}: {fault.strerror}; use the account that the service runs under") from fault
+        raise Refused(f"{path}: {fault.strerror}; {_WHO_MAY}") from fault
     except OSError as fault:
         raise Unavailable(f"{path}: {fault.strerror or fault}") from fault
 
@@ -116,10 +117,15 @@ def _result(line: bytes, path: Path) -> Any:
     raise refused
 
 
-def account_at(connection: socket.socket) -> str:
-    """The name of the account at the other end of a Unix socket, as the system knows it; its number without one."""
+def user_at(connection: socket.socket) -> int:
+    """The number of the account at the other end of a Unix socket, as the system knows it."""
     octets = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _, user, _ = struct.unpack("3i", octets)
+    user: int = struct.unpack("3i", octets)[1]
+    return user
+
+
+def account_named(user: int) -> str:
+    """The name of the account of this number; the number where it has none. May block."""
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:

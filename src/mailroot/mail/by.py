@@ -10,3 +10,13 @@ class By:
     name: str
     face: str = "cli"
     address: str = ""
+
+
+def member_name(account: str, group: str) -> str:
+    """How somebody is recorded whom a group lets in. No operator's name has a space in it."""
+    return f"{account} (group {group})"
+
+
+def is_by(recorded: object, wanted: str) -> bool:
+    """Whether a record is about the one who is looked for; an account is found whatever group has let it in."""
+    return recorded == wanted or (isinstance(recorded, str) and recorded.startswith(f"{wanted} (group "))

@@ -37,3 +37,7 @@ class Missing(Misconfigured):
 
 class Conflict(Misconfigured):
     """The state of things stands in the way: a newer change, a name that is taken."""
+
+
+class NotAllowed(Fault):
+    """Somebody asks for what he may not do; the text is for him."""

@@ -48,7 +48,8 @@ def test_every_page_that_a_link_leads_to_is_there_and_accessible(console):
 def test_pages_fit_and_have_enough_contrast(console, scheme, width):
     window = {"width": width, "height": 900}
     with console.visit(bypass_csp=True, color_scheme=scheme, viewport=window) as page:
-        for link in ("/", "/servers/default", "/servers/default/queue", "/servers/default/sessions", "/operators"):
+        servers = ("/servers/default", "/servers/default/queue", "/servers/default/sessions")
+        for link in ("/", *servers, "/operators", "/password"):
             page.goto(link)
             assert overflow(page) == 0, link
             assert faults_of_access(page) == []

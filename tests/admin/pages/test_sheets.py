@@ -1,11 +1,13 @@
 """Property sheets, wizards, and what is on record, in a real browser before a service that runs."""
 
+import grp
+import os
 import smtplib
 
 import pytest
 from playwright.sync_api import Error, expect
 
-from tests.admin.pages.console import faults_of_access, sign_in
+from tests.admin.pages.console import PASSWORD, faults_of_access, sign_in
 from tests.live.running import free_port, until
 
 # A browser on a busy machine; the pages are many.
@@ -297,6 +299,21 @@ def test_operators_and_tokens_are_made_changed_and_removed(console):
         ann.locator("text=Remove ann").click()
         page.click("#ask-yes")
         expect(ann).to_have_count(0)
+        group = grp.getgrgid(os.getgid()).gr_name
+        page.fill("#add-name", group)
+        page.check("#add-group")
+        page.click("text=Add the operator")
+        row = page.locator("tbody tr", has_text=group)
+        expect(row).to_contain_text("group")
+        assert faults_of_access(page) == []
+        row.locator("summary").click()
+        row.locator("select").select_option("operator")
+        row.locator("text=Change the role").click()
+        expect(row).to_contain_text("operator")
+        row.locator("summary").click()
+        row.locator(f"text=Remove {group}").click()
+        page.click("#ask-yes")
+        expect(row).to_have_count(0)
         page.fill("#token-name", "monitoring")
         page.click("text=Make the token")
         expect(page.locator("[role=status] pre")).to_contain_text("mailroot_")
@@ -305,6 +322,27 @@ def test_operators_and_tokens_are_made_changed_and_removed(console):
         page.locator("tbody tr", has_text="monitoring").locator("button").click()
         page.click("#ask-yes")
         expect(page.locator("[role=status].good")).to_contain_text("counts no more")
+
+
+def test_somebody_changes_his_password_and_is_signed_out_elsewhere(console):
+    console.service.run("operator", "add", "vic", "--role", "viewer", typed=f"{PASSWORD}\n")
+    with console.visit("vic") as elsewhere, console.visit("vic", bypass_csp=True) as page:
+        page.click("a.who")
+        assert faults_of_access(page) == []
+        for present, wrong in (("not the one", "the present password is wrong"), (PASSWORD, "")):
+            page.fill("#present", present)
+            page.fill("#password", "a new long password")
+            page.fill("#again", "a new long password")
+            page.click("button.main")
+            if wrong:
+                expect(page.locator("#problems")).to_contain_text(wrong)
+        expect(page.locator("[role=status].good")).to_contain_text("is changed")
+        page.goto("/servers/default/queue")
+        expect(page.locator("h1")).to_have_text("Queue")
+        elsewhere.goto("/servers/default/queue")
+        expect(elsewhere.locator("h1")).to_have_text("Sign in")
+        sign_in(elsewhere, "vic", "a new long password")
+    console.service.run("operator", "remove", "vic")
 
 
 def test_pictures_are_drawn_from_the_services_own_history(console):

@@ -5,23 +5,28 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from mailroot.admin.access.caller import Caller
-from mailroot.admin.access.guesses import Guesses
 from mailroot.admin.access.latest import Latest
-from mailroot.admin.access.sessions import Session, Sessions
+from mailroot.admin.access.sessions import Sessions
 from mailroot.admin.asking import Asker
 from mailroot.admin.crowd import where_from
+from mailroot.edge.accounts.eventime import EVEN_SECONDS, even
 from mailroot.edge.accounts.passwords import NOBODYS, PasswordHashes
 from mailroot.edge.boundedpool import BoundedPool
-from mailroot.mail.by import By
-from mailroot.policy.operators import Operator, OperatorBook, read_book
+from mailroot.edge.operatorgroups import MachineOperators
+from mailroot.mail.by import By, member_name
+from mailroot.mail.faults import Fault
+from mailroot.policy.operatorguesses import Guesses
+from mailroot.policy.operators import Member, Operator, OperatorBook, read_book
 
 # Wrong passwords within `guesses.WINDOW`: of one name from one origin, from one origin, of one name.
 _BY_BOTH, _BY_ADDRESS, _BY_NAME = 5, 30, 100
 _WRONG_TOKENS = 60
 _LONGEST_NAME = 200
 _LONGEST_PASSWORD = 1_024
+_WRONG = "wrong name or password"
 
 
 class Refusal(Exception):
@@ -41,14 +46,31 @@ class Known:
     setup: str
 
 
+class Machine(Protocol):
+    """The machine's groups and accounts (`edge.operatorgroups`)."""
+
+    async def member(self, account: str, book: OperatorBook) -> Member | None:
+        """What an account is by its groups. Raises `Fault`."""
+
+    async def admits(self, account: str, password: str) -> bool:
+        """Whether this is its password. Raises `Fault`."""
+
+
 class Access:
     """Asks the service who may administer each time anew, so that what was revoked counts no more at once."""
 
     def __init__(
-        self, asker: Asker, idle: timedelta, longest: timedelta, now: Callable[[], float] = time.monotonic
+        self,
+        asker: Asker,
+        idle: timedelta,
+        longest: timedelta,
+        now: Callable[[], float] = time.monotonic,
+        machine: Machine | None = None,
     ) -> None:
         self._asker = asker
         self._book = Latest(self._ask_book)
+        self._machine = machine or MachineOperators()
+        self._even = EVEN_SECONDS if machine is None else 0.0
         self._sessions = Sessions(now, idle, longest)
         self._guesses = Guesses(now)
         self._hashes = PasswordHashes()
@@ -78,15 +100,29 @@ class Access:
             raise Refusal("Too many wrong passwords; try again later.", wait)
         # Counted before anything is waited for: many guesses at the same time are as many guesses.
         self._guesses.wrong(*limits)
-        operator = (await self.known()).book.operator(name)
-        hashed = operator.hashed if operator is not None else NOBODYS
-        right = await self._pool.run(self._hashes.verify, hashed, password[:_LONGEST_PASSWORD])
-        if operator is None or not right:
-            await self._told("operator_refused", name, address, "wrong name or password")
+        book = (await self.known()).book
+        found = self._found(name, password[:_LONGEST_PASSWORD], book)
+        # A group's member is asked about elsewhere, in a time that would tell him from others.
+        who, cause = await (even(found, lambda one: one[0] is None, self._even) if book.groups else found)
+        if who is None:
+            await self._told("operator_refused", name, address, cause)
             raise Refusal("The name or the password is wrong.")
         self._guesses.right(*limits)
-        await self._told("operator_signed_in", name, address, "")
-        return self._sessions.begin(operator)
+        await self._told("operator_signed_in", _recorded(who), address, "")
+        return self._sessions.begin(who)
+
+    async def _found(self, name: str, password: str, book: OperatorBook) -> tuple[Operator | Member | None, str]:
+        """Whose name and password these are, or why nobody's; an operator comes before an account of the machine."""
+        operator = book.operator(name)
+        try:
+            member = await self._machine.member(name, book) if operator is None else None
+            if member is not None:
+                right = await self._machine.admits(member.name, password)
+                return (member if right else None), _WRONG
+        except Fault as fault:
+            return None, f"{_WRONG}: {fault}"
+        right = await self._pool.run(self._hashes.verify, operator.hashed if operator else NOBODYS, password)
+        return (operator if right else None), _WRONG
 
     async def claim(self, code: str, name: str, password: str, address: str) -> str:
         """Make the first administrator by the set-up code, and sign him in. Raises `Refusal` or `Refused`."""
@@ -101,10 +137,38 @@ class Access:
 
     async def by_session(self, secret: str, address: str, *, used: bool = True) -> Caller | None:
         """Who has this session; None where it has ended. It is not `used` by what a page does by itself."""
-        if not self._sessions.has(secret):
+        session = self._sessions.find(secret)
+        if session is None:
             return None  # whoever has none makes the service no work
-        session = self._sessions.find(secret, (await self.known()).book.operator, used=used)
-        return None if session is None else _signed_in(session, address)
+        who = await self._now(session.who, (await self.known()).book)
+        if who is None:
+            self._sessions.end(secret)
+            return None
+        if used:
+            self._sessions.use(session)
+        if isinstance(who, Member):
+            return Caller(member_name(who.name, who.group), who.right, "console", address, session.csrf)
+        return Caller(who.name, who.right, "console", address, session.csrf, own_password=True)
+
+    async def _now(self, who: Operator | Member, book: OperatorBook) -> Operator | Member | None:
+        """Who that is at this moment; None where he is another one by now, or no group has him any more."""
+        if isinstance(who, Member):
+            return await self._machine.member(who.name, book)
+        return who if book.operator(who.name) == who else None
+
+    async def begin_anew(self, secret: str) -> tuple[str, str]:
+        """A session of the same operator as he is now, in the place of this one: its secret, and what its forms carry.
+
+        Both are "" where there is none. For whoever has just changed his own password: all other sessions end by that.
+        """
+        session = self._sessions.find(secret)
+        self._sessions.end(secret)
+        operator = (await self.known()).book.operator(session.who.name) if session is not None else None
+        if operator is None:
+            return "", ""
+        secret = self._sessions.begin(operator)
+        found = self._sessions.find(secret)
+        return secret, found.csrf if found is not None else ""
 
     def sign_out(self, secret: str) -> None:
         """End a session."""
@@ -138,6 +202,5 @@ class Access:
             await self._asker.ask("access.told", {"event": event, "cause": cause}, By(name, face, address))
 
 
-def _signed_in(session: Session, address: str) -> Caller:
-    operator: Operator = session.operator
-    return Caller(operator.name, operator.right, "console", address, session.csrf)
+def _recorded(who: Operator | Member) -> str:
+    return member_name(who.name, who.group) if isinstance(who, Member) else who.name

@@ -12,8 +12,8 @@ from mailroot.settings.declared import key_parts
 
 _MAY: Mapping[Role, frozenset[Permission]] = {
     Role.ADMINISTRATOR: frozenset(Permission),
-    Role.OPERATOR: frozenset({Permission.READ, Permission.OPERATE}),
-    Role.VIEWER: frozenset({Permission.READ}),
+    Role.OPERATOR: frozenset({Permission.OWN, Permission.READ, Permission.OPERATE}),
+    Role.VIEWER: frozenset({Permission.OWN, Permission.READ}),
 }
 
 
@@ -27,13 +27,17 @@ class Forbidden(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who was let in. `csrf` is what his forms must carry, "" for one with a token."""
+    """Somebody who was let in. `csrf` is what his forms must carry, "" for one with a token.
+
+    `own_password`: he signed in with one that is kept here, so he can change it.
+    """
 
     name: str
     right: Right
     face: str
     address: str
     csrf: str = ""
+    own_password: bool = False
 
     @property
     def role(self) -> str:
@@ -80,12 +84,14 @@ def permitted(
     if operation.permission not in _MAY[caller.right.role]:
         raise Forbidden(f"{operation.name} needs another role than {caller.role}")
     asked = dict(arguments)
-    if not caller.servers:
+    if not caller.servers or operation.scope is Scope.OWN:
         return Permitted(asked)
     if operation.scope is Scope.SERVICE:
         raise Forbidden(f"{operation.name} is for those who are not limited to some virtual servers")
     if operation.scope is Scope.ANSWER:
         return Permitted({**asked, AMONG: list(caller.servers)} if operation.cut else asked, caller.servers)
+    if caller.right.nowhere:
+        raise Forbidden("there is no virtual server any more that you are an operator of")
     return _of_server(caller, operation, asked, names)
 
 

@@ -73,7 +73,11 @@ async def logout(request: Request) -> Response:
 
 
 def _entered(request: Request, secret: str, place: str) -> Response:
-    answer = _back(place)
+    return with_session(_back(place), request, secret)
+
+
+def with_session(answer: Response, request: Request, secret: str) -> Response:
+    """An answer that gives the browser a session."""
     secure = request.url.scheme == "https"
     answer.set_cookie(cookie_name(request), secret, path="/", secure=secure, httponly=True, samesite="strict")
     return answer

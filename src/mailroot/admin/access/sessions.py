@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from mailroot.policy.operators import Operator
+from mailroot.policy.operators import Member, Operator
 
 _MOST = 10_000
 _OCTETS = 32
@@ -14,9 +14,9 @@ _OCTETS = 32
 
 @dataclass(slots=True)
 class Session:
-    """`operator` is as he was at the sign-in: one who was changed since is another. Moments are in seconds."""
+    """`who` is an operator as he was at the sign-in: one who was changed since is another. Moments are in seconds."""
 
-    operator: Operator
+    who: Operator | Member
     csrf: str
     begun: float
     used: float
@@ -31,33 +31,26 @@ class Sessions:
         self._longest = longest.total_seconds()
         self._sessions: dict[str, Session] = {}
 
-    def begin(self, operator: Operator) -> str:
+    def begin(self, who: Operator | Member) -> str:
         """A new session's secret. Never one that the browser brought, so nobody can plant one."""
         self._sweep()
         if len(self._sessions) >= _MOST:
             self._sessions.pop(next(iter(self._sessions)))
         secret, moment = secrets.token_urlsafe(_OCTETS), self._now()
-        self._sessions[_mark(secret)] = Session(operator, secrets.token_urlsafe(_OCTETS), moment, moment)
+        self._sessions[_mark(secret)] = Session(who, secrets.token_urlsafe(_OCTETS), moment, moment)
         return secret
 
-    def has(self, secret: str) -> bool:
-        """Whether there is, or was of late, a session of this secret."""
-        return _mark(secret) in self._sessions
-
-    def find(self, secret: str, current: Callable[[str], Operator | None], *, used: bool = True) -> Session | None:
-        """The session of this secret, `used` now or only looked at.
-
-        None where it has ended, or its operator is another by now.
-        """
+    def find(self, secret: str) -> Session | None:
+        """The session of this secret; None where there is none, or it has ended."""
         session = self._sessions.get(_mark(secret))
-        if session is None:
-            return None
-        if self._ended(session) or current(session.operator.name) != session.operator:
+        if session is not None and self._ended(session):
             self.end(secret)
             return None
-        if used:
-            session.used = self._now()
         return session
+
+    def use(self, session: Session) -> None:
+        """Somebody has used it now."""
+        session.used = self._now()
 
     def end(self, secret: str) -> None:
         """End a session."""

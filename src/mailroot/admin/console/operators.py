@@ -42,7 +42,7 @@ async def _page(
         roles=_ROLES,
         lifetimes=_LIFETIMES,
         wrong=wrong,
-        typed={"name": "", "role": Role.VIEWER.value, "servers": (), "form": "", **(typed or {})},
+        typed={"name": "", "role": Role.VIEWER.value, "servers": (), "form": "", "group": "", **(typed or {})},
         made=token,
     )
 
@@ -53,6 +53,7 @@ async def _done(visit: Visit, operation: str, form: str, told: str, **arguments:
         await visit.ask(operation, **arguments)
     except Refused as refusal:
         again = {"name": arguments["name"], "role": arguments.get("role", ""), "form": form}
+        again["group"] = "group" if arguments.get("group") else ""
         return await _page(visit, str(refusal), again)
     return visit.go("/operators", told)
 
@@ -67,9 +68,10 @@ async def _right(visit: Visit) -> dict[str, str]:
 async def add(visit: Visiting) -> Response:
     """One more."""
     form, right = await visit.form(), await _right(visit)
-    name = form.get("name", "").strip()
+    name, group = form.get("name", "").strip(), "group" in form
+    told = f"The members of {name} are let in." if group else f"{name} may sign in."
     password = form.get("password", "")
-    return await _done(visit, "operator.add", "add", f"{name} may sign in.", name=name, password=password, **right)
+    return await _done(visit, "operator.add", "add", told, name=name, group=group, password=password, **right)
 
 
 @router.post("/operators/role")
@@ -77,7 +79,8 @@ async def role(visit: Visiting) -> Response:
     """Another role."""
     form, right = await visit.form(), await _right(visit)
     name = form.get("name", "")
-    return await _done(visit, "operator.role", "role", f"{name} is {right['role']}.", name=name, **right)
+    group = "group" in form
+    return await _done(visit, "operator.role", "role", f"{name} is {right['role']}.", name=name, group=group, **right)
 
 
 @router.post("/operators/password")
@@ -92,8 +95,10 @@ async def password(visit: Visiting) -> Response:
 @router.post("/operators/remove")
 async def remove(visit: Visiting) -> Response:
     """No longer one."""
-    name = (await visit.form()).get("name", "")
-    return await _done(visit, "operator.remove", "remove", f"{name} may not sign in any more.", name=name)
+    form = await visit.form()
+    name, group = form.get("name", ""), "group" in form
+    told = f"{name} lets nobody in any more." if group else f"{name} may not sign in any more."
+    return await _done(visit, "operator.remove", "remove", told, name=name, group=group)
 
 
 @router.post("/tokens/create")

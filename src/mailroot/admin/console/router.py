@@ -7,6 +7,7 @@ from mailroot.admin.console import (
     folders,
     operators,
     overview,
+    password,
     pictures,
     properties,
     queue,
@@ -17,5 +18,18 @@ from mailroot.admin.console import (
 )
 
 router = APIRouter(include_in_schema=False)
-for _pages in (static, pictures, records, operators, servers, sessions, queue, folders, domains, properties, overview):
+for _pages in (
+    static,
+    pictures,
+    records,
+    operators,
+    password,
+    servers,
+    sessions,
+    queue,
+    folders,
+    domains,
+    properties,
+    overview,
+):
     router.include_router(_pages.router)

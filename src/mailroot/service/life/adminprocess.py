@@ -27,6 +27,7 @@ from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import Fault, Misconfigured
 from mailroot.service.life.adminline import LONGEST_REQUEST, AdminLine
 from mailroot.service.life.audit import Recorded
+from mailroot.service.life.localaccess import Allow
 from mailroot.settings.service import Settings
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _SOUND_AFTER = 1.0, 30.0, 60.0
@@ -53,10 +54,14 @@ class AdminBirth:
 
 @dataclass(frozen=True, slots=True)
 class Administration:
-    """What `cli` hands us, since faces are above us: the whole life of the process, and what is recorded."""
+    """What `cli` hands us, since faces are above us.
+
+    The whole life of the process, what is recorded, and what members of groups may do at the control socket.
+    """
 
     run: Callable[[AdminBirth], int]
     recorded: Recorded
+    allow: Allow
 
 
 class AdminProcess:

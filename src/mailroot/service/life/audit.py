@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailroot.edge.auditlog import AuditLog
-from mailroot.mail.by import By
+from mailroot.mail.by import By, is_by
 from mailroot.mail.events import EVENTS, Emit
 from mailroot.mail.faults import Fault, Misconfigured, Missing
 from mailroot.settings.declared import declared, key_parts, pattern
@@ -87,7 +87,7 @@ class Audit:
         who, what = arguments.get("who"), arguments.get("what")
 
         def wanted(row: Mapping[str, Any]) -> bool:
-            return who in (None, row.get("who")) and what in (None, row.get("operation"))
+            return (who is None or is_by(row.get("who"), str(who))) and what in (None, row.get("operation"))
 
         after, limit = str(arguments.get("after") or ""), _limit(arguments.get("limit"))
         try:

@@ -1,11 +1,10 @@
-"""The control socket: what operators ask of the service, one JSON object a line (`service.life.dispatch`).
+"""Every operation of the service by its name, and what carries them out for whoever asks at the control socket.
 
-Only the account that runs the service can connect (the socket's mode is 0600), so whoever does may do everything. Who
-it is, is known from the system.
+The account that runs the service and root may do everything there; members of groups what their role may
+(`service.life.localaccess`).
 """
 
 import asyncio
-import json
 import os
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -13,17 +12,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mailroot import __version__
-from mailroot.edge.control import account_at
-from mailroot.edge.listening import bound_port, open_private, shown
+from mailroot.edge.control import account_named
+from mailroot.edge.listening import bound_port, shown
+from mailroot.edge.operatorgroups import Peers
 from mailroot.edge.operators import OperatorFile
 from mailroot.mail.by import By
-from mailroot.mail.events import Emit
-from mailroot.mail.faults import Misconfigured, Missing
+from mailroot.mail.events import EVENTS, Emit
+from mailroot.mail.faults import Fault, Misconfigured, Missing
+from mailroot.policy.operators import OperatorBook
 from mailroot.service.configure.ledger import Ledger
 from mailroot.service.life.audit import Audit
+from mailroot.service.life.controlsocket import ControlSocket
 from mailroot.service.life.copycontrol import CopyControl
 from mailroot.service.life.dispatch import Arguments, Dispatch, Perform
-from mailroot.service.life.operatorcontrol import OperatorControl
+from mailroot.service.life.localaccess import Allow, LocalAccess
+from mailroot.service.life.operatorcontrol import Known, OperatorControl
 from mailroot.service.life.queuecontrol import BULK_WORDS, QueueControl
 from mailroot.service.life.queuelisting import QueueListing
 from mailroot.service.life.reload import Reloaded
@@ -38,9 +41,6 @@ from mailroot.settings.change import Problems
 from mailroot.settings.fingerprint import fingerprint
 from mailroot.settings.problem import Unsound
 from mailroot.settings.service import Settings
-
-_LONGEST_REQUEST = 2 * 1024 * 1024  # a configuration of thousands of domains has a tenth of this
-_PATIENCE = 60.0
 
 
 class Service(Protocol):
@@ -85,17 +85,21 @@ class Service(Protocol):
     async def reload(self, by: By) -> Reloaded | Problems:
         """Read the settings again and put them in force."""
 
+    async def settle_operators(self) -> bool:
+        """Have nobody's right name a virtual server that is not in force; whether that is so."""
+
 
 class Control:
-    """Serves the control socket for as long as it is entered."""
+    """Serves the control socket for as long as it is entered. `allow` says what members of groups may do."""
 
-    def __init__(self, service: Service, path: Path) -> None:
+    def __init__(self, service: Service, path: Path, allow: Allow) -> None:
         self._service = service
         self._state = service.state
-        self._path = path
         queue, listing = QueueControl(service.state, self._key), QueueListing(service.state, self._key)
         self._settings = SettingsControl(service)
-        self.operators = OperatorControl(self.operator_file, lambda: self._state.settings.servers)
+        peers = Peers()
+        known = Known(self.operator_file, lambda: self._state.settings.servers, peers.knows)
+        self.operators = OperatorControl(known, self._let)
         self._operations: dict[str, Perform] = {
             **{name: partial(perform, self) for name, perform in _OPERATIONS.items()},
             "queue.list": listing.page,
@@ -111,8 +115,10 @@ class Control:
             "audit.check": service.audit.check,
         }
         self._file: tuple[str, OperatorFile] | None = None
-        self._server: asyncio.Server | None = None
-        self._clients: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
+        self._settling = asyncio.Lock()
+        self._dispatch = self.dispatch()
+        local = LocalAccess(self._dispatch, self.operators.book, self.server_names, allow, service.emit, peers)
+        self._socket = ControlSocket(path, self._answer, local.answer, local.admits)
 
     def dispatch(self) -> Dispatch:
         """What carries requests out, whoever brings them."""
@@ -135,35 +141,29 @@ class Control:
         return {key: server.name for key, server in self._state.settings.servers.items()}
 
     async def __aenter__(self) -> "Control":
-        self._dispatch = self.dispatch()
-        listener = open_private(self._path)
-        self._server = await asyncio.start_unix_server(self._client, sock=listener, limit=_LONGEST_REQUEST)
+        await self._socket.open()
+        await self.settle_operators()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.close()
-        for writer in self._clients.values():
-            writer.transport.abort()
-        tasks = [task for task in self._clients if task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=1.0)
-        self._path.unlink(missing_ok=True)
+        await self._socket.close()
 
-    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task, by = asyncio.current_task(), By(account_at(writer.get_extra_info("socket")))
-        self._clients[task] = writer
+    async def settle_operators(self) -> bool:
+        """Have operators and groups fit the settings in force, and tell whether they do; an event says why not."""
         try:
-            async with asyncio.timeout(_PATIENCE):
-                while (line := await reader.readline()).endswith(b"\n"):
-                    answer = await self._dispatch.answer(line, by)
-                    writer.write(json.dumps(answer).encode() + b"\n")
-                    await writer.drain()
-        except (TimeoutError, ValueError, OSError):
-            writer.transport.abort()  # a client that is slow, talks too long or has gone is owed nothing
-        finally:
-            writer.close()
-            self._clients.pop(task, None)
+            async with self._settling:
+                await self.operators.forget_others(self._service.audit)
+                self._let(await self.operators.book())
+        except Fault as fault:
+            self._service.emit(EVENTS.task_failed, server="", task="operators", cause=str(fault))
+            return False
+        return True
+
+    def _let(self, book: OperatorBook) -> None:
+        self._socket.let_others_connect(bool(book.groups))
+
+    async def _answer(self, line: bytes, user: int) -> dict[str, object]:
+        return await self._dispatch.answer(line, By(account_named(user)))
 
     # -- the service and its virtual servers
 

@@ -11,16 +11,16 @@ from typing import Any, Protocol, TypeAlias
 
 from mailroot.mail.by import By
 from mailroot.mail.events import EVENTS, Emit
-from mailroot.mail.faults import Conflict, Fault, Misconfigured, Missing
+from mailroot.mail.faults import Conflict, Fault, Misconfigured, Missing, NotAllowed
 from mailroot.settings.problem import Unsound
 
 Arguments: TypeAlias = Mapping[str, Any]
 Perform: TypeAlias = Callable[..., Awaitable[object]]
 """Carries an operation out; called with its arguments, and where it takes two, with who asks as well."""
 
-KINDS = ("request", "unknown", "missing", "conflict", "unsound", "unavailable", "mistake")
+KINDS = ("request", "unknown", "missing", "conflict", "unsound", "forbidden", "unavailable", "mistake")
 """What can be wrong: the request itself, no such operation, nothing of that name, something in the way, values that
-cannot be, something that does not work now, a mistake of the program."""
+cannot be, what one may not do, something that does not work now, a mistake of the program."""
 
 
 class Record(Protocol):
@@ -62,7 +62,7 @@ class Dispatch:
         except Unsound as fault:
             return {**refusal(str(fault), "unsound"), "problems": list(fault.problems.rows())}
         except Fault as fault:
-            return refusal(str(fault), _kind(fault))
+            return refusal(str(fault), kind_of(fault))
         except Exception as mistake:  # the outermost frame of a request: the service goes on, and who asked is told
             self._emit(EVENTS.task_failed, server="", task=operation, cause=repr(mistake))
             return refusal(f"{operation} failed by a mistake of the program: {mistake!r}", "mistake")
@@ -81,11 +81,13 @@ def _outcome(answer: Mapping[str, Any]) -> str:
     return "; ".join(f"{row['path']}: {row['wrong']}" for row in problems) or str(answer["error"])
 
 
-def _kind(fault: Fault) -> str:
+def kind_of(fault: Fault) -> str:
+    """The one of `KINDS` that a fault is."""
     kinds: tuple[tuple[type[Fault], str], ...] = (
         (Missing, "missing"),
         (Conflict, "conflict"),
         (Misconfigured, "unsound"),
+        (NotAllowed, "forbidden"),
     )
     return next((kind for of, kind in kinds if isinstance(fault, of)), "unavailable")
 

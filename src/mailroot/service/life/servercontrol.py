@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from mailroot.mail.by import By
-from mailroot.mail.faults import Conflict
+from mailroot.mail.faults import Conflict, Unavailable
 from mailroot.service.configure.edits import edit_of
 from mailroot.service.configure.ledger import Ledger
 from mailroot.service.life.reload import Reloaded
@@ -45,6 +45,9 @@ class Service(Protocol):
 
     async def restart(self, wanted: Settings) -> Reloaded:
         """Put settings in force by a restart inside; the lock is held."""
+
+    async def settle_operators(self) -> bool:
+        """Have nobody's right name a virtual server that is not in force; whether that is so."""
 
 
 class ServerControl:
@@ -91,6 +94,8 @@ class ServerControl:
             return await self._service.restart(found)
 
     async def _create(self, arguments: Arguments, by: By) -> object:
+        if not await self._service.settle_operators():
+            raise Unavailable("operators of a deleted virtual server might get rights at this one; see the event log")
         draft, answer = await self._settings.make_by_restart("server.create", edit_of("server.create", arguments), by)
         key = next(key for key in draft.settings.servers if f"servers.{key}" in draft.changed)
         return {"server": key, "restarted": True, **facts_of(draft, answer)}
@@ -107,6 +112,7 @@ class ServerControl:
                 await self._stopped_empty(key)
         edit = edit_of("server.delete", {"server": key})
         draft, answer = await self._settings.make_by_restart("server.delete", edit, by)
+        await self._service.settle_operators()
         return {"server": key, "restarted": True, **facts_of(draft, answer)}
 
     async def _stopped_empty(self, key: str) -> None:

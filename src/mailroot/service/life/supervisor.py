@@ -130,7 +130,7 @@ class Supervisor:
             pass  # nothing else can fail
         self._figures.serve(self.state)
         self._open_admin()
-        async with Control(self, self._control_path) as control:
+        async with Control(self, self._control_path, self._administration.allow) as control:
             self._control = control
             try:
                 await self._work()
@@ -238,6 +238,10 @@ class Supervisor:
             waiting = ", ".join(answer.needs_restart)
             print(f"mailroot: counts after `mailroot service restart`: {waiting}", file=sys.stderr, flush=True)
 
+    async def settle_operators(self) -> bool:
+        """Have nobody's right name a virtual server that is not in force; whether that is so."""
+        return await self._control.settle_operators()
+
     async def reload(self, by: By) -> Reloaded | Problems:
         """Read the settings again and put them in force everywhere, or change nothing at all."""
         return await to_its_end(self._reload(by))
@@ -277,6 +281,8 @@ class Supervisor:
                 self._ending.set()
         self.servers.adapt(before)
         self._audit_log = _audit_log(wanted)
+        # Whoever changes the settings has the lock of the folder, which this waits for.
+        self._settling = asyncio.get_running_loop().create_task(self._control.settle_operators())
         if (before.admin, before.service.run_as) != (wanted.admin, wanted.service.run_as):
             asyncio.get_running_loop().call_later(_ANSWERED, self._renew_admin)
         applied = tuple(change.path for change in difference(before, wanted))
