@@ -1,10 +1,14 @@
 """What a fuzzer may throw at: each target takes octets, and must neither raise nor break its promise."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from mailroot.cli.sendmail.letter import Account, Unaddressed, letter, text_of
 from mailroot.mail.address import Mailbox
 from mailroot.mail.dkim import SigningKey, author, fields_of, signature
+from mailroot.mail.mime import is_binary_text
 from mailroot.mail.reply import Reply
-from mailroot.mail.sevenbit import Unconvertible, seven_bit
+from mailroot.mail.sevenbit import Unconvertible, converted, seven_bit
 from mailroot.routing.directory.entry import read_entry
 from mailroot.routing.directory.questions import encoded
 from mailroot.routing.directory.schemas import SCHEMAS
@@ -94,9 +98,28 @@ def message(octets: bytes) -> None:
         return
     assert made.recipients and made.content.replace(b"\r\n", b"").count(b"\n") == 0
     try:
-        seven_bit(octets)
+        whole = seven_bit(octets)
     except Unconvertible:
         return
+    assert whole.isascii() and not is_binary_text(whole)
+    half = len(octets) // 2
+    assert b"".join(converted(InHalves(octets[:half], octets[half:])).pieces()) == whole
+
+
+@dataclass(frozen=True)
+class InHalves:
+    """Content that comes in two pieces."""
+
+    first: bytes
+    second: bytes
+    in_memory: bool = False
+
+    @property
+    def size(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def pieces(self) -> Iterator[bytes]:
+        yield from filter(None, (self.first, self.second))
 
 
 def directory(octets: bytes) -> None:

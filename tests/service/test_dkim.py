@@ -1,6 +1,7 @@
 """What leaves is signed: whose mail, by which keys, and of exactly the octets that the other server has."""
 
 from datetime import timedelta
+from email import message_from_bytes, policy
 from pathlib import Path
 
 import dkim
@@ -110,6 +111,22 @@ async def test_a_large_message_is_signed_as_it_streams(tmp_path: Path):
     path.write_bytes(head + body)
     message = await leaves(FileContent(path, len(head + body)))
     assert verified(message, s=RSA) == 1 and message.endswith(head + body)
+
+
+async def test_a_large_message_is_signed_as_it_is_converted_while_it_streams(tmp_path: Path):
+    text = b"".join(".Grüße aus Köln, %d mal \t\r\n".encode() % number for number in range(20_000)) + b"\r\n\r\n"
+    picture = bytes(range(256)) * 4_000
+    kind = b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    parts = b"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + text
+    parts += b"\r\n--b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: binary\r\n\r\n" + picture
+    whole = MESSAGE.partition(b"\r\n\r\n")[0] + b"\r\n" + kind + parts + b"\r\n--b--\r\n"
+    path = tmp_path / "content"
+    path.write_bytes(whole)
+    content = FileContent(path, len(whole))
+    message = await leaves(content, offers=("PIPELINING", "SIZE"), keys={"a": RSA, "b": ED25519}, body=Body.BINARY)
+    assert message.isascii() and verified(message, a=RSA, b=ED25519) == 2
+    said = message_from_bytes(message, policy=policy.default)
+    assert [part.get_payload(decode=True) for part in said.iter_parts()] == [text, picture]
 
 
 async def test_a_broken_key_is_told_of_once_and_mail_goes_unsigned():
