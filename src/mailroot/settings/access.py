@@ -180,6 +180,7 @@ class Access:
         "Who knows the accounts: a file of Mailroot's own, PAM, Samba by its program ntlm_auth, or the directory of "
         "`ldap_routing`.",
         applies=_SESSIONS,
+        caption="Where accounts are kept",
     )
     account_file: File = option(
         "mailroot.accounts",
@@ -197,36 +198,43 @@ class Access:
         "Whether integrated includes NTLM; new passwords of embedded accounts are then kept as NT hashes too.",
         metabase="NTAuthenticationProviders",
         applies=_SESSIONS,
+        caption="Include NTLM",
     )
     extended_protection: Flag = option(
         False,
         "Whether NTLM must prove that nobody relays it, by a checksum, and inside TLS by a channel binding too.",
         applies=_SESSIONS,
+        caption="Extended protection for NTLM",
     )
     ntlm_auth: File = option(
         "/usr/bin/ntlm_auth",
         'The program of Samba that knows the accounts of a domain, where `accounts` is "ntlm_auth".',
         applies=_SESSIONS,
+        caption="Samba's program for Windows accounts",
     )
     keytab: File = option(
         "",
         "The file with the keys of this service in Kerberos, for AUTH GSSAPI; empty: there is no GSSAPI.",
         applies=_SESSIONS,
+        caption="Kerberos key file (keytab)",
     )
     principal: Text = option(
         "",
         'The name of this service in Kerberos, "smtp/mail.example.com" perhaps; empty: any that has a key in `keytab`.',
         applies=_SESSIONS,
+        caption="Kerberos name of this service",
     )
     guesses_per_address: Count = option(
         20,
         "How many failed sign-ins an hour one address may have before further ones are refused unseen; 0: no limit.",
         applies=_SESSIONS,
+        caption="Failed sign-ins an hour by one address",
     )
     guesses_per_account: Count = option(
         100,
         "The same for one account, by all addresses but those that have signed in to it within a day; 0: no limit.",
         applies=_SESSIONS,
+        caption="Failed sign-ins an hour for one account",
     )
     certificate: File = option(
         "",
@@ -256,6 +264,7 @@ class Access:
         TlsVersion.TLS_1_2,
         "The oldest version of TLS that is spoken with clients; below 1.2 old ciphers are allowed too.",
         applies=_SESSIONS,
+        caption="Oldest TLS version",
     )
     tls_ciphers: Text = option(
         "",

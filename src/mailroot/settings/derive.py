@@ -69,6 +69,8 @@ def _entry(found: Declared) -> Iterator[str]:
     yield f"- {spelling.name}{bounds}; default `{toml_text(spelling.text(found.default))}`"
     if option.label:
         yield f"- label: {option.tab}: {option.label}"
+    if option.caption:
+        yield f"- in the console: {option.caption}"
     if option.metabase:
         yield f"- metabase: {option.metabase}"
     yield f"- a change counts: {option.applies.value}"

@@ -65,7 +65,9 @@ def in_order(keys: Mapping[str, DkimKey]) -> list[tuple[str, DkimKey]]:
 class Dkim:
     """How a virtual server signs."""
 
-    reports: Flag = option(True, "Whether reports to senders are signed too.")
+    reports: Flag = option(True, "Whether reports to senders are signed too.", caption="Sign reports to senders too")
     oversign: Annotated[tuple[str, ...], several(FIELD_NAME)] = option(
-        ("From",), "Header fields of which a signature says how many there are, so that none can be added."
+        ("From",),
+        "Header fields of which a signature says how many there are, so that none can be added.",
+        caption="Header fields that nobody may add later",
     )

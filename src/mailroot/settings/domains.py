@@ -63,6 +63,7 @@ class Domain:
     former: Annotated[tuple[str, ...], several(DOMAIN)] = option(
         (),
         "Names that the local domain had: what still waits for them is delivered as its mail; nothing new is taken.",
+        caption="Former names of this domain",
     )
     relay: Flag = option(
         False,

@@ -79,14 +79,26 @@ class EventsTo:
 
     journal: Flag = option(False, "Whether events go to the journal of systemd.", applies=_RESTART)
     syslog: Annotated[SyslogPlace | None, PLACE] = option(
-        None, 'A syslog that has events too: "/dev/log", "udp://HOST:PORT", "tcp://HOST:PORT".', applies=_RESTART
+        None,
+        'A syslog that has events too: "/dev/log", "udp://HOST:PORT", "tcp://HOST:PORT".',
+        applies=_RESTART,
+        caption="Syslog server",
     )
     syslog_form: Annotated[SyslogForm, choice(SyslogForm)] = option(
-        SyslogForm.RFC_5424, "The form of the lines for syslog.", applies=_RESTART
+        SyslogForm.RFC_5424,
+        "The form of the lines for syslog.",
+        applies=_RESTART,
+        caption="Form of the lines for syslog",
     )
     facility: Annotated[Facility, choice(Facility)] = option(
-        Facility.MAIL, "Which part of the system the lines are said to come from.", applies=_RESTART
+        Facility.MAIL,
+        "Which part of the system the lines are said to come from.",
+        applies=_RESTART,
+        caption="Syslog facility",
     )
     least: Annotated[Severity, choice(Severity)] = option(
-        Severity.NOTICE, "The least severity that goes to the journal and to syslog.", applies=_RESTART
+        Severity.NOTICE,
+        "The least severity that goes to the journal and to syslog.",
+        applies=_RESTART,
+        caption="Lowest severity sent to journal and syslog",
     )

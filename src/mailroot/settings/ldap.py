@@ -53,18 +53,46 @@ class CustomSchema:
         ACCOUNT_FILTER.parse("(|(uid={user})(mail={user}))"),
         "The entry that a client signs in as; `{user}` is the name that it gives, without a domain before it.",
     )
-    mail: _Texts = option(("mail",), "Attributes with the address that mail goes to; the first that has one counts.")
-    alternates: _Texts = option(("mailAlternateAddress",), "Attributes with further addresses of the same person.")
+    mail: _Texts = option(
+        ("mail",),
+        "Attributes with the address that mail goes to; the first that has one counts.",
+        caption="Attributes: address that mail goes to",
+    )
+    alternates: _Texts = option(
+        ("mailAlternateAddress",),
+        "Attributes with further addresses of the same person.",
+        caption="Attributes: further addresses",
+    )
     group_classes: _Texts = option(
-        ("groupOfNames", "groupOfUniqueNames", "groupOfMembers", "mailGroup"), "Object classes of groups."
+        ("groupOfNames", "groupOfUniqueNames", "groupOfMembers", "mailGroup"),
+        "Object classes of groups.",
+        caption="Object classes of groups",
     )
-    members: _Texts = option(("member", "uniqueMember"), "Attributes of a group with the names of its members.")
+    members: _Texts = option(
+        ("member", "uniqueMember"),
+        "Attributes of a group with the names of its members.",
+        caption="Attributes: members of a group by name",
+    )
     member_addresses: _Texts = option(
-        ("rfc822MailMember", "mgrpRFC822MailMember"), "Attributes of a group with addresses of members."
+        ("rfc822MailMember", "mgrpRFC822MailMember"),
+        "Attributes of a group with addresses of members.",
+        caption="Attributes: members of a group by address",
     )
-    forward: _Texts = option(("mailForwardingAddress",), "Attributes with addresses that mail is forwarded to.")
-    forward_names: _Texts = option((), "Attributes with the names of the entries that mail is forwarded to.")
-    keep_copy: Text = option("", "An attribute that is TRUE where the person gets forwarded mail too.")
+    forward: _Texts = option(
+        ("mailForwardingAddress",),
+        "Attributes with addresses that mail is forwarded to.",
+        caption="Attributes: forwarding by address",
+    )
+    forward_names: _Texts = option(
+        (),
+        "Attributes with the names of the entries that mail is forwarded to.",
+        caption="Attributes: forwarding by name",
+    )
+    keep_copy: Text = option(
+        "",
+        "An attribute that is TRUE where the person gets forwarded mail too.",
+        caption="Attribute: a copy stays with the person",
+    )
     disabled_attribute: Text = option("", "An attribute that tells whether an account is disabled.")
     disabled_values: _Texts = option((), "Its values that mean that the account is disabled.")
 
@@ -140,15 +168,24 @@ class LdapRouting:
     rcpt_timeout: Duration = option(
         timedelta(seconds=3),
         "How long a client waits for the directory before its recipient is accepted and looked up later.",
+        caption="Longest wait of a client at RCPT",
     )
     cache: Annotated[timedelta, duration(timedelta(0))] = option(
-        timedelta(minutes=10), "How long an answer is believed; 0s: until the next question."
+        timedelta(minutes=10),
+        "How long an answer is believed; 0s: until the next question.",
+        caption="Remember answers for",
     )
     negative_cache: Annotated[timedelta, duration(timedelta(0))] = option(
-        timedelta(seconds=30), "How long it is believed that an address belongs to nobody."
+        timedelta(seconds=30),
+        "How long it is believed that an address belongs to nobody.",
+        caption="Remember unknown addresses for",
     )
     group_limit: Count = option(
-        20_000, "How many recipients a group may have, with the groups in it; mail for a larger one is returned."
+        20_000,
+        "How many recipients a group may have, with the groups in it; mail for a larger one is returned.",
+        caption="Largest group",
     )
-    refuse_disabled: Flag = option(True, "Whether mail for disabled accounts is refused.")
+    refuse_disabled: Flag = option(
+        True, "Whether mail for disabled accounts is refused.", caption="Refuse mail for disabled accounts"
+    )
     custom: CustomSchema = section(CustomSchema, "Filters and attributes, with `schema` `custom`.")

@@ -28,11 +28,13 @@ class Applies(enum.Enum):
 class Option:
     """What people read about an option. `label` and `tab` are those of the IIS dialogs, "" where it had none.
 
+    `caption` stands beside its field where there is no label, and the words of its key would not say enough alone.
     `metabase` is the name of the property in the IIS metabase. The value of a `secret` is never shown.
     """
 
     sentence: str
     label: str = ""
+    caption: str = ""
     tab: str = ""
     metabase: str = ""
     applies: Applies = Applies.AT_ONCE

@@ -190,16 +190,20 @@ class Messages:
         tab="Messages",
         metabase="BadMailDirectory",
     )
-    badmail_retention: Duration = option(timedelta(days=30), "How long files stay in Badmail.")
+    badmail_retention: Duration = option(
+        timedelta(days=30), "How long files stay in Badmail.", caption="Keep files in Badmail for"
+    )
     badmail_limit: Size = option(
         1 << 30,
         "How much Badmail may hold; the oldest files go first; 0: no limit.",
         metabase="MaxBadMailFolderSize",
+        caption="Size limit of Badmail",
     )
     bare_newline: Annotated[BareNewline, choice(BareNewline)] = option(
         BareNewline.NORMALIZE,
         "Whether CR or LF alone becomes CRLF, or the message is refused.",
         applies=Applies.NEW_SESSIONS,
+        caption="CR or LF alone in messages",
     )
 
 
@@ -208,16 +212,26 @@ class Messages:
 class Pickup:
     """The Pickup folder. `mode` is octal digits; "" leaves owner, group or mode as the system makes them."""
 
-    enabled: Flag = option(True, "Whether files in Pickup are taken and sent.", metabase="ShouldPickupMail")
+    enabled: Flag = option(
+        True,
+        "Whether files in Pickup are taken and sent.",
+        metabase="ShouldPickupMail",
+        caption="Take files from Pickup",
+    )
     dots: Annotated[Dots, choice(Dots)] = option(
         Dots.AUTO,
         "Whether files write lines that begin with a dot with two of them.",
         metabase="SmtpDotStuffPickupDirFiles",
+        caption="Lines that begin with a dot have two (as in SMTP)",
     )
     owner: Text = option("", "The account that owns the folder; empty: the service's.")
     group: Text = option("", "The group of the folder; empty: the service's.")
     mode: Mode = option("", 'The permissions of the folder, such as "0770"; empty: the service\'s.')
-    rescan: Duration = option(timedelta(seconds=10), "How often the folder is looked through besides being watched.")
+    rescan: Duration = option(
+        timedelta(seconds=10),
+        "How often the folder is looked through besides being watched.",
+        caption="Look through the folder every",
+    )
 
 
 @strict

@@ -159,7 +159,8 @@ def field(found: Declared, full: Parts) -> Field:
     spelling = found.spelling
     units = {"duration": _DURATIONS, "size": _SIZES}.get(spelling.name, {})
     choices = tuple(json.loads(f"[{spelling.bounds}]")) if spelling.name == "choice" else ()
-    label = _LABELS.get(found.parts[2:]) or found.option.label or _named(found.parts[-1])
+    option = found.option
+    label = _LABELS.get(found.parts[2:]) or option.label or option.caption or _named(found.parts[-1])
     label = _UNIT_OF_LABEL.sub("", label).replace("...", "")
     return Field(key_text(full), label, _control(found), found, units, choices, _may_be_empty(found))
 
