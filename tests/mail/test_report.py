@@ -237,6 +237,15 @@ def test_reports_without_a_failure_have_the_header_only(kind: Kind) -> None:
     assert header_only(compose(kind, original(ret=Return.FULL), [Outcome(BOB, UNKNOWN)], MAKING))
 
 
+def test_what_could_not_become_7_bit_is_left_out_of_a_report_that_may_have_to() -> None:
+    signed = (
+        b'Subject: lunch\r\nContent-Type: multipart/signed; boundary="b"\r\n\r\n--b\r\n\r\nAt noon: %b\r\n--b--\r\n'
+    )
+    about = original(quoted=signed % "Grüße".encode(), body=Body.EIGHT_BIT)
+    assert header_only(failure(about=about))
+    assert b"At noon" in failure(about=original(quoted=signed % b"Gruss")).content
+
+
 def test_J02_a_report_answers_automatically_and_says_so() -> None:
     about = original(quoted=b"Auto-Submitted: auto-generated\r\n" + TEXT)
     assert message_from_bytes(failure(about=about).content)["Auto-Submitted"] == "auto-replied"

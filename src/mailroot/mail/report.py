@@ -20,6 +20,7 @@ from mailroot.mail.dates import mail_date
 from mailroot.mail.envelope import Body, Recipient, Return
 from mailroot.mail.header import header_end
 from mailroot.mail.reportlines import ascii_name, clean, decode_xtext, folded, original_recipient, wrapped
+from mailroot.mail.sevenbit import Unconvertible, survey
 from mailroot.mail.status import Status
 from mailroot.mail.statuswords import words_for
 
@@ -315,11 +316,14 @@ def _recipient_fields(kind: Kind, outcome: Outcome, making: Making, beyond_ascii
 def _quoted_part(kind: Kind, original: Original) -> _Part:
     """The message with a failure; its header where that was asked for, and where the whole is too large or no text.
 
+    The header too where the whole could not go through servers that take 7-bit content only: a report that cannot be
+    delivered tells nobody.
+
     RFC 3461 section 4.3: other reports have the header only.
     """
     data = original.quoted
     full = kind is Kind.FAILURE and original.ret is not Return.HEADERS
-    if full and original.whole and _is_text(original):
+    if full and original.whole and _is_text(original) and _goes_everywhere(data):
         return _as_part(data, "message/rfc822", "message/global")
     # What is quoted may have been cut between CR and LF.
     header = _LINE_BREAK.sub(b"\r\n", data[: header_end(data)].replace(b"\0", b"?"))
@@ -332,6 +336,17 @@ def _as_part(data: bytes, plain: str, beyond_ascii: str) -> _Part:
     if data[: header_end(data)].isascii():
         return _Part(plain, data, "8bit")
     return _Part(beyond_ascii, data, "8bit")
+
+
+def _goes_everywhere(data: bytes) -> bool:
+    """Whether this becomes 7-bit content where it must; what has a header beyond ASCII needs SMTPUTF8 anyway."""
+    if data.isascii() or not data[: header_end(data)].isascii():
+        return True
+    try:
+        survey(iter((data,)))
+    except Unconvertible:
+        return False
+    return True
 
 
 def _is_text(original: Original) -> bool:
