@@ -138,6 +138,20 @@ def test_servers_with_other_ports_or_families_stand_side_by_side(one: str, other
     sound(two_servers(one, other))
 
 
+@pytest.mark.parametrize(
+    ("text", "path", "wrong"),
+    [
+        ('admin.listen = "127.0.0.1:26"\n{server}', "admin.listen", "the server one listens"),
+        ('service.metrics = "127.0.0.1:26"\n{server}', "service.metrics", "the server one listens"),
+        ('service.metrics = "127.0.0.1:8025"\n{server}', "admin.listen", "service.metrics listens there already"),
+    ],
+)
+def test_nothing_else_listens_where_a_server_or_the_console_does(text: str, path: str, wrong: str) -> None:
+    problem = only(text.format(server='[servers.one]\ngeneral.bindings = ["0.0.0.0:26"]'))
+    assert (problem.path, wrong in problem.wrong) == (path, True)
+    assert "another address or port" in problem.mend
+
+
 def test_two_servers_cannot_share_a_home() -> None:
     text = '[servers.one]\ngeneral.bindings = ["127.0.0.1:26"]\n[servers.two]\nhome = "Mailroot/two"'
     assert only(text + '\ngeneral.bindings = ["127.0.0.1:27"]').path == "servers.two.home"

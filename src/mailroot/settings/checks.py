@@ -26,6 +26,7 @@ _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 # Names that Windows keeps for devices, whatever folder they stand in.
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{kind}{number}" for kind in ("com", "lpt") for number in range(1, 10))}
 _INNER = ("Pickup", "Queue", "SortTemp")
+_ELSEWHERE = "give one of them another address or port"
 
 
 def checks(settings: Settings, facts: Facts) -> Iterator[Problem]:
@@ -69,7 +70,7 @@ def overlap(one: Binding, other: Binding) -> bool:
 
 def conflict(key: str, binding: Binding) -> tuple[str, str]:
     """What is wrong where another server has a binding, and the mend."""
-    return f'the server {key} listens on "{binding}" already', "give one of them another address or port"
+    return f'the server {key} listens on "{binding}" already', _ELSEWHERE
 
 
 def _bindings(settings: Settings) -> Iterator[Problem]:
@@ -80,12 +81,15 @@ def _bindings(settings: Settings) -> Iterator[Problem]:
         for option in ("bindings", "tls_bindings")
         for binding in getattr(server.general, option)
     ]
-    if settings.service.metrics is not None:
-        taken.append(("", "service.metrics", settings.service.metrics))
+    others = {"service.metrics": settings.service.metrics, "admin.listen": settings.admin.listen}
+    taken += [("", path, binding) for path, binding in others.items() if binding is not None]
     for (key, path, binding), (other_key, other_path, other) in itertools.combinations(taken, 2):
         if not overlap(binding, other):
             continue
-        if key == other_key:
+        if key == other_key == "":
+            wrong = f"{path} listens there already"
+            yield Problem(other_path, f'"{other}"', wrong, _ELSEWHERE, related=(path,))
+        elif key == other_key:
             related = (path,) if path != other_path else ()
             yield Problem(
                 other_path, f'"{other}"', f'"{binding}" already covers it', "remove one of them", related=related
