@@ -110,7 +110,7 @@ async def test_a_service_that_does_not_run_is_told(tmp_path: Path) -> None:
 
 
 async def test_workers_that_are_missing_and_servers_that_are_stopped_are_told(tmp_path: Path) -> None:
-    made = settings(tmp_path)
+    made = settings(tmp_path, more="[service]\nworkers = 1\n")
     assert (await one(listening.service, patient(made, running(made)))).state is State.OK
     status = running(made, "paused")
     status["workers"] = []

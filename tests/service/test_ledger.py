@@ -47,7 +47,7 @@ def test_what_is_read_is_a_revision_and_the_same_text_stays_one(ledger: Ledger) 
 def test_every_change_has_its_author_and_its_difference(ledger: Ledger) -> None:
     ledger.load()
     assert change(ledger, ANN, size="3MB").settings.revision == 2
-    ledger.file.path.write_text(ledger.file.text() + "[service]\nworkers = 2\n")
+    ledger.file.path.write_text(ledger.file.text() + "[service]\nworkers = 250\n")
     assert isinstance(ledger.load(By("carl", "file")), Settings)
     change(ledger, BOB, session="50MB")
     assert authors(ledger) == [
@@ -61,7 +61,7 @@ def test_every_change_has_its_author_and_its_difference(ledger: Ledger) -> None:
 
 def test_what_an_editor_wrote_unseen_is_recorded_before_the_next_change(ledger: Ledger) -> None:
     ledger.load()
-    ledger.file.path.write_text(TEXT + "[service]\nworkers = 2\n")
+    ledger.file.path.write_text(TEXT + "[service]\nworkers = 250\n")
     change(ledger, ANN, size="3MB")
     assert authors(ledger)[1:] == [(2, "somebody with an editor", ["service.workers"]), (3, "ann", [SIZE])]
     with pytest.raises(Conflict, match=r"service.workers: .* by somebody with an editor"):
