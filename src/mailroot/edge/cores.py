@@ -17,12 +17,11 @@ def usable_cores(groups: Path = _GROUPS, ours: Path = _OURS) -> int:
     `groups` is where control groups are mounted, `ours` names the one that we are in.
     """
     mask = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(mask, *_shares(groups, ours)))
+    return max(1, min([mask, *_shares(groups, ours)]))
 
 
 def _shares(groups: Path, ours: Path) -> Iterator[int]:
-    """The cores that each limit leaves, from the innermost group outwards; always one more than any machine has."""
-    yield 1 << 20
+    """The cores that each limit leaves, from the innermost group outwards."""
     with contextlib.suppress(*_DAMAGED):
         microseconds, period = int((groups / _QUOTA).read_text()), int((groups / _PERIOD).read_text())
         if microseconds > 0:
