@@ -14,6 +14,12 @@ def test_an_event_without_words_is_its_name_with_its_fields() -> None:
     assert words_of(EVENTS.refused, fields) == "refused server=default cause=\"a 'quoted' reason\" size=5"
 
 
+def test_several_values_stand_with_commas_between_them() -> None:
+    assert words_of(EVENTS.accepted, {"to": ["a@one.example", "b@two.example"]}) == (
+        "accepted to=a@one.example,b@two.example"
+    )
+
+
 def test_the_predecessors_events_have_its_words() -> None:
     fields = {"destination": "example.com", "address": "192.0.2.1", "cause": "timed out"}
     assert words_of(EVENTS.destination_down, fields) == (
@@ -61,12 +67,17 @@ def test_what_is_remembered_is_bounded_and_then_everything_is_said() -> None:
 
 
 _VALUES = st.one_of(
-    st.integers(), st.none(), st.text(max_size=12), st.text(' ="\\ab<>@\x7fé', max_size=6), st.just("x" * 501)
+    st.integers(),
+    st.none(),
+    st.text(max_size=12),
+    st.text(' ="\\ab<>@\x7fé', max_size=6),
+    st.just("x" * 501),
+    st.lists(st.text(' ="\\ab,@é', max_size=4), max_size=3),
 )
 
 
 @given(st.dictionaries(st.sampled_from("server session cause to reply".split()), _VALUES))
 def test_the_short_way_says_what_the_long_one_does(fields: dict[str, object]) -> None:
-    one_by_one = [f"{name}={eventwords._value(value)}" for name, value in fields.items() if value != ""]
+    one_by_one = [f"{name}={eventwords._value(value)}" for name, value in fields.items() if eventwords.shown(value)]
     whole = " ".join(["refused", *one_by_one])
     assert words_of(EVENTS.refused, fields) == (whole if len(whole) <= LINE_LIMIT else whole[:LINE_LIMIT] + "...")

@@ -3,10 +3,26 @@
 import time
 from datetime import UTC, datetime, tzinfo
 
+import orjson
+
 
 def utc_now() -> datetime:
     """The moment, in UTC."""
     return datetime.now(UTC)
+
+
+_WHOLE, _SHOWN = len('"2026-01-02T03:04:05.678901+00:00"'), slice(1, len('"2026-01-02T03:04:05.678'))
+
+
+def to_the_millisecond(at: datetime) -> bytes:
+    """An aware UTC moment as ISO 8601 has it, without its zone: 2026-01-02T03:04:05.678.
+
+    For logs: `isoformat` takes ten times as long.
+    """
+    written: bytes = orjson.dumps(at)
+    if len(written) == _WHOLE:
+        return written[_SHOWN]
+    return at.isoformat(timespec="milliseconds")[:-6].encode("ascii")  # microseconds that are 0 are left out
 
 
 class LocalClock:

@@ -17,6 +17,7 @@ from typing import Protocol
 
 import orjson
 
+from mailroot.edge.clock import to_the_millisecond
 from mailroot.mail.events import EVENT_ROWS, EVENTS, EventRow
 from mailroot.mail.fanout import Listener
 
@@ -193,7 +194,6 @@ def _about(row: EventRow) -> bytes:
 
 
 _ABOUT = {row.name: _about(row) for row in EVENT_ROWS}
-_MICROSECONDS, _MILLISECONDS = len('"2026-01-02T03:04:05.678901+00:00"'), len('"2026-01-02T03:04:05.678')
 # A control character that JSON lets stand, and terminals may not.
 _DELETE = b"\x7f"
 
@@ -208,15 +208,7 @@ def _line(origin: bytes, at: datetime, row: EventRow, fields: Mapping[str, objec
     if len(written) > TEXT_LIMIT or not written.isascii() or _DELETE in written:
         written = _carefully(fields)
     rest = (b",", written[1:], b"\n") if len(written) > len("{}") else (b"}\n",)
-    return b"".join((b'{"time":', _moment(at), _ABOUT.get(row.name) or _about(row), origin, *rest))
-
-
-def _moment(at: datetime) -> bytes:
-    """An aware UTC moment to the millisecond, behind its quotation mark."""
-    written: bytes = orjson.dumps(at)
-    if len(written) == _MICROSECONDS:
-        return written[:_MILLISECONDS]
-    return f'"{at.isoformat(timespec="milliseconds")[:-6]}'.encode("ascii")  # zeros would be missing
+    return b"".join((b'{"time":"', to_the_millisecond(at), _ABOUT.get(row.name) or _about(row), origin, *rest))
 
 
 def _carefully(fields: Mapping[str, object]) -> bytes:

@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 
+from mailroot.edge.clock import to_the_millisecond
 from mailroot.edge.eventsto.forwarder import Said
 from mailroot.edge.eventsto.outlet import Datagrams, Outlet, Sender, Stream, unix_datagrams
 from mailroot.mail.events import Severity
@@ -17,12 +18,14 @@ _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # in no lan
 
 def line(said: Said, form: str, facility: str, host: str) -> bytes:
     """One line, without an end. `form` is "rfc5424" or "rfc3164"; `host` is "" for the machine's own syslog."""
-    priority = FACILITIES[facility] * 8 + PRIORITIES[said.row.severity]
-    text = f"SMTPSVC {said.row.ident}: {said.text}" if said.row.ident else said.text
+    moment, row, _, text = said
+    priority = FACILITIES[facility] * 8 + PRIORITIES[row.severity]
+    if row.ident:
+        text = f"SMTPSVC {row.ident}: {text}"
     if form == "rfc5424":
-        at = f"{said.at.isoformat(timespec='milliseconds')[:-6]}Z"  # in place of +00:00
-        return f"<{priority}>1 {at} {host or '-'} mailroot {os.getpid()} {said.row.name} - {text}".encode()
-    local = said.at.astimezone()
+        about = f"{host or '-'} mailroot {os.getpid()} {row.name} - {text}"
+        return b"<%d>1 %bZ %b" % (priority, to_the_millisecond(moment), about.encode())
+    local = moment.astimezone()
     at = f"{_MONTHS[local.month - 1]} {local.day:2d} {local:%H:%M:%S}"
     return f"<{priority}>{at} {f'{host} ' if host else ''}mailroot[{os.getpid()}]: {text}".encode()
 
