@@ -8,10 +8,10 @@ from typing import Any
 from mailroot.edge.tls.contexts import ServerTls
 from mailroot.queue.entry import SealedDraft
 from mailroot.service.intake import Intake
-from mailroot.service.receive.outbox import Outbox
 from mailroot.service.receive.securing import Handshakes, Securing
 from mailroot.service.receive.session import Session
 from mailroot.service.receive.sessions import SessionCount, Sessions
+from mailroot.service.receive.turn import Answering, Turn
 from mailroot.settings.access import AddressList, ListMode, Relay
 from mailroot.settings.virtualserver import Access
 from mailroot.wire.profile import ServerProfile
@@ -52,11 +52,14 @@ class FakeTransport(asyncio.Transport):
         self.reading = True
 
 
-class PromptOutbox(Outbox):
-    """Writes at once, so that a test needs no turn of the loop."""
+class PromptTurn(Turn):
+    """Answers and writes at once, so that a test needs no turn of the loop."""
 
-    def put(self, transport: asyncio.Transport, octets: bytes, last: bool) -> None:
-        super().put(transport, octets, last)
+    def hear(self, session: Answering) -> None:
+        session.answer()
+
+    def say(self, transport: asyncio.Transport, octets: bytes, last: bool) -> None:
+        super().say(transport, octets, last)
         self.send()
 
 
@@ -89,7 +92,7 @@ class Conversation:
         if profile is not None:
             standings = self.sessions._standings
             standings._known[CLIENT] = replace(standings.of(CLIENT), profile=profile)
-        self.sessions.outbox = PromptOutbox(asyncio.get_running_loop())
+        self.sessions.turn = PromptTurn(asyncio.get_running_loop())
         self.transport = FakeTransport()
         self.session: Session = self.sessions.make()
         self.session.connection_made(self.transport)

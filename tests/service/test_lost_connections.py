@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mailroot.mail.reply import REPLIES, Reply
-from mailroot.service.receive.outbox import Outbox
 from mailroot.service.receive.session import Session
+from mailroot.service.receive.turn import Turn
 from mailroot.wire import events as wire
 from mailroot.wire.server import ServerEngine, ServerProfile
 
@@ -45,7 +45,7 @@ class OneSession:
 
     def __init__(self, answers: OneCommit) -> None:
         self.answers = answers
-        self.outbox = Outbox(asyncio.get_running_loop())
+        self.turn = Turn(asyncio.get_running_loop())
 
     def open(self, session: Session) -> tuple[ServerEngine, OneCommit, Reply]:
         session.ident = "1"
@@ -80,6 +80,7 @@ async def began(monkeypatch: pytest.MonkeyPatch) -> tuple[Session, OneCommit]:
     session.connection_made(Wire())
     for octets in DIALOGUE[:4]:
         session.data_received(octets)
+        await asyncio.sleep(0)
     return session, answers
 
 

@@ -15,11 +15,12 @@ from typing import Any
 
 from mailroot.edge.files.contents import ContentFile, ContentFolder
 from mailroot.edge.sqlite import operating
+from mailroot.edge.sqlite.gathering import Request
 from mailroot.edge.sqlite.listing import ordered, page, summed
 from mailroot.edge.sqlite.opening import Opened, Recovered, Shard, open_shard
 from mailroot.edge.sqlite.rows import draft_row
 from mailroot.edge.sqlite.tables import Tables
-from mailroot.edge.sqlite.writer import Request, Writer
+from mailroot.edge.sqlite.writer import Writer
 from mailroot.queue.entry import Lease, Listed, QueueEntry, SealedDraft, Settlement
 from mailroot.queue.ordering import Ordered, Ordering
 from mailroot.queue.selection import Change, Selection

@@ -1,15 +1,12 @@
 """The writer of the embedded queue: one thread, one connection, and one transaction and one sync for all that waits.
 
-Requests that come while a transaction is being made durable form the next group. What a group answers is given to the
-event loop in one call. Checkpoints follow the answers, so nobody waits for them but the next group.
+Requests that come while a transaction is being made durable form the next group (`gathering`). What a group answers is
+given to the event loop in one call. Checkpoints follow the answers, so nobody waits for them but the next group.
 """
 
-import queue
 import threading
-import time
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,43 +14,16 @@ import apsw
 
 from mailroot.edge.files.contents import FileContent, remove
 from mailroot.edge.files.durable import fault_of
+from mailroot.edge.sqlite.gathering import Gathering, Request
 from mailroot.edge.sqlite.opening import Opened
 from mailroot.edge.sqlite.rows import DraftRow
 from mailroot.edge.sqlite.tables import Tables
 from mailroot.mail.faults import DiskFull, Fault, StoreFailed, Unavailable
-from mailroot.queue.entry import Lease, QueueEntry, Settlement
+from mailroot.queue.entry import Lease, QueueEntry
 from mailroot.queue.store import Taken
 
-_GROUP = 512  # requests of one transaction
-_GROUP_BYTES = 16 * 1024 * 1024  # contents of one transaction
 _WAL_PAGES = 4096  # the log is carried over into the database when it is this long: 16 MB
-_IDLE_SECONDS = 0.5  # without a request for this long, the log is carried over and free pages are given back
-_PATIENCE = 0.01  # seconds that a patient request waits for others; its caller's client has had its answer before
-_COMPANY = 0.002  # seconds that a group of few waits for others, while several commit at once: a sync less each time
-_FEW = 8  # requests; a group of so many does not wait for more
-_SEVERAL = 3  # commits in the group before: so many clients send at once
 _FREE_PAGES = 2048  # that are kept for the next messages instead of being given back to the file system
-
-
-@dataclass(slots=True)
-class Request:
-    """Something for the writer: to commit `rows`, to apply `settlements` with their reports in `rows`, or to `call`.
-
-    One that is `patient` waits a moment for others to share a transaction with.
-    """
-
-    future: "Future[Any]"
-    rows: Sequence[DraftRow] = ()
-    settlements: Sequence[Settlement] = ()
-    patient: bool = False
-    call: Callable[[Tables], object] | None = None
-    result: Any = None
-    fault: BaseException | None = None
-
-    @property
-    def commits(self) -> bool:
-        """Whether the request brings a new message, and so needs room that others do not."""
-        return not self.settlements and self.call is None
 
 
 class Writer:
@@ -62,9 +32,8 @@ class Writer:
     def __init__(self, loop: AbstractEventLoop, now: Callable[[], datetime]) -> None:
         self._loop = loop
         self._now = now
-        self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._gathering = Gathering(loop)
         self._ended = False
-        self._several = False
         self._failed: StoreFailed | None = None
         self._log_pages = 0
         self._thread: threading.Thread | None = None
@@ -81,7 +50,7 @@ class Writer:
         if self._ended:
             request.future.set_exception(Unavailable("the queue is closed"))
         else:
-            self._waiting.put(request)
+            self._gathering.put(request)
         return request.future
 
     def end(self) -> "Future[None]":
@@ -92,7 +61,7 @@ class Writer:
             return ended
         self._ended = True
         self._end = ended
-        self._waiting.put(None)
+        self._gathering.end()
         return ended
 
     # --- in the thread --------------------------------------------------------------------------------------------
@@ -110,7 +79,7 @@ class Writer:
         self._tell(_finish, opened)
         going = True
         while going:
-            group, going = self._next_group()
+            group, going = self._gathering.next_group()
             if group:
                 self._work(group)
                 self._tell(self._answer, group)
@@ -124,32 +93,6 @@ class Writer:
         except RuntimeError:
             # The loop is closed: nobody is left who could hear the answer.
             self._ended = True
-
-    def _next_group(self) -> tuple[list[Request], bool]:
-        """What waits, up to a bound, and whether to go on after it."""
-        group: list[Request] = []
-        size = 0
-        until = time.monotonic() + _IDLE_SECONDS
-        hurry = False
-        while len(group) < _GROUP and size < _GROUP_BYTES:
-            try:
-                request = self._waiting.get(until > 0.0, max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                break
-            if request is None:
-                return group, False
-            if not request.patient and not hurry:
-                hurry = True
-                until = time.monotonic() + _COMPANY if self._several else 0.0
-            elif not group:
-                until = time.monotonic() + _PATIENCE
-            group.append(request)
-            if hurry and len(group) >= _FEW:
-                until = 0.0
-            for row in request.rows:
-                size += len(row.content or b"")
-        self._several = sum(request.commits for request in group) >= _SEVERAL
-        return group, True
 
     def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self._log_pages = pages

@@ -17,7 +17,7 @@ from mailroot.mail.reply import REPLIES, Reply
 from mailroot.service.receive.answers import ANSWERS, Answers
 from mailroot.service.receive.door import Work
 from mailroot.service.receive.later import Later
-from mailroot.service.receive.outbox import Outbox
+from mailroot.service.receive.turn import Turn
 from mailroot.wire.server import ServerEngine
 
 # Replies are small: when a transport's buffer of them is full (64 KiB), the peer does not read, and has this long to.
@@ -26,9 +26,9 @@ BY_CLIENT = "closed by the client"
 
 
 class Registry(Protocol):
-    """Who lets sessions in and keeps them (`sessions`). `outbox` takes their replies."""
+    """Who lets sessions in and keeps them (`sessions`). In its `turn` they answer, and write."""
 
-    outbox: Outbox
+    turn: Turn
 
     def open(self, session: "Session") -> tuple[ServerEngine, Answers, Reply | Later]:
         """Let a client in, or not: what its session works with, and the first reply, which may take its time."""
@@ -54,12 +54,12 @@ class Session(asyncio.Protocol):
         "_deadline",
         "_engine",
         "_loop",
-        "_outbox",
         "_progress",
         "_securing",
         "_sessions",
         "_stuck_since",
         "_transport",
+        "_turn",
         "_turned",
         "_waiting",
         "address",
@@ -77,7 +77,7 @@ class Session(asyncio.Protocol):
     def __init__(self, sessions: Registry, loop: asyncio.AbstractEventLoop) -> None:
         self._sessions = sessions
         self._loop = loop
-        self._outbox = sessions.outbox
+        self._turn = sessions.turn
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[Any] | None = None
         self.ident = ""
@@ -133,7 +133,6 @@ class Session(asyncio.Protocol):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         if not peer:  # the client was gone before it was accepted
-            self.ident = ""
             transport.abort()
             return
         self.address = peer[0]
@@ -143,14 +142,21 @@ class Session(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        """Feed the engine and answer what it made of it."""
+        """Feed the engine; it is answered when the loop has read what others have said, and at once if it is much."""
         if self.ident:
-            self._outbox.octets_in += len(data)
+            self._turn.octets_in += len(data)
             self._engine.feed(data)
-            if self._waiting is None:
+            if not self._engine.full:
+                self._turn.hear(self)
+            elif self._waiting is None:
                 self._pump()
-            elif self._engine.full:
+            else:
                 self._pause()
+
+    def answer(self) -> None:
+        """Answer what has come, unless an answer is under way: it goes on by itself then."""
+        if self._waiting is None and self._transport is not None:
+            self._pump()
 
     def eof_received(self) -> bool:
         """A client that only closed its side still gets the replies that it is owed."""
@@ -158,12 +164,13 @@ class Session(asyncio.Protocol):
             self._engine.end_of_input()
             if not self._securing:
                 self._pump()
-                self._outbox.send()  # the transport may close itself when we return
+                self._turn.send()  # the transport may close itself when we return
         return self._waiting is not None and self.secured is None  # inside TLS no side closes alone
 
     def connection_lost(self, _reason: Exception | None) -> None:
         """The end, whoever wanted it. A commit under way goes on: what was received whole is kept."""
         if self.ident:
+            self.answer()
             if self._waiting is None:
                 self._answers.drop_draft()
             if self._answers.signing is not None:
@@ -209,23 +216,19 @@ class Session(asyncio.Protocol):
 
     def end(self, reply: Reply, reason: str) -> None:
         """Say why, and close. What the client is still sending is not ours."""
-        if self._turned is not None:
+        if self._turned is not None or self._securing:  # nothing can be said in the middle of a handshake
             self.cut(reason)
-        if self._transport is None:
-            return
-        if self._securing:  # nothing can be said in the middle of a handshake
-            self.cut(reason)
-            return
-        self.reason = reason
-        self._engine.abort(reply)
-        self._flush()
+        elif self._transport is not None:
+            self.reason = reason
+            self._engine.abort(reply)
+            self._flush()
 
     def begin_tls(self) -> Reply:
         """STARTTLS: yes, unless too many handshakes are under way. The handshake begins once this reply is written.
 
         Until then nothing is read; what comes after it came through TLS.
         """
-        if self._transport is None or not self._sessions.admit_handshake(self):
+        if self._transport is None or self._transport.is_closing() or not self._sessions.admit_handshake(self):
             return REPLIES.tls_busy()
         self._transport.pause_reading()
         self._loop.call_soon(self._shake_hands, self._transport)
@@ -244,7 +247,7 @@ class Session(asyncio.Protocol):
     def _hand_over(self, transport: asyncio.Transport, work: Work) -> None:
         if self._transport is not transport or transport.is_closing():
             return
-        self._outbox.send()
+        self._turn.send()
         if self._engine.unread:
             self.cut("spoke before the connection was turned round")
             return
@@ -270,7 +273,7 @@ class Session(asyncio.Protocol):
         self.connection_lost(None)
 
     def _shake_hands(self, transport: asyncio.Transport) -> None:
-        self._outbox.send()
+        self._turn.send()
         self._securing = True
         self._waiting = self._sessions.shake_hands(self, transport)
         self._waiting.add_done_callback(self._shook_hands)
@@ -377,7 +380,7 @@ class Session(asyncio.Protocol):
             return
         output, closing = engine.output(), engine.closing
         if output or closing:
-            self._outbox.put(transport, output, closing)
+            self._turn.say(transport, output, closing)
             if output and self.visit is not None:
                 self.visit.tell(output)
 
@@ -390,7 +393,6 @@ class Session(asyncio.Protocol):
             transport.pause_reading()
 
     def _resume(self) -> None:
-        if self._stuck_since or self._transport is None or self._transport.is_closing():
-            return
-        if not self._transport.is_reading():
-            self._transport.resume_reading()
+        transport = None if self._stuck_since else self._transport
+        if transport is not None and not transport.is_closing() and not transport.is_reading():
+            transport.resume_reading()

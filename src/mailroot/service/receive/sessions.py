@@ -15,10 +15,10 @@ from mailroot.policy.verdict import Refuse
 from mailroot.service.intake import Intake
 from mailroot.service.receive.answers import Answers
 from mailroot.service.receive.later import Later
-from mailroot.service.receive.outbox import Outbox
 from mailroot.service.receive.securing import Securing, TlsFirst
 from mailroot.service.receive.session import Session
 from mailroot.service.receive.standing import Standing, Standings, invited
+from mailroot.service.receive.turn import Turn
 from mailroot.service.rules import Rules
 from mailroot.wire.server import ServerEngine
 
@@ -63,7 +63,7 @@ class Sessions:
         self._emit: Emit = intake.emit
         self._loop = asyncio.get_running_loop()
         self._told_full = -_TELL_FULL
-        self.outbox = Outbox(self._loop)
+        self.turn = Turn(self._loop)
 
     def apply(self, rules: Rules) -> None:
         """Sessions that begin from now on have these rules."""
@@ -195,10 +195,10 @@ class Sessions:
 
     def count_octets(self) -> None:
         """Count what came and went since the last time: once a second costs nothing, as each message would."""
-        outbox, tally = self.outbox, self._intake.tally
-        tally.add(SLOTS.bytes_received, outbox.octets_in)
-        tally.add(SLOTS.bytes_sent, outbox.octets_out)
-        outbox.octets_in = outbox.octets_out = 0
+        turn, tally = self.turn, self._intake.tally
+        tally.add(SLOTS.bytes_received, turn.octets_in)
+        tally.add(SLOTS.bytes_sent, turn.octets_out)
+        turn.octets_in = turn.octets_out = 0
 
     async def drain(self, patience: float) -> None:
         """Let transactions that are under way end, for `patience` seconds; end all other sessions at once."""
@@ -211,7 +211,7 @@ class Sessions:
                 if over or not session.busy:
                     session.end(REPLIES.shutting_down(fqdn=self._rules.fqdn), "the server stopped")
             if over:
-                self.outbox.send()
+                self.turn.send()
                 break
             await asyncio.sleep(_END_PATIENCE)
 
