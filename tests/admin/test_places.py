@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailroot.admin.access.access import Refusal
-from mailroot.admin.access.latest import Latest
+from mailroot.admin.access.askedonce import AskedOnce
 from mailroot.admin.places import QUEUE, SHARE, Places
 from mailroot.mail.by import By
 from tests.admin.standin import ALL, StandIn, bearer, browsing
@@ -123,7 +123,7 @@ async def test_a_question_that_many_ask_is_asked_anew_for_who_comes_while_it_is_
         asked.append(asyncio.get_running_loop().create_future())
         return await asked[-1]
 
-    latest = Latest(ask)
+    latest = AskedOnce(ask)
     first = [asyncio.create_task(latest.answer()) for _ in range(5)]
     await settled()
     later = [asyncio.create_task(latest.answer()) for _ in range(5)]
@@ -145,7 +145,7 @@ async def test_a_question_that_many_ask_is_asked_anew_for_who_comes_while_it_is_
 
 async def test_a_question_goes_on_for_the_others_when_one_has_gone() -> None:
     going: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    latest = Latest(lambda: going)
+    latest = AskedOnce(lambda: going)
     gone, stays = (asyncio.create_task(latest.answer()) for _ in range(2))
     await settled()
     gone.cancel()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from mailroot.admin.access.askedonce import AskedOnce
 from mailroot.admin.access.caller import Caller
-from mailroot.admin.access.latest import Latest
 from mailroot.admin.access.sessions import Sessions
 from mailroot.admin.asking import Asker
 from mailroot.admin.crowd import where_from
@@ -68,7 +68,7 @@ class Access:
         machine: Machine | None = None,
     ) -> None:
         self._asker = asker
-        self._book = Latest(self._ask_book)
+        self._book = AskedOnce(self._ask_book)
         self._machine = machine or MachineOperators()
         self._even = EVEN_SECONDS if machine is None else 0.0
         self._sessions = Sessions(now, idle, longest)

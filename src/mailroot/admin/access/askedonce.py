@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 _T = TypeVar("_T")
 
 
-class Latest(Generic[_T]):
+class AskedOnce(Generic[_T]):
     """Whoever comes while the question is under way shares the next one with all who come until that is asked."""
 
     def __init__(self, ask: Callable[[], Awaitable[_T]]) -> None:
