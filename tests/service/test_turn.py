@@ -36,7 +36,7 @@ async def test_a_connection_that_was_cut_meanwhile_hears_nothing() -> None:
 
 
 class Listener:
-    """Tells when it answers."""
+    """Tells when it answers; one without a name cannot."""
 
     def __init__(self, name: str, told: list[str]) -> None:
         self._name = name
@@ -44,6 +44,8 @@ class Listener:
 
     def answer(self) -> None:
         """Tell."""
+        if not self._name:
+            raise RuntimeError("a mistake")
         self._told.append(self._name)
 
 
@@ -57,3 +59,15 @@ async def test_sessions_answer_when_all_were_heard_in_the_order_in_which_they_sp
     turn.hear(Listener("third", told))
     await asyncio.sleep(0)
     assert told == ["first", "second", "third"]
+
+
+async def test_what_goes_wrong_with_one_does_not_silence_the_others() -> None:
+    loop, told, wrong = asyncio.get_running_loop(), list[str](), list[object]()
+    loop.set_exception_handler(lambda _loop, context: wrong.append(context["exception"]))
+    turn = Turn(loop)
+    for name in ("first", "", "second", "", "third"):
+        turn.hear(Listener(name, told))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert told == ["first", "second", "third"]
+    assert len(wrong) == 2

@@ -114,7 +114,8 @@ class ServerEngine:
         while not events:
             if dialogue.owed is not None:
                 return None
-            if dialogue.closing or not _step(dialogue):
+            nothing = not dialogue.input.octets and not dialogue.ended  # as after nearly every command
+            if nothing or dialogue.closing or not _step(dialogue):
                 dialogue.flush = True
                 return None
         return events.popleft()

@@ -77,12 +77,12 @@ class Visit:
         journal = self.journal
         waiting = self._waiting
         if len(journal) == 1 and len(waiting) < WAITING_LIMIT:
-            waiting.append((self, time(), self.since, octets, journal[0]))
+            waiting.append((self, time(), self.since, octets, journal.pop()))
         else:
             group = sum([len(said) for said in journal if isinstance(said, bytes)])
             group += len(octets) + COMMAND_SIZE * len(journal)
             self._recorder.take((self, time(), self.since, octets, journal[:]), group)
-        journal.clear()
+            journal.clear()
         self.since = 0.0
 
     def waits(self) -> None:

@@ -29,6 +29,7 @@ _UPGRADES = {
     1: "upgrade_from_1",
     2: "upgrade_from_2",
 }  # by the version that they begin with; each ends with the next one
+_STATEMENTS = 200  # that stay prepared: all of `queue.sql`, and the inserts of each number of rows
 _LITTLE = 256 * 1024  # octets: less than a log and its index need
 
 
@@ -108,7 +109,7 @@ def _opened(shard: Shard, folder: ContentFolder) -> tuple[apsw.Connection, Table
     """The open database, and how many leases were void."""
     with contextlib.ExitStack() as undo:
         try:
-            connection = apsw.Connection(str(shard.database), vfs=shard.vfs)
+            connection = apsw.Connection(str(shard.database), vfs=shard.vfs, statementcachesize=_STATEMENTS)
             undo.callback(_abandon, connection)
             tables = _prepare(connection, shard, folder)
             recovered = _recover(connection, tables, shard)

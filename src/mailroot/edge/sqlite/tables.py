@@ -45,7 +45,7 @@ from mailroot.queue.schedule import CLOCK_SLACK
 
 _SQL = queries("queue.sql")
 _RESERVED_AT_ONCE = 4096
-_MOST_VALUES = 64  # rows of one insert: 64 * 5 values are far below what SQLite allows
+_MOST_ROWS = 32  # of one insert
 _CLAIM_BYTES = 8 * 1024 * 1024  # contents that one claim brings into memory
 _ENTRY_VALUES = "(?, ?, ?, ?, ?)"
 
@@ -153,14 +153,10 @@ class Tables:
         return entries
 
     def _insert_entries(self, values: list[object]) -> None:
-        # Few sizes, powers of two, so that the statements are prepared once.
-        begin, left, size = 0, len(values) // 5, _MOST_VALUES
-        while left:
-            while size > left:
-                size //= 2
-            self._run(_INSERTS[size], values[begin : begin + size * 5])
-            begin += size * 5
-            left -= size
+        # A statement for each number of rows, up to a bound: each is prepared once.
+        for begin in range(0, len(values), _MOST_ROWS * 5):
+            some = values[begin : begin + _MOST_ROWS * 5]
+            self._run(_INSERTS[len(some) // 5], some)
 
     def _insert_recipients(self, due: int, places: "array[int]") -> None:
         if places:
@@ -385,6 +381,6 @@ class Tables:
 
 
 _INSERTS = {
-    size: _SQL["insert_entries"].replace(_ENTRY_VALUES, ", ".join([_ENTRY_VALUES] * size))
-    for size in (1 << power for power in range(_MOST_VALUES.bit_length()))
+    rows: _SQL["insert_entries"].replace(_ENTRY_VALUES, ", ".join([_ENTRY_VALUES] * rows))
+    for rows in range(1, _MOST_ROWS + 1)
 }

@@ -7,6 +7,7 @@ written at once, the first wakes it for all. That was 7 % of a message's price.
 """
 
 import asyncio
+from collections import deque
 from typing import Protocol
 
 
@@ -22,7 +23,7 @@ class Turn:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._heard: list[Answering] = []
+        self._heard: deque[Answering] = deque()
         self._said: list[tuple[asyncio.Transport, bytes, bool]] = []
         self.octets_in = self.octets_out = 0
         """How many octets came from clients and went to them since somebody last counted."""
@@ -51,6 +52,9 @@ class Turn:
                 transport.close()
 
     def _answer(self) -> None:
-        heard, self._heard = self._heard, []
-        for session in heard:
-            session.answer()
+        try:
+            for _ in range(len(self._heard)):
+                self._heard.popleft().answer()
+        finally:
+            if self._heard:  # what went wrong with one must not silence the others
+                self._loop.call_soon(self._answer)
