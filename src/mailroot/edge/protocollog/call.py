@@ -3,6 +3,7 @@
 Content, responses to challenges and the challenges themselves are never noted.
 """
 
+import functools
 from collections.abc import Sequence
 from time import time
 
@@ -59,17 +60,30 @@ class Call:
 
     def _commands(self, at: float, octets: bytes, entries: list[Entry]) -> None:
         for line in octets.split(b"\r\n"):
-            verb, _, argument = line.partition(b" ")
-            if not verb:
-                continue
-            method, query = name(verb), plain(argument) or NOTHING
-            entries.append((at, self._party, _COMMAND, method, query, _STATUS, 0, len(verb), 0, 0, line, b""))
-            if verb == b"BDAT":
+            method, query, size = _command(line)
+            if size:
+                entries.append((at, self._party, _COMMAND, method, query, _STATUS, 0, size, 0, 0, line, b""))
+            if method == "BDAT":
                 break
 
     def _response(self, at: float, taken: int, reply: Reply, entries: list[Entry]) -> None:
-        """Its first line (facts 6); of a challenge the code alone."""
-        octets = b"334\r\n" if reply.code == _CHALLENGE else reply.encode()
-        first, _, _ = octets.partition(b"\r\n")
-        query = plain(first)
-        entries.append((at, self._party, _RESPONSE, NOTHING, query, _STATUS, 0, len(first), 0, taken, b"", octets))
+        query, size, octets = _first_line(reply)
+        entries.append((at, self._party, _RESPONSE, NOTHING, query, _STATUS, 0, size, 0, taken, b"", octets))
+
+
+# Nearly all that two programs say to each other they say again and again.
+
+
+@functools.lru_cache(maxsize=256)
+def _command(line: bytes) -> tuple[str, str, int]:
+    """The verb, what stands behind it, and how long the verb is."""
+    verb, _, argument = line.partition(b" ")
+    return name(verb), plain(argument) or NOTHING, len(verb)
+
+
+@functools.lru_cache(maxsize=256)
+def _first_line(reply: Reply) -> tuple[str, int, bytes]:
+    """A reply's first line (facts 6), its length, and all of it; of a challenge the code alone."""
+    octets = b"334\r\n" if reply.code == _CHALLENGE else reply.encode()
+    first, _, _ = octets.partition(b"\r\n")
+    return plain(first), len(first), octets

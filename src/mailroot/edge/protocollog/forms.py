@@ -47,12 +47,12 @@ class Form(Protocol):
 
 # -- W3C Extended
 
-# Each field that differs from line to line: where it stands in what `W3cForm.line` puts together.
+# Each field that differs from line to line: where it stands in an entry with its party and the second behind it.
 _PLACES = {
     field: place
     for place, field in enumerate(
-        "date time c-ip cs-username s-ip cs-method cs-uri-query sc-status s-port sc-win32-status sc-bytes cs-bytes "
-        "time-taken".split()
+        "at party cs-username cs-method cs-uri-query sc-status sc-win32-status sc-bytes cs-bytes time-taken said reply "
+        "session c-ip s-ip s-port outbound date time".split()
     )
 }
 
@@ -76,7 +76,7 @@ class W3cForm:
         self._line = " ".join(shown)
         self._picked = _picked([_PLACES[field] for field in fields if field in _PLACES])
         self._second = -1
-        self._date = self._time = ""
+        self._date_and_time = "", ""
 
     def header(self, at: float) -> str:
         """The directives of a file."""
@@ -85,13 +85,9 @@ class W3cForm:
 
     def line(self, entry: Entry) -> str:
         """The line."""
-        at, party, username, method, query, status, win32, sent, received, taken, _, _ = entry
-        if (second := int(at)) != self._second:
-            self._second, (self._date, self._time) = second, _utc(second)
-        _, address, local, port, _ = party
-        date, moment = self._date, self._time
-        told = (date, moment, address, username, local, method, query, status, port, win32, sent, received, taken)
-        return self._line % self._picked(told)
+        if (second := int(entry[0])) != self._second:
+            self._second, self._date_and_time = second, _utc(second)
+        return self._line % self._picked(entry + entry[1] + self._date_and_time)
 
 
 def _picked(places: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:

@@ -133,15 +133,13 @@ class Visit:
 
     def _usual(self, at: float, since: float, output: bytes, line: bytes, entries: list[Entry]) -> bool:
         """Whether it was a command of the usual sort; it is told of then, or held until the content has come."""
-        verb, _, argument = line.partition(b" ")
-        method = _USUAL.get(verb)
+        method, query = _command(line)
         status = _CODES.get(output[:3], _CHALLENGE)
         if method is None or status is _CHALLENGE:
             return False
         if status is _INVITATION:
             self._open = _Open(line, at, len(output), 0)
             return True
-        query = f"+{plain(argument)}" if argument else NOTHING
         taken = _milliseconds(at - since) if since else 0
         entries.append(
             (at, self._party, self._hello, method, query, status, 0, len(output), len(line), taken, line, output)
@@ -233,6 +231,13 @@ class Visit:
         self, entries: list[Entry], at: float, rest: tuple[str, str, str, int, int, int, int, bytes, bytes]
     ) -> None:
         entries.append((at, self._party, self._hello, *rest))
+
+
+@functools.lru_cache(maxsize=256)  # clients say the same again and again
+def _command(line: bytes) -> tuple[str | None, str]:
+    """The verb of a line if it is one of the usual sort, and what stands behind it."""
+    verb, _, argument = line.partition(b" ")
+    return _USUAL.get(verb), f"+{plain(argument)}" if argument else NOTHING
 
 
 def _named(line: bytes, verb: bytes) -> tuple[str, str]:
