@@ -123,10 +123,10 @@ async def test_a_question_that_many_ask_is_asked_anew_for_who_comes_while_it_is_
         asked.append(asyncio.get_running_loop().create_future())
         return await asked[-1]
 
-    latest = AskedOnce(ask)
-    first = [asyncio.create_task(latest.answer()) for _ in range(5)]
+    question = AskedOnce(ask)
+    first = [asyncio.create_task(question.answer()) for _ in range(5)]
     await settled()
-    later = [asyncio.create_task(latest.answer()) for _ in range(5)]
+    later = [asyncio.create_task(question.answer()) for _ in range(5)]
     await settled()
     assert len(asked) == 1
     asked[0].set_result(1)
@@ -137,7 +137,7 @@ async def test_a_question_that_many_ask_is_asked_anew_for_who_comes_while_it_is_
     for one in later:
         with pytest.raises(ValueError, match="none"):
             await one
-    again = asyncio.create_task(latest.answer())
+    again = asyncio.create_task(question.answer())
     await settled()
     asked[2].set_result(3)
     assert await again == 3
@@ -145,8 +145,8 @@ async def test_a_question_that_many_ask_is_asked_anew_for_who_comes_while_it_is_
 
 async def test_a_question_goes_on_for_the_others_when_one_has_gone() -> None:
     going: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    latest = AskedOnce(lambda: going)
-    gone, stays = (asyncio.create_task(latest.answer()) for _ in range(2))
+    question = AskedOnce(lambda: going)
+    gone, stays = (asyncio.create_task(question.answer()) for _ in range(2))
     await settled()
     gone.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -73,6 +73,7 @@ _VALUES = st.one_of(
     st.text(' ="\\ab<>@\x7fé', max_size=6),
     st.just("x" * 501),
     st.lists(st.text(' ="\\ab,@é', max_size=4), max_size=3),
+    st.lists(st.text(' ="\\ab,@é', max_size=4), max_size=2).map(tuple),
 )
 
 

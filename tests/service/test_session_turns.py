@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mailroot.service.receive.session import Session
 from mailroot.service.receive.turn import Turn
 from mailroot.wire.profile import ServerProfile
 from tests.service.conversing import Conversation
 from tests.service.working import until
+
+OFFERED = ServerProfile("mail.test", "127.0.0.1", starttls=True)
 
 
 @pytest.fixture
@@ -33,8 +36,8 @@ async def over(client: Conversation) -> list[bytes]:
     return said.split(b"\r\n")[:-1]
 
 
-async def within_data(pool: ThreadPoolExecutor) -> Conversation:
-    client = in_turns(pool)
+async def within_data(pool: ThreadPoolExecutor, profile: ServerProfile | None = None) -> Conversation:
+    client = in_turns(pool, profile)
     for line in (b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\nRCPT TO:<ann@local.test>\r\n", b"DATA\r\n"):
         client.session.data_received(line)
         await over(client)
@@ -51,7 +54,7 @@ async def test_nothing_is_answered_before_the_turn_ends_and_then_everything_in_o
 
 
 async def test_D01_what_comes_behind_starttls_in_the_same_turn_ends_the_connection(pool: ThreadPoolExecutor) -> None:
-    client = in_turns(pool, ServerProfile("mail.test", "127.0.0.1", starttls=True))
+    client = in_turns(pool, OFFERED)
     client.session.data_received(b"EHLO x\r\n")
     await over(client)
     client.session.data_received(b"STARTTLS\r\n")
@@ -62,7 +65,7 @@ async def test_D01_what_comes_behind_starttls_in_the_same_turn_ends_the_connecti
 
 
 async def test_D01_a_client_that_has_gone_gets_no_handshake(pool: ThreadPoolExecutor) -> None:
-    client = in_turns(pool, ServerProfile("mail.test", "127.0.0.1", starttls=True))
+    client = in_turns(pool, OFFERED)
     client.session.data_received(b"EHLO x\r\n")
     await over(client)
     client.session.data_received(b"STARTTLS\r\n")
@@ -70,6 +73,47 @@ async def test_D01_a_client_that_has_gone_gets_no_handshake(pool: ThreadPoolExec
     await over(client)
     assert client.session.state != "handshake"
     client.session.connection_lost(None)
+    assert client.open == 0
+
+
+@pytest.mark.parametrize("busy", ["commit", "writing"])
+async def test_D01_nothing_is_read_between_starttls_and_the_handshake(
+    busy: str, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[bool] = []
+    monkeypatch.setattr(Session, "_shake_hands", lambda _, transport: begun.append(transport.is_reading()))
+    client = await within_data(pool, OFFERED)
+    if busy == "commit":  # the session goes on by itself, and would listen again
+        client.session.data_received(b"Hello.\r\n.\r\nSTARTTLS\r\n")
+    else:
+        client.session.data_received(b"Hello.\r\n.\r\n")
+        await until(lambda: bool(client.drafts) and client.session._waiting is None)
+        client.session.data_received(b"STARTTLS\r\n")
+        client.session.answer()
+        client.session.pause_writing()
+        client.session.resume_writing()
+    await until(lambda: bool(begun))
+    assert begun == [False]
+
+
+async def test_D01_what_came_in_clear_all_the_same_is_never_taken_for_what_came_through_tls(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shake_hands = Session._shake_hands
+
+    def late(session: Session, transport: asyncio.Transport) -> None:
+        session.data_received(b"MAIL FROM:<evil@b.test>\r\n")
+        shake_hands(session, transport)
+
+    monkeypatch.setattr(Session, "_shake_hands", late)
+    client = in_turns(pool, OFFERED)
+    for line in (b"EHLO x\r\n", b"STARTTLS\r\n"):
+        client.session.data_received(line)
+        said = await over(client)
+    assert [line[:3] for line in said] == [b"220"]
+    assert client.transport.aborted
+    client.session.connection_lost(None)
+    assert client.session.reason == "spoke before the TLS handshake"
     assert client.open == 0
 
 

@@ -5,13 +5,12 @@ from datetime import UTC, datetime, tzinfo
 
 import orjson
 
+_WHOLE, _SHOWN = len('"2026-01-02T03:04:05.678901+00:00"'), slice(1, len('"2026-01-02T03:04:05.678'))
+
 
 def utc_now() -> datetime:
     """The moment, in UTC."""
     return datetime.now(UTC)
-
-
-_WHOLE, _SHOWN = len('"2026-01-02T03:04:05.678901+00:00"'), slice(1, len('"2026-01-02T03:04:05.678'))
 
 
 def to_the_millisecond(at: datetime) -> bytes:

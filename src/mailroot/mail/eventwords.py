@@ -29,7 +29,7 @@ def _quickly(event: str, fields: Mapping[str, object]) -> str:
     """The same by looking once at the whole line; "" where a value has more to it than blanks, as few have."""
     told, quoted, blanks = [event], 0, 0
     for name, given in fields.items():
-        value = shown(given) if given.__class__ is list else given
+        value = shown(given) if given.__class__ in {list, tuple} else given
         if value.__class__ is str and " " in value:
             told.append(f'{name}="{value}"')
             quoted += 1

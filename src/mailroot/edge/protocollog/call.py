@@ -67,7 +67,8 @@ class Call:
                 break
 
     def _response(self, at: float, taken: int, reply: Reply, entries: list[Entry]) -> None:
-        query, size, octets = _first_line(reply)
+        usual = len(reply.lines) == 1 and reply.code != _CHALLENGE
+        query, size, octets = (_seen_again if usual else _first_line)(reply)
         entries.append((at, self._party, _RESPONSE, NOTHING, query, _STATUS, 0, size, 0, taken, b"", octets))
 
 
@@ -81,9 +82,11 @@ def _command(line: bytes) -> tuple[str, str, int]:
     return name(verb), plain(argument) or NOTHING, len(verb)
 
 
-@functools.lru_cache(maxsize=256)
 def _first_line(reply: Reply) -> tuple[str, int, bytes]:
     """A reply's first line (facts 6), its length, and all of it; of a challenge the code alone."""
     octets = b"334\r\n" if reply.code == _CHALLENGE else reply.encode()
     first, _, _ = octets.partition(b"\r\n")
     return plain(first), len(first), octets
+
+
+_seen_again = functools.lru_cache(maxsize=256)(_first_line)  # for short ones: a reply may have 64 KiB

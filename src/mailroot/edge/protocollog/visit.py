@@ -233,7 +233,7 @@ class Visit:
         entries.append((at, self._party, self._hello, *rest))
 
 
-@functools.lru_cache(maxsize=256)  # clients say the same again and again
+@functools.lru_cache(maxsize=256)  # some senders and many verbs come again and again
 def _command(line: bytes) -> tuple[str | None, str]:
     """The verb of a line if it is one of the usual sort, and what stands behind it."""
     verb, _, argument = line.partition(b" ")

@@ -224,12 +224,13 @@ class Session(asyncio.Protocol):
             self._flush()
 
     def begin_tls(self) -> Reply:
-        """STARTTLS: yes, unless too many handshakes are under way. The handshake begins once this reply is written.
+        """STARTTLS: yes, unless too many handshakes are under way or the client goes. It begins once this is written.
 
         Until then nothing is read; what comes after it came through TLS.
         """
         if self._transport is None or self._transport.is_closing() or not self._sessions.admit_handshake(self):
             return REPLIES.tls_busy()
+        self._securing = True
         self._transport.pause_reading()
         self._loop.call_soon(self._shake_hands, self._transport)
         return REPLIES.tls_ready()
@@ -274,13 +275,14 @@ class Session(asyncio.Protocol):
 
     def _shake_hands(self, transport: asyncio.Transport) -> None:
         self._turn.send()
-        self._securing = True
+        if self._engine.unread:  # it came in clear, and would be taken for what came through TLS
+            self.cut("spoke before the TLS handshake")
         self._waiting = self._sessions.shake_hands(self, transport)
         self._waiting.add_done_callback(self._shook_hands)
 
     def _shook_hands(self, handshake: "asyncio.Future[Secured | None]") -> None:
         """Go on inside TLS. What was said through it meanwhile was kept, and waits in the engine."""
-        self._waiting, self._securing = None, False
+        self._waiting, self._securing, self._stuck_since = None, False, 0.0  # who shook hands has read
         self.secured = None if handshake.cancelled() else handshake.result()
         if self._transport is None:
             return
@@ -393,6 +395,6 @@ class Session(asyncio.Protocol):
             transport.pause_reading()
 
     def _resume(self) -> None:
-        transport = None if self._stuck_since else self._transport
+        transport = None if self._stuck_since or self._securing else self._transport
         if transport is not None and not transport.is_closing() and not transport.is_reading():
             transport.resume_reading()

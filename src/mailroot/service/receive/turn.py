@@ -25,6 +25,7 @@ class Turn:
         self._loop = loop
         self._heard: deque[Answering] = deque()
         self._said: list[tuple[asyncio.Transport, bytes, bool]] = []
+        self._answering = False
         self.octets_in = self.octets_out = 0
         """How many octets came from clients and went to them since somebody last counted."""
 
@@ -36,7 +37,7 @@ class Turn:
 
     def say(self, transport: asyncio.Transport, octets: bytes, last: bool) -> None:
         """Write the octets when all have answered; with `last`, close the connection then."""
-        if not self._said:
+        if not self._said and not self._answering:
             self._loop.call_soon(self.send)
         self._said.append((transport, octets, last))
         self.octets_out += len(octets)
@@ -52,9 +53,12 @@ class Turn:
                 transport.close()
 
     def _answer(self) -> None:
+        self._answering = True
         try:
             for _ in range(len(self._heard)):
                 self._heard.popleft().answer()
         finally:
+            self._answering = False
             if self._heard:  # what went wrong with one must not silence the others
                 self._loop.call_soon(self._answer)
+            self.send()
