@@ -81,7 +81,7 @@ class Input:
         end = octets.find(b"\n", start)
         if end < 0:
             return self._unfinished(len(octets) - start)
-        if octets[start] == TLS_HANDSHAKE and not self._skipped:
+        if self._is_tls():
             return NoLine.TLS
         length = self._skipped + end - start
         if length <= LINE_LIMIT:
@@ -99,7 +99,7 @@ class Input:
         self._at = end
 
     def _unfinished(self, length: int) -> NoLine:
-        if length and self.octets[self._at] == TLS_HANDSHAKE and not self._skipped:
+        if length and self._is_tls():
             return NoLine.TLS
         if self._skipped + length <= LINE_LIMIT:
             return STARVED
@@ -111,3 +111,7 @@ class Input:
     def _note(self, start: int) -> None:
         if not self._skipped:
             self.thrown_away = self.octets[start : start + 16]
+
+    def _is_tls(self) -> bool:
+        """Whether a line begins here, and like no command."""
+        return self.octets[self._at] == TLS_HANDSHAKE and not self._skipped
