@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
 import smtplib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,9 +14,11 @@ from typing import Any
 import pytest
 import uvloop
 
-from mailroot.edge.tls.contexts import TlsTerms
+from mailroot.edge.tls.contexts import Secured, TlsTerms
 from mailroot.edge.tls.identity import Identity, identity_of, key_pem, new_key, self_signed
+from mailroot.service.receive.answers import Answers
 from mailroot.service.receive.securing import Handshakes
+from mailroot.service.receive.session import Session
 from mailroot.settings.virtualserver import Access, General, TlsOffer
 from tests.service.conversing import EVERYBODY, Conversation
 from tests.service.working import until
@@ -99,6 +102,30 @@ def send_by_starttls(port: int, content: str = "Subject: x\r\n\r\nHello.\r\n") -
 def send_in_tls(port: int) -> None:
     with smtplib.SMTP_SSL("127.0.0.1", port, "client.test", timeout=PATIENCE, context=client_tls()) as client:
         client.sendmail("app@local.test", ["ann@local.test"], "Subject: x\r\n\r\nHello.\r\n")
+
+
+def send_in_clear(port: int) -> None:
+    with smtplib.SMTP("127.0.0.1", port, "client.test", timeout=PATIENCE) as client:
+        client.sendmail("app@local.test", ["ann@local.test"], "Subject: x\r\n\r\nHello.\r\n")
+
+
+@pytest.fixture
+def nobody_searches_for_circles() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("nobody_searches_for_circles")
+@pytest.mark.parametrize("send", [send_in_clear, send_by_starttls])
+async def test_a_session_that_is_over_is_freed_without_a_search(served: Served, send: Callable[[int], None]) -> None:
+    def left() -> int:
+        return sum(isinstance(one, Session | Answers | Secured) for one in gc.get_objects())
+
+    before = left()
+    await asyncio.to_thread(send, served.port)
+    await until(lambda: served.talk.open == 1)
+    await until(lambda: left() == before)
 
 
 @pytest.mark.parametrize("times", [1, 8])

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, cast
+from weakref import proxy
 
-from mailroot.edge.outgoing import Connection
 from mailroot.edge.protocollog.visit import Visit
 from mailroot.edge.tls.contexts import Secured
 from mailroot.mail.reply import REPLIES, Reply
@@ -18,6 +18,7 @@ from mailroot.service.receive.answers import ANSWERS, Answers
 from mailroot.service.receive.door import Work
 from mailroot.service.receive.later import Later
 from mailroot.service.receive.turn import Turn
+from mailroot.service.receive.turned import Turned
 from mailroot.wire.server import ServerEngine
 
 # Replies are small: when a transport's buffer of them is full (64 KiB), the peer does not read, and has this long to.
@@ -50,6 +51,7 @@ class Session(asyncio.Protocol):
     """One client's connection, from the greeting to its end."""
 
     __slots__ = (
+        "__weakref__",
         "_answers",
         "_deadline",
         "_engine",
@@ -91,8 +93,8 @@ class Session(asyncio.Protocol):
         self._securing = False
         self.over: asyncio.Future[None] | None = None
         """Where the connection is one that we opened (ATRN), and whoever did waits for the end."""
-        self._turned: Connection | None = None
-        """Who is the client on the connection, once it was turned round."""
+        self._turned: Turned | None = None
+        """The connection once it was turned round."""
         self.visit: Visit | None = None
         """Where the protocol log notes what is said; None where none is kept."""
 
@@ -137,7 +139,7 @@ class Session(asyncio.Protocol):
             return
         self.address = peer[0]
         self._engine, self._answers, greeting = self._sessions.open(self)
-        self._answers.door = self
+        self._answers.door = proxy(self)  # or they would keep each other until somebody looks for such circles
         self._say(self._engine.greet, greeting)
         self._flush()
 
@@ -210,7 +212,7 @@ class Session(asyncio.Protocol):
         """End at once, without a word."""
         self.reason = reason
         if self._turned is not None:
-            self._turned.stop("4.3.2", reason)
+            self._turned.cut(reason)
         if self._transport is not None:
             self._transport.abort()
 
@@ -253,24 +255,20 @@ class Session(asyncio.Protocol):
             self.cut("spoke before the connection was turned round")
             return
         self._transport = None
-        self._turned = Connection(self._loop)
-        transport.set_protocol(self._turned)
-        self._turned.connection_made(transport)
-        self._waiting = self._loop.create_task(work(self._turned))
+        self._turned = Turned(transport, work, self._loop)
+        self._waiting = self._turned.work
         self._waiting.add_done_callback(self._turned_back)
-        if not transport.is_reading():
-            transport.resume_reading()
 
-    def _turned_back(self, work: "asyncio.Future[None]") -> None:
+    def _turned_back(self, _work: "asyncio.Future[None]") -> None:
         """The work is done, and the connection with it."""
-        mistake = None if work.cancelled() else work.exception()
-        if isinstance(mistake, Exception):
+        assert self._turned is not None
+        mistake = self._turned.end()
+        if mistake is not None:
             self._sessions.mistake(self, mistake)
             self.reason = "internal error"
         elif self.reason == BY_CLIENT:
             self.reason = "turned round"
-        assert self._turned is not None
-        self._turned.stop("4.4.2", "the connection was closed")
+        self._waiting = None
         self.connection_lost(None)
 
     def _shake_hands(self, transport: asyncio.Transport) -> None:
