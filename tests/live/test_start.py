@@ -94,6 +94,18 @@ def test_workers_0_is_one_per_core(tmp_path: Path) -> None:
         assert len(made.ask("status")["workers"]) == len(made.workers())
 
 
+def test_threads_that_serve_the_loop_do_not_interrupt_it(tmp_path: Path) -> None:
+    with running(tmp_path) as made:
+        made.send()
+        until(made.dropped, "the message")
+        (worker,) = made.workers()
+        threads = [int(one.name) for one in Path(f"/proc/{worker}/task").iterdir()]
+        waiting = [one for one in threads if os.sched_getscheduler(one) == os.SCHED_BATCH]
+        # the queue's writer, the syncs of Drop, the protocol log, the event log
+        assert len(waiting) == 4
+        assert worker not in waiting
+
+
 def test_the_quick_start_runs_in_an_empty_folder_and_says_how_to_send(tmp_path: Path) -> None:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", 2525)) == 0:

@@ -18,6 +18,7 @@ from typing import Protocol
 import orjson
 
 from mailroot.edge.clock import to_the_millisecond
+from mailroot.edge.scheduling import wait_when_waking
 from mailroot.mail.events import EVENT_ROWS, EVENTS, EventRow
 from mailroot.mail.fanout import Listener
 
@@ -118,6 +119,7 @@ class EventLog:
             self._keeper.close()
 
     def _write_on(self) -> None:
+        wait_when_waking()
         while not self._ending.wait(INTERVAL):
             if self._waiting or self.lost:
                 self.flush()

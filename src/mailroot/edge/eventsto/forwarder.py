@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from mailroot.edge.scheduling import wait_when_waking
 from mailroot.mail.events import EVENTS, EventRow, Severity
 from mailroot.mail.eventwords import Repeats, words_of
 from mailroot.mail.fanout import Listener
@@ -78,6 +79,7 @@ class Forwarder:
             self._refused += 1
 
     def _send_on(self) -> None:
+        wait_when_waking()
         while not self._ending.wait(INTERVAL):
             self._flush()
 

@@ -12,6 +12,7 @@ from mailroot.edge.protocollog.call import Call
 from mailroot.edge.protocollog.entry import NOTHING, Entry, Loss, Party
 from mailroot.edge.protocollog.recorder import Recorder
 from mailroot.edge.protocollog.visit import Visit
+from mailroot.edge.scheduling import wait_when_waking
 
 # The longest that a record waits before it is written, in seconds.
 INTERVAL = 0.5
@@ -135,6 +136,7 @@ class LogWriter:
             log.close()
 
     def _write_on(self) -> None:
+        wait_when_waking()
         while not self._ending.wait(INTERVAL):
             for log in self._logs:
                 try:

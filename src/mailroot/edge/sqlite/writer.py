@@ -14,6 +14,7 @@ import apsw
 
 from mailroot.edge.files.contents import FileContent, remove
 from mailroot.edge.files.durable import fault_of
+from mailroot.edge.scheduling import wait_when_waking
 from mailroot.edge.sqlite.gathering import Gathering, Request
 from mailroot.edge.sqlite.opening import Opened
 from mailroot.edge.sqlite.rows import DraftRow
@@ -67,6 +68,7 @@ class Writer:
     # --- in the thread --------------------------------------------------------------------------------------------
 
     def _run(self, opening: Callable[[], Opened], opened: "Future[None]") -> None:
+        wait_when_waking()
         try:
             self._opened = opening()
         except BaseException as fault:

@@ -16,6 +16,7 @@ from mailroot.edge.files.drop import drop_file
 from mailroot.edge.files.folder import Permissions
 from mailroot.edge.files.quota import DropQuota
 from mailroot.edge.files.whole import Staged, WholeFiles, appear, discard, sync_contents, sync_names
+from mailroot.edge.scheduling import wait_when_waking
 from mailroot.mail.faults import Unavailable
 from mailroot.mail.status import Disposition, Status
 from mailroot.routing.route import DropRoute
@@ -50,7 +51,7 @@ class DropCarrier:
         self._progress = progress or Progress()
         self._files = WholeFiles(writer, permissions)
         self._quota = DropQuota(quota)
-        self._thread = ThreadPoolExecutor(1, "drop")
+        self._thread = ThreadPoolExecutor(1, "drop", wait_when_waking)
         self._turn = asyncio.Lock()
 
     async def prepare(self, folders: Iterable[str]) -> None:
