@@ -19,6 +19,7 @@ from mailroot.edge.tls.identity import Identity, identity_of, key_pem, new_key, 
 from mailroot.service.receive.answers import Answers
 from mailroot.service.receive.securing import Handshakes
 from mailroot.service.receive.session import Session
+from mailroot.service.receive.turn import Turn
 from mailroot.settings.virtualserver import Access, General, TlsOffer
 from tests.service.conversing import EVERYBODY, Conversation
 from tests.service.working import until
@@ -47,6 +48,7 @@ class Served:
 
     def __init__(self, pool: ThreadPoolExecutor, **parts: Any) -> None:
         self.talk = Conversation(pool, **parts)
+        self.talk.sessions.turn = Turn(asyncio.get_running_loop())  # the service's own: it does not answer at once
         self.talk.tls.apply(TlsTerms(), {"": identity("mail.example.test"), "other.test": identity("other.test")})
         self.plain = socket.create_server(("127.0.0.1", 0))
         self.secured = socket.create_server(("127.0.0.1", 0))

@@ -138,6 +138,29 @@ async def test_A20_what_did_not_come_whole_in_that_turn_is_dropped(pool: ThreadP
     assert client.open == 0
 
 
+async def test_a_client_that_closes_its_side_within_the_turn_still_gets_its_replies_in_order(
+    pool: ThreadPoolExecutor,
+) -> None:
+    client = in_turns(pool)
+    client.session.data_received(b"NOOP\r\nVRFY ann@local.test\r\nHA")
+    assert client.session.eof_received() is False  # the transport closes itself: all must have been said by now
+    assert [line[:3] for line in client.transport.written.split(b"\r\n")[:-1]] == [b"250", b"252"]
+    client.session.connection_lost(None)
+    assert client.open == 0
+
+
+async def test_a_client_that_closes_its_side_behind_the_final_dot_hears_of_its_message(
+    pool: ThreadPoolExecutor,
+) -> None:
+    client = await within_data(pool)
+    client.session.data_received(b"Hello.\r\n.\r\n")
+    assert client.session.eof_received() is True  # the transport stays open for the reply
+    await until(lambda: client.session._waiting is None)
+    assert [line[:3] for line in await over(client)] == [b"250"]
+    assert client.transport.closed
+    assert len(client.drafts) == 1
+
+
 async def test_much_is_used_at_once_so_that_it_does_not_grow(pool: ThreadPoolExecutor) -> None:
     client = await within_data(pool)
     client.session.data_received((b"x" * 998 + b"\r\n") * 70)
