@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,8 +20,10 @@ from mailroot.edge.tls.identity import Identity, identity_of, key_pem, new_key, 
 from mailroot.service.receive.answers import Answers
 from mailroot.service.receive.securing import Handshakes
 from mailroot.service.receive.session import Session
+from mailroot.service.receive.signin import SigningIn
 from mailroot.service.receive.turn import Turn
 from mailroot.settings.virtualserver import Access, General, TlsOffer
+from tests.service.accounts import entrance
 from tests.service.conversing import EVERYBODY, Conversation
 from tests.service.working import until
 
@@ -111,23 +114,41 @@ def send_in_clear(port: int) -> None:
         client.sendmail("app@local.test", ["ann@local.test"], "Subject: x\r\n\r\nHello.\r\n")
 
 
+def sign_in(port: int) -> None:
+    with smtplib.SMTP("127.0.0.1", port, "client.test", timeout=PATIENCE) as client:
+        client.starttls(context=client_tls())
+        client.login("user", "right")
+
+
+def give_up_to_sign_in(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+        _lines(client, b"EHLO client.test\r\n", b"AUTH LOGIN\r\n")
+
+
 @pytest.fixture
 def nobody_searches_for_circles() -> Iterator[None]:
+    gc.collect()
     gc.disable()
     yield
     gc.enable()
 
 
 @pytest.mark.usefixtures("nobody_searches_for_circles")
-@pytest.mark.parametrize("send", [send_in_clear, send_by_starttls])
-async def test_a_session_that_is_over_is_freed_without_a_search(served: Served, send: Callable[[int], None]) -> None:
-    def left() -> int:
-        return sum(isinstance(one, Session | Answers | Secured) for one in gc.get_objects())
+@pytest.mark.parametrize("visit", [send_in_clear, send_by_starttls, send_in_tls, sign_in, give_up_to_sign_in])
+async def test_a_session_that_is_over_is_freed_without_a_search(
+    pool: ThreadPoolExecutor, visit: Callable[[int], None]
+) -> None:
+    access = replace(EVERYBODY, basic=True, basic_requires_tls=False)
+    served = await Served(pool, access=access, entrance=entrance()).open()
 
-    before = left()
-    await asyncio.to_thread(send, served.port)
-    await until(lambda: served.talk.open == 1)
-    await until(lambda: left() == before)
+    def left() -> int:
+        return sum(type(one) in {Session, Answers, SigningIn, Secured} for one in gc.get_objects())
+
+    before, begun = left(), served.talk.sessions._number
+    await asyncio.to_thread(visit, served.secured_port if visit is send_in_tls else served.port)
+    await until(lambda: served.talk.open == 1 and left() == before)
+    assert served.talk.sessions._number == begun + 1
+    served.close()
 
 
 @pytest.mark.parametrize("times", [1, 8])

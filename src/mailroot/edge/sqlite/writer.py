@@ -68,8 +68,8 @@ class Writer:
     # --- in the thread --------------------------------------------------------------------------------------------
 
     def _run(self, opening: Callable[[], Opened], opened: "Future[None]") -> None:
-        wait_when_waking()
         try:
+            wait_when_waking()
             self._opened = opening()
         except BaseException as fault:
             # Whatever it is, the one who waits for the opening must hear it.

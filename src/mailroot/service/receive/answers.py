@@ -58,13 +58,13 @@ class Answers:
         "_rules",
         "_sender",
         "_session",
+        "_signing",
         "_standings",
         "_taking",
         "_trace",
         "_unremarked",
         "door",
         "messages",
-        "signing",
         "standing",
     )
 
@@ -87,7 +87,7 @@ class Answers:
         self._leased = False
         self._unremarked = standing.remarks
         self.messages = 0
-        self.signing: SigningIn | None = None
+        self._signing: SigningIn | None = None
         """The attempt to sign in that is under way, or was the last."""
 
     @property
@@ -193,16 +193,18 @@ class Answers:
             binding=None if secured is None else secured.binding,
         )
         mechanism = self.standing.mechanisms[event.mechanism]
-        self.signing = SigningIn(entrance, mechanism, about, self._intake.emit, self._signed_in)
-        return self.signing.begin(event)
+        self._signing = SigningIn(entrance, mechanism, about, self._intake.emit, self._signed_in)
+        return self._signing.begin(event)
 
     def _auth_response(self, event: wire.AuthResponse) -> Later:
-        assert self.signing is not None
-        return self.signing.go_on(event)
+        assert self._signing is not None
+        return self._signing.go_on(event)
 
-    def _auth_ended(self, _event: wire.AuthEnded) -> None:
-        if self.signing is not None:
-            self.signing.close()
+    def end_signing_in(self, _event: wire.AuthEnded | None = None) -> None:
+        """The client gave up to sign in, or is gone."""
+        if self._signing is not None:
+            self._signing.close()
+            self._signing = None
 
     def _signed_in(self, user: str) -> None:
         self._stand(replace(self.standing.client, user=user))
@@ -388,7 +390,7 @@ ANSWERS: dict[type, Callable[[Answers, Any], Reply | Later | Commit | None]] = {
     wire.TlsRequested: Answers._tls_requested,
     wire.AuthRequested: Answers._auth_requested,
     wire.AuthResponse: Answers._auth_response,
-    wire.AuthEnded: Answers._auth_ended,
+    wire.AuthEnded: Answers.end_signing_in,
     wire.QueueRequested: Answers._queue_requested,
     wire.TurnRequested: Answers._turn_requested,
     wire.TransactionReset: Answers._reset,

@@ -18,7 +18,7 @@ from mailroot.service.receive.answers import ANSWERS, Answers
 from mailroot.service.receive.door import Work
 from mailroot.service.receive.later import Later
 from mailroot.service.receive.turn import Turn
-from mailroot.service.receive.turned import Turned
+from mailroot.service.receive.turned import TurnedConnection
 from mailroot.wire.server import ServerEngine
 
 # Replies are small: when a transport's buffer of them is full (64 KiB), the peer does not read, and has this long to.
@@ -93,7 +93,7 @@ class Session(asyncio.Protocol):
         self._securing = False
         self.over: asyncio.Future[None] | None = None
         """Where the connection is one that we opened (ATRN), and whoever did waits for the end."""
-        self._turned: Turned | None = None
+        self._turned: TurnedConnection | None = None
         """The connection once it was turned round."""
         self.visit: Visit | None = None
         """Where the protocol log notes what is said; None where none is kept."""
@@ -175,8 +175,7 @@ class Session(asyncio.Protocol):
             self.answer()
             if self._waiting is None:
                 self._answers.drop_draft()
-            if self._answers.signing is not None:
-                self._answers.signing.close()
+            self._answers.end_signing_in()
             self._sessions.close(self)
         if self.over is not None and not self.over.done():
             self.over.set_result(None)
@@ -255,7 +254,7 @@ class Session(asyncio.Protocol):
             self.cut("spoke before the connection was turned round")
             return
         self._transport = None
-        self._turned = Turned(transport, work, self._loop)
+        self._turned = TurnedConnection(transport, work, self._loop)
         self._waiting = self._turned.work
         self._waiting.add_done_callback(self._turned_back)
 

@@ -6,7 +6,7 @@ from mailroot.edge.outgoing import Connection
 from mailroot.service.receive.door import Work
 
 
-class Turned:
+class TurnedConnection:
     """The connection, with the `work` that is done on it."""
 
     def __init__(self, transport: asyncio.Transport, work: Work, loop: asyncio.AbstractEventLoop) -> None:
