@@ -19,7 +19,6 @@ class OneCommit:
     """Answers whose commit ends when the test says so."""
 
     hello, messages, congested, in_transaction, fqdn = "", 0, False, False, "mail.test"
-    signing = None
 
     def __init__(self) -> None:
         self.commit: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -38,6 +37,9 @@ class OneCommit:
 
     def drop_draft(self) -> None:
         self.told.append("dropped")
+
+    def end_signing_in(self) -> None:
+        """Nobody signs in."""
 
 
 class OneSession:
