@@ -13,7 +13,7 @@ from mailroot.edge.eventsto import forwarder, outlet, syslog
 from mailroot.edge.eventsto.forwarder import Forwarder, Said
 from mailroot.edge.eventsto.journal import Journal
 from mailroot.edge.eventsto.outlet import Datagrams, Outlet, Sender, Stream
-from mailroot.edge.eventsto.syslog import Syslog, line
+from mailroot.edge.eventsto.syslog import Lines, Syslog
 from mailroot.mail.events import EVENTS, EventRow, Severity
 from mailroot.mail.fanout import Fanout
 
@@ -86,8 +86,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("machine")
 def test_a_line_of_rfc_5424() -> None:
     wanted = b"<20>1 2026-11-02T12:00:00.123Z mail.example mailroot 77 destination_down - SMTPSVC 4006: It is down."
-    assert line(DOWN, "rfc5424", "mail", "mail.example") == wanted
-    assert line(REFUSED, "rfc5424", "local7", "") == (
+    assert Lines("rfc5424", "mail", "mail.example")(DOWN) == wanted
+    assert Lines("rfc5424", "local7", "")(REFUSED) == (
         b"<189>1 2026-11-02T12:00:00.123Z - mailroot 77 refused - refused"
     )
 
@@ -96,14 +96,14 @@ def test_a_line_of_rfc_5424() -> None:
 def test_a_line_of_rfc_3164() -> None:
     local = NOON.astimezone()
     time = f"Nov  {local.day} {local:%H:%M:%S}".encode()
-    assert line(DOWN, "rfc3164", "daemon", "mail") == b"<28>" + time + b" mail mailroot[77]: SMTPSVC 4006: It is down."
-    assert line(DOWN, "rfc3164", "daemon", "").startswith(b"<28>" + time + b" mailroot[77]: ")
+    assert Lines("rfc3164", "daemon", "mail")(DOWN) == b"<28>" + time + b" mail mailroot[77]: SMTPSVC 4006: It is down."
+    assert Lines("rfc3164", "daemon", "")(DOWN).startswith(b"<28>" + time + b" mailroot[77]: ")
 
 
 def test_the_machines_own_syslog_is_a_datagram_without_a_host(log: socket.socket, tmp_path: Path) -> None:
     place = Syslog("unix", (str(tmp_path / "log"), 0), "rfc5424", "mail", "host")
     assert place.send([DOWN])
-    assert log.recv(65536) == line(DOWN, "rfc5424", "mail", "")
+    assert log.recv(65536) == Lines("rfc5424", "mail", "")(DOWN)
     place.close()
 
 
@@ -113,7 +113,7 @@ def test_syslog_by_udp() -> None:
         listener.settimeout(60)
         place = Syslog("udp", listener.getsockname(), "rfc5424", "mail", "host")
         assert place.send([DOWN])
-        assert listener.recv(65536) == line(DOWN, "rfc5424", "mail", "host")
+        assert listener.recv(65536) == Lines("rfc5424", "mail", "host")(DOWN)
         place.close()
 
 
@@ -134,7 +134,7 @@ def test_syslog_by_tcp_counts_octets() -> None:
         place.close()
         peer, _ = listener.accept()
         with peer, peer.makefile("rb") as heard:
-            lines = [line(said, "rfc5424", "mail", "host") for said in (DOWN, REFUSED)]
+            lines = [Lines("rfc5424", "mail", "host")(said) for said in (DOWN, REFUSED)]
             assert heard.read() == b"".join(b"%d %b" % (len(one), one) for one in lines)
 
 

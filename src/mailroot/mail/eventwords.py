@@ -9,6 +9,9 @@ from mailroot.mail.events import EventRow
 # A longer value is cut; so is a line.
 VALUE_LIMIT, LINE_LIMIT = 500, 2_000
 _ODD = re.compile(r'[ "=\\]')
+_SEVERAL = (list, tuple)
+# What has no meaning in a line of fields, and may stand in it.
+_USUAL = bytes(sign for sign in range(0x21, 0x7F) if sign not in b'"=\\')
 
 
 def words_of(row: EventRow, fields: Mapping[str, object]) -> str:
@@ -28,24 +31,30 @@ def words_of(row: EventRow, fields: Mapping[str, object]) -> str:
 def _quickly(event: str, fields: Mapping[str, object]) -> str:
     """The same by looking once at the whole line; "" where a value has more to it than blanks, as few have."""
     told, quoted, blanks = [event], 0, 0
-    for name, given in fields.items():
-        value = shown(given) if given.__class__ in {list, tuple} else given
-        if value.__class__ is str and " " in value:
-            told.append(f'{name}="{value}"')
+    for name, value in fields.items():
+        text = value if value.__class__ is str else _as_text(value)
+        if " " in text:
+            told.append(f'{name}="{text}"')
             quoted += 1
-            blanks += value.count(" ")
-        elif value != "":
-            told.append(f"{name}={value}")
-    text = " ".join(told)
+            blanks += text.count(" ")
+        elif text:
+            told.append(f"{name}={text}")
+    line = " ".join(told)
+    if len(line) > VALUE_LIMIT or not line.isascii():
+        return ""
+    odd = line.encode().translate(None, _USUAL)
+    ours = len(told) - 1
     plain = (
-        len(text) <= VALUE_LIMIT
-        and text.isascii()
-        and text.isprintable()
-        and text.count(" ") - blanks == len(told) - 1 == text.count("=")
-        and text.count('"') == quoted * 2
-        and "\\" not in text
+        len(odd) == 2 * ours + 2 * quoted + blanks
+        and odd.count(b"=") == ours
+        and odd.count(b'"') == 2 * quoted
+        and odd.count(b" ") == ours + blanks
     )
-    return text if plain else ""
+    return line if plain else ""
+
+
+def _as_text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, _SEVERAL) else str(value)
 
 
 class _Shown(dict[str, str]):
@@ -58,7 +67,7 @@ class _Shown(dict[str, str]):
 
 def shown(value: object) -> str:
     """A value as printable ASCII, cut where it is long."""
-    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    text = _as_text(value)
     if len(text) > VALUE_LIMIT:
         text = text[:VALUE_LIMIT] + "..."
     return text if text.isascii() and text.isprintable() else encode_basestring_ascii(text)[1:-1].replace("\x7f", "?")

@@ -75,7 +75,7 @@ def sample(moment: Clock) -> list[Entry]:
 def test_O02_each_form_is_as_it_was(name: str, moment: Clock) -> None:
     form = FORMS[name]
     header = form.header(START).replace(__version__, "VERSION")
-    written = header + "".join(form.line(entry) + "\n" for entry in sample(moment))
+    written = header + "".join(f"{line}\n" for line in form.lines(sample(moment)))
     if "MAILROOT_GOLDEN" in os.environ:
         (GOLDEN / name).write_text(written)
     assert written == (GOLDEN / name).read_text()
@@ -105,10 +105,17 @@ def test_w3c_has_the_fields_that_were_chosen_in_their_order(moment: Clock) -> No
     assert form.line(sample(moment)[0]) == "48 HELO -"
     assert W3cForm(["cs-method"], SITE).line(sample(moment)[0]) == "HELO"
     assert W3cForm(["time-taken"], SITE).line(sample(moment)[3]) == "1922"
-    odd = Site("100%s", "50 %(d)", "default")
+    odd = Site("100%s", "50 %(d) %(date)s date", "default")
     assert W3cForm(["s-sitename", "cs-version", "cs-host", "s-computername"], odd).line(sample(moment)[0]) == (
-        "100%s SMTP - 50 %(d)"
+        "100%s SMTP - 50 %(d) %(date)s date"
     )
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_many_lines_are_those_of_each_entry_whatever_the_clock_does(name: str, moment: Clock) -> None:
+    form, entries = FORMS[name], sample(moment)
+    for several in (entries, entries[::-1], entries[:3] + entries[:3], entries[:1]):
+        assert form.lines(several) == [form.line(entry) for entry in several]
 
 
 def test_local_times_follow_the_zone(moment: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

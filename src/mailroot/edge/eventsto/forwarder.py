@@ -17,7 +17,7 @@ from mailroot.mail.fanout import Listener
 WAITING_LIMIT = 10_000
 INTERVAL = 0.4
 _ORDER = [Severity.DETAIL, Severity.NOTICE, Severity.WARNING, Severity.ERROR]
-_REPEATING = {Severity.WARNING, Severity.ERROR}
+_REPEATING = (Severity.WARNING, Severity.ERROR)
 
 
 class Said(NamedTuple):

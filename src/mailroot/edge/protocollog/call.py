@@ -12,9 +12,11 @@ from mailroot.edge.protocollog.recorder import Record, Recorder
 from mailroot.mail.reply import Reply
 from mailroot.wire.journal import without_secret
 from mailroot.wire.replies import NoReply
+from mailroot.wire.verbs import TABLE
 
 _COMMAND, _RESPONSE = "OutboundConnectionCommand", "OutboundConnectionResponse"
 _STATUS = "0"
+_VERBS = {verb: verb.decode() for verb in TABLE}
 # After these the next octets are content, or a secret.
 _INVITATION, _CHALLENGE = 354, 334
 
@@ -56,7 +58,9 @@ class Call:
         taken = max(round((at - asked) * 1000), 0)
         for reply in replies:
             if not isinstance(reply, NoReply):
-                self._response(at, taken, reply, entries)
+                code, _, lines = reply
+                query, size, said = (_seen_again if len(lines) == 1 and code != _CHALLENGE else _first_line)(reply)
+                entries.append((at, self._party, _RESPONSE, NOTHING, query, _STATUS, 0, size, 0, taken, b"", said))
 
     def _commands(self, at: float, octets: bytes, entries: list[Entry]) -> None:
         for line in octets.split(b"\r\n"):
@@ -66,11 +70,6 @@ class Call:
             if method == "BDAT":
                 break
 
-    def _response(self, at: float, taken: int, reply: Reply, entries: list[Entry]) -> None:
-        usual = len(reply.lines) == 1 and reply.code != _CHALLENGE
-        query, size, octets = (_seen_again if usual else _first_line)(reply)
-        entries.append((at, self._party, _RESPONSE, NOTHING, query, _STATUS, 0, size, 0, taken, b"", octets))
-
 
 # Nearly all that two programs say to each other they say again and again.
 
@@ -79,7 +78,7 @@ class Call:
 def _command(line: bytes) -> tuple[str, str, int]:
     """The verb, what stands behind it, and how long the verb is."""
     verb, _, argument = line.partition(b" ")
-    return name(verb), plain(argument) or NOTHING, len(verb)
+    return _VERBS.get(verb) or name(verb), plain(argument) or NOTHING, len(verb)
 
 
 def _first_line(reply: Reply) -> tuple[str, int, bytes]:

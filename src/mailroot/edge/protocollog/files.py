@@ -60,9 +60,9 @@ class FileSink:
 
     def _files(self, entries: Sequence[Entry]) -> Iterator[tuple[str, list[str]]]:
         """The lines of the entries by the files they go to, in their order; "" for the file with a number."""
-        line, plan = self._form.line, self._plan
+        lines, plan = self._form.lines, self._plan
         if not is_by_time(plan.period):
-            whole = [line(entry) for entry in entries]
+            whole = lines(entries)
             limit = plan.limit - len(self._form.header(0)) if plan.period is LogPeriod.SIZE else 0
             yield from (("", part) for part in (_parts(whole, limit) if limit > 0 else [whole]))
             return
@@ -73,9 +73,9 @@ class FileSink:
             for place, entry in enumerate(entries):
                 name = self._name(entry)
                 if name != here:
-                    yield here, [line(one) for one in entries[begun:place]]
+                    yield here, lines(entries[begun:place])
                     begun, here = place, name
-        yield here, [line(one) for one in entries[begun:]]
+        yield here, lines(entries[begun:])
 
     def _name(self, entry: Entry) -> str:
         return timed_name(self._form.prefix, self._plan.period, int(entry[0]), self._local)

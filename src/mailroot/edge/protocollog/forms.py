@@ -4,10 +4,12 @@ W3C and JSON tell the time in UTC, the other two in the machine's zone, as the p
 """
 
 import functools
+import itertools
 import time
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
 from json.encoder import encode_basestring_ascii
-from operator import itemgetter
+from operator import add, itemgetter
 from typing import Any, NamedTuple, Protocol
 
 from mailroot import __version__
@@ -41,20 +43,26 @@ class Form(Protocol):
     def header(self, at: float) -> str:
         """What a file begins with, and what stands before lines of another form than those above them; "" for none."""
 
+    @abstractmethod
     def line(self, entry: Entry) -> str:
         """The line, without its end."""
+
+    def lines(self, entries: Sequence[Entry]) -> list[str]:
+        """The lines of these entries, of which there is at least one."""
+        return [self.line(entry) for entry in entries]
 
 
 # -- W3C Extended
 
-# Each field that differs from line to line: where it stands in an entry with its party and the second behind it.
+# Each field that differs from line to line: where it stands in an entry with its party behind it.
 _PLACES = {
     field: place
     for place, field in enumerate(
         "at party cs-username cs-method cs-uri-query sc-status sc-win32-status sc-bytes cs-bytes time-taken said reply "
-        "session c-ip s-ip s-port outbound date time".split()
+        "session c-ip s-ip s-port outbound".split()
     )
 }
+_MOMENT, _PARTY = itemgetter(0), itemgetter(1)
 
 
 @functools.lru_cache(maxsize=8)
@@ -63,7 +71,7 @@ def _utc(second: int) -> tuple[str, str]:
     return time.strftime("%Y-%m-%d", moment), time.strftime("%H:%M:%S", moment)
 
 
-class W3cForm:
+class W3cForm(Form):
     """W3C Extended, with the fields that were chosen."""
 
     prefix, numbered, local = "ex", "extend", False
@@ -71,12 +79,12 @@ class W3cForm:
     def __init__(self, fields: Sequence[str], site: Site) -> None:
         self._fields = " ".join(fields)
         self.tells_local = "s-ip" in fields
+        # What is the same in all lines, in those of one second, and what is in none other: filled in in two steps.
         same = {"s-sitename": site.instance, "s-computername": site.machine, "cs-version": "SMTP"}
-        shown = ["%s" if field in _PLACES else same.get(field, NOTHING).replace("%", "%%") for field in fields]
-        self._line = " ".join(shown)
+        shown = {field: text.replace("%", "%%%%") for field, text in same.items()}
+        shown |= {"date": "%(date)s", "time": "%(time)s"} | dict.fromkeys(_PLACES, "%%s")
+        self._line = " ".join(shown.get(field, NOTHING) for field in fields)
         self._picked = _picked([_PLACES[field] for field in fields if field in _PLACES])
-        self._second = -1
-        self._date_and_time = "", ""
 
     def header(self, at: float) -> str:
         """The directives of a file."""
@@ -85,9 +93,22 @@ class W3cForm:
 
     def line(self, entry: Entry) -> str:
         """The line."""
-        if (second := int(entry[0])) != self._second:
-            self._second, self._date_and_time = second, _utc(second)
-        return self._line % self._picked(entry + entry[1] + self._date_and_time)
+        return self.lines([entry])[0]
+
+    def lines(self, entries: Sequence[Entry]) -> list[str]:
+        """The lines: of all entries of one second at once."""
+        moments = list(map(_MOMENT, entries))
+        first = int(min(moments))
+        if int(max(moments)) == first:
+            return self._of_second(first, entries)
+        seconds = itertools.groupby(entries, lambda entry: int(entry[0]))
+        return [line for second, group in seconds for line in self._of_second(second, list(group))]
+
+    def _of_second(self, second: int, entries: Sequence[Entry]) -> list[str]:
+        date, moment = _utc(second)
+        line = self._line % {"date": date, "time": moment}
+        values: Iterable[tuple[Any, ...]] = map(add, entries, map(_PARTY, entries))
+        return list(map(line.__mod__, map(self._picked, values)))
 
 
 def _picked(places: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
@@ -106,7 +127,7 @@ def _iis_time(second: int) -> str:
     return f"{date}, {moment.tm_hour}:{moment.tm_min:02d}:{moment.tm_sec:02d}"
 
 
-class IisForm:
+class IisForm(Form):
     """Microsoft IIS: the same fields in every line, with commas between them."""
 
     prefix, numbered, local = "in", "inetsv", True
@@ -139,7 +160,7 @@ def _ncsa_time(second: int) -> str:
     return f"{date}:{time.strftime('%H:%M:%S', moment)} {sign}{zone // 60:02d}{zone % 60:02d}"
 
 
-class NcsaForm:
+class NcsaForm(Form):
     """NCSA Common: what web servers write, with the command where they have the request."""
 
     prefix, numbered, local = "nc", "ncsa", True
@@ -161,7 +182,7 @@ class NcsaForm:
 # -- JSON
 
 
-class JsonForm:
+class JsonForm(Form):
     """One JSON object a line: what the other forms have, the session, and the reply in full."""
 
     prefix, numbered, local = "js", "json", False

@@ -16,8 +16,9 @@ from mailroot.edge.scheduling import wait_when_waking
 
 # The longest that a record waits before it is written, in seconds.
 INTERVAL = 0.5
-# Records that are written at once: nearly all become one entry, which takes about a kilobyte in memory.
-_AT_ONCE = 2000
+# Records that are written at once: nearly all become one entry, which takes about a kilobyte in memory. With more of
+# them, memory is taken from the system and given back each time.
+_AT_ONCE = 300
 # How often losses are told of, in flushes.
 _TELL_EVERY = 20
 
