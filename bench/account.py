@@ -8,6 +8,7 @@ from pathlib import Path
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 QUIET_CPU = 0.004  # seconds of CPU in QUIET_TIME: timers of an idle server stay below it
 QUIET_TIME = 0.25
+GONE_LIMIT = 5.0
 _numbers = itertools.count(1)
 
 
@@ -54,9 +55,19 @@ class Account:
 
     def close(self) -> None:
         """Remove the group; the server has ended."""
-        if self.group is not None:
-            self.group.rmdir()
-            self.group = None
+        if self.group is None:
+            return
+        patience = time.monotonic() + GONE_LIMIT
+        while True:
+            try:
+                self.group.rmdir()
+            except OSError:  # the system still takes a process apart that is no longer listed
+                if time.monotonic() > patience:
+                    raise
+                time.sleep(0.02)
+            else:
+                self.group = None
+                return
 
 
 def _new_group() -> Path | None:

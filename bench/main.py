@@ -20,6 +20,7 @@ from bench.observed import observed_workloads
 from bench.servers import ROOT, Postfix, Server, Unfinished
 from bench.table import rows
 from bench.workloads import KINDS, Bench, Figures, Workload, workloads
+from bench.yardsticks import yardstick_workloads
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
@@ -49,7 +50,8 @@ def chosen_servers(asked: argparse.Namespace) -> tuple[type[Server], ...]:
 
 def chosen_workloads(bench: Bench, names: list[str] | None) -> list[Workload]:
     """Return the workloads of these names, or all."""
-    every = [*workloads(bench), *observed_workloads(bench), *directory_workloads(bench), *console_workloads(bench)]
+    more = (observed_workloads, directory_workloads, console_workloads, yardstick_workloads)
+    every = [workload for of in (workloads, *more) for workload in of(bench)]
     known = {workload.name: workload for workload in every}
     if unknown := set(names or ()) - known.keys():
         raise SystemExit(f"no workload is called {', '.join(sorted(unknown))}; there are {', '.join(known)}")

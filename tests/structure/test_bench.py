@@ -1,11 +1,13 @@
 """The benchmark counts what it says, and asks Mailroot for settings that exist."""
 
+import smtplib
 import subprocess
 import sys
+import time
 
 import pytest
 
-from bench import account, main, servers, spread, table, workloads
+from bench import account, main, servers, spread, table, workloads, yardsticks
 from bench.workloads import Bench, Figures
 
 
@@ -80,3 +82,32 @@ def test_a_thousand_destinations_stand_in_the_tables_of_both_servers(tmp_path, m
 def test_what_arrives_of_a_spread_load_is_what_goes_to_the_living():
     assert spread.SpreadLoad(1000).living == 990
     assert spread.SpreadLoad(50).living == 50 and spread.SpreadLoad(2051).living == 2030
+
+
+@pytest.mark.parametrize("secured", [False, True], ids=["clear", "tls"])
+def test_the_bare_server_commits_what_it_says_it_has(tmp_path, secured):
+    port = servers.free_port()
+    pem = ["--pem", str(servers.make_certificate(tmp_path))] if secured else []
+    program = [sys.executable, str(servers.ROOT / "bench" / "bareserver.py"), str(port), str(tmp_path), *pem]
+    with subprocess.Popen(program, start_new_session=True) as process:
+        try:
+            client = _connected(port)
+            with client:
+                if secured:
+                    client.starttls()
+                for _ in range(3):
+                    client.sendmail("a@one.example", ["b@two.example"], b"Subject: x\r\n\r\n" + b"text\r\n" * 5_000)
+            assert sum(map(yardsticks.rows_in, tmp_path.glob("*.db"))) == 3
+        finally:
+            process.terminate()
+
+
+def _connected(port):
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return smtplib.SMTP("127.0.0.1", port, timeout=60)
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
