@@ -79,7 +79,7 @@ class W3cForm(Form):
     def __init__(self, fields: Sequence[str], site: Site) -> None:
         self._fields = " ".join(fields)
         self.tells_local = "s-ip" in fields
-        # What is the same in all lines, in those of one second, and what is in none other: filled in in two steps.
+        # What is the same in all lines stands there; then come the second's own, and at last each line's.
         same = {"s-sitename": site.instance, "s-computername": site.machine, "cs-version": "SMTP"}
         shown = {field: text.replace("%", "%%%%") for field, text in same.items()}
         shown |= {"date": "%(date)s", "time": "%(time)s"} | dict.fromkeys(_PLACES, "%%s")
