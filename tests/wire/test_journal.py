@@ -66,6 +66,12 @@ def test_without_a_journal_nothing_is_noted_and_all_is_the_same() -> None:
         (b" AUTH PLAIN AHVzZXIAd3Jvbmc=", b"AUTH"),
         (b"\tauth PLAIN AHVzZXIAd3Jvbmc=", b"AUTH"),
         (b"AUTH PLAIN " + b"A" * 12_400, b"AUTH PLAIN"),
+        (b"AUTH\tPLAIN\tAHVzZXIAd3Jvbmc=", b"AUTH"),
+        (b"A\0UTH PLAIN AHVzZXIAd3Jvbmc=", b"AUTH"),
+        (b"A UTH PLAIN AHVzZXIAd3Jvbmc=", b"AUTH"),
+        (b"EHLO AUTH PLAIN AHVzZXIAd3Jvbmc=", b"EHLO"),
+        (b"STARTTLS AUTH PLAIN AHVzZXIAd3Jvbmc=", b"STARTTLS"),
+        (b"quit auth login AHVzZXIAd3Jvbmc=", b"QUIT"),
     ],
 )
 def test_O06_of_auth_the_mechanism_alone_is_noted(line: bytes, shown: bytes) -> None:
@@ -82,6 +88,33 @@ def test_O06_what_follows_a_refused_auth_may_be_the_password() -> None:
     bare = ServerProfile("mail.example.test", "127.0.0.1", error_limit=0)
     turns = (b"EHLO x\r\n", b"AUTH LOGIN\r\n", b"dXNlcg==\r\n", b"cGFzc3dvcmQ=\r\n", b"RSET\r\n")
     assert noted(*turns, profile=bare)[1:] == [b"AUTH LOGIN", b"", b"", b"RSET"]
+
+
+@pytest.mark.parametrize("line", [b"auth\tlogin", b"AU TH LOGIN", b"XAUTH=LOGIN"])
+def test_O06_what_follows_a_misspelt_auth_may_be_the_password(line: bytes) -> None:
+    turns = (line + b"\r\n", b"dXNlcg==\r\n", b"cGFzc3dvcmQ=\r\n", b"NOOP cGFzc3dvcmQ=\r\n", b"RSET\r\n")
+    assert noted(b"EHLO x\r\n", *turns)[1:] == [b"AUTH", b"", b"", b"NOOP", b"RSET"]
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        b"",
+        b"MAIL FROM:<a@b>\r\n",
+        b"MAIL FROM:<a@b>\r\nRCPT TO:<c@far.test>\r\n",
+        b"MAIL FROM:<a@b> BODY=BINARYMIME\r\n",
+    ],
+)
+def test_O06_what_follows_a_refused_data_may_be_the_content(envelope: bytes) -> None:
+    body = (b"Subject: secret\r\n", b"Mail me the figures\r\n", b"help the others\r\n", b"data of 2026\r\n", b".\r\n")
+    journal = noted(b"EHLO x\r\n", *filter(None, [envelope]), b"DATA\r\n", *body, b"RSET\r\n")
+    said = journal[journal.index(b"DATA") + 1 :]
+    assert said == [b"", b"MAIL", b"HELP", b"DATA", b"", b"RSET"]
+
+
+def test_O06_an_address_with_auth_in_it_is_no_secret() -> None:
+    turns = (b"EHLO auth.example\r\n", b"MAIL FROM:<auth@plain.example> AUTH=<>\r\n", b"RCPT TO:<author@b> X=1\r\n")
+    assert noted(*turns) == [turn[:-2] for turn in turns]
 
 
 def test_O06_a_response_that_is_too_long_or_endless_is_not_noted() -> None:

@@ -124,6 +124,15 @@ def test_a_password_is_in_no_fault(settings: dict[str, bool]) -> None:
     assert "secret" not in faults
 
 
+@pytest.mark.parametrize(
+    "line", [b"AUTH\tPLAIN\tc2VjcmV0", b"A\0UTH c2VjcmV0", b"auth\tlogin\r\nc2VjcmV0", b"DATA\r\nc2VjcmV0"]
+)
+def test_a_password_or_content_behind_a_line_that_was_refused_is_in_no_fault(line: bytes) -> None:
+    client = Exchange(error_limit=0)
+    client.say(line + b"\r\n")
+    assert "c2VjcmV0" not in repr([event for event in client.policy.events if isinstance(event, Fault)])
+
+
 def test_events_do_not_show_responses() -> None:
     assert "secret" not in repr([AuthRequested("PLAIN", b"\0user\0secret"), AuthResponse(b"secret")])
 

@@ -23,6 +23,8 @@ def begin_data(dialogue: Dialogue, reply: Reply) -> None:
     if reply.positive:
         dialogue.transaction.incoming = _incoming(dialogue)
         dialogue.transaction.reader = DotReader()
+    else:
+        dialogue.hushed = True
 
 
 def read_data(dialogue: Dialogue) -> None:

@@ -88,7 +88,7 @@ class Dialogue:
         self.progress = self.errors = self.junk = self.attempts = 0
         self.signed_in = False
         self.hushed = False
-        """AUTH was refused: what follows may be the password that the client sends all the same."""
+        """AUTH or DATA was refused: what follows may be the password or the content, which some send all the same."""
         self.session_size = 0
         """Octets of the messages that were accepted."""
         self.chunk = Chunk(0, last=False)
@@ -109,7 +109,7 @@ class Dialogue:
 
     def refuse(self, reply: Reply, about: str) -> None:
         """Answer a protocol fault, unless it was one too many."""
-        self.hushed = self.hushed or about == "AUTH"
+        self.hushed = self.hushed or about in {"AUTH", "DATA"}
         if not self.is_one_error_too_many():
             self.events.append(Fault("refused", f"{about}: {reply.text}"))
             self.say(reply)

@@ -4,6 +4,7 @@ No secret is ever noted: of AUTH the mechanism alone, of its responses that ther
 password nothing. What the notes become is not decided here (`edge.protocollog`).
 """
 
+import re
 from typing import TypeAlias
 
 from mailroot.wire.table import Row
@@ -18,18 +19,34 @@ Journal: TypeAlias = list[Said]
 
 LONGEST = 2048
 _AUTH = b"AUTH"
+_NO_LETTERS = bytes(sign for sign in range(256) if not chr(sign).isascii() or not chr(sign).isalpha())
+ANYTHING = frozenset("DATA EXPN HELP NOOP QUIT RSET STARTTLS VRFY".split())
+"""Verbs behind which anything may stand: it is not looked at."""
 
 
 def shown(row: Row | None, line: bytes, hushed: bool) -> bytes:
     """What may be noted of an odd line: a long one, one with a secret, one that begins with no known verb.
 
-    `hushed`: what is no command may be a password, because AUTH was refused.
+    `hushed`: what is no command may be a password, because AUTH was refused, or content, because DATA was.
     """
     if row is not None:
-        return without_secret(line) if row.secret else line[:LONGEST]
-    if _AUTH in line.upper():
-        return _AUTH  # misspelt, but what stands behind it may be what it looks like
+        if row.secret:
+            return without_secret(line)
+        odd = row.verb in ANYTHING and (hushed or has_sign_in(line))
+        return row.verb.encode() if odd else line[:LONGEST]
+    if is_misspelt_auth(line):
+        return _AUTH  # what stands behind it may be what it looks like
     return b"" if hushed else line[:LONGEST]
+
+
+def is_misspelt_auth(line: bytes) -> bool:
+    """Whether a line that begins with no known verb may have been meant as AUTH."""
+    return _AUTH in line.translate(None, _NO_LETTERS).upper()
+
+
+def has_sign_in(argument: bytes) -> bool:
+    """Whether AUTH with its mechanism, and so perhaps a secret, stands behind another verb."""
+    return _SIGN_IN.search(argument) is not None
 
 
 def without_secret(line: bytes) -> bytes:
@@ -43,3 +60,4 @@ _MECHANISMS = frozenset(
     b"PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-256-PLUS XOAUTH2 OAUTHBEARER NTLM GSSAPI "
     b"GSS-SPNEGO EXTERNAL ANONYMOUS".split()
 )
+_SIGN_IN = re.compile(rb"AUTH[\W_]+(?:" + b"|".join(map(re.escape, sorted(_MECHANISMS))) + rb")\b", re.IGNORECASE)

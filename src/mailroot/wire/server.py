@@ -32,7 +32,7 @@ from mailroot.wire.commands import Chunk
 from mailroot.wire.content import read_chunk, read_data, skip_chunk
 from mailroot.wire.dialogue import Dialogue
 from mailroot.wire.events import Disconnected, Event, Fault
-from mailroot.wire.journal import LONGEST, Journal, shown
+from mailroot.wire.journal import ANYTHING, LONGEST, Journal, has_sign_in, is_misspelt_auth, shown
 from mailroot.wire.lines import STARVED, TLS_HANDSHAKE, NoLine
 from mailroot.wire.profile import ServerProfile
 from mailroot.wire.starttls import begin_secured
@@ -244,8 +244,11 @@ def _read_line(dialogue: Dialogue, line: bytes) -> None:
     verb, _, argument = line.partition(b" ")
     row = dialogue.rows.get(verb.upper())
     journal = dialogue.journal
+    if row is None:
+        dialogue.hushed = dialogue.hushed or is_misspelt_auth(line)
     if journal is not None:
-        plain = row is not None and not row.secret and len(line) <= LONGEST
+        usual = row is not None and not row.secret and not (argument and row.verb in ANYTHING)
+        plain = usual and len(line) <= LONGEST and not dialogue.hushed
         journal.append(line if plain else shown(row, line, dialogue.hushed))
     if row is None:
         _refuse_unknown(dialogue, verb, line)
@@ -272,11 +275,20 @@ def _obey(dialogue: Dialogue, row: Row, argument: bytes) -> None:
         dialogue.flush = True
     parsed = row.parse(argument, dialogue.transaction.smtputf8)
     if isinstance(parsed, Reply):
+        if dialogue.hushed or has_sign_in(argument):
+            _hide_argument(dialogue, row)
         dialogue.refuse(parsed, row.verb)
     elif dialogue.state in row.legal:
         row.act(dialogue, parsed)
     else:
         _refuse_sequence(dialogue, row, parsed)
+
+
+def _hide_argument(dialogue: Dialogue, row: Row) -> None:
+    """Of a command that was not understood the verb alone is noted: it may be a secret, or content."""
+    dialogue.hushed = True
+    if dialogue.journal and not row.secret:
+        dialogue.journal[-1] = row.verb.encode()
 
 
 def _has_forbidden_input(dialogue: Dialogue) -> bool:
@@ -294,6 +306,7 @@ def _refuse_sequence(dialogue: Dialogue, row: Row, parsed: object) -> None:
         skip_chunk(dialogue, parsed, reply)
     elif nobody_accepted:
         # The usual end of a group whose recipients were all refused, and no fault of the client.
+        dialogue.hushed = True  # unless it sends the content all the same
         dialogue.say_unless_junk(reply.encode())
     else:
         dialogue.refuse(reply, row.verb)
@@ -322,8 +335,10 @@ def _accepts_bare_newline(dialogue: Dialogue, line: bytes) -> bool:
 
 def _note(dialogue: Dialogue, line: bytes) -> None:
     """Note a line that is not obeyed."""
+    row = dialogue.rows.get(line.partition(b" ")[0].upper())
+    if row is None:
+        dialogue.hushed = dialogue.hushed or is_misspelt_auth(line)
     if dialogue.journal is not None:
-        row = dialogue.rows.get(line.partition(b" ")[0].upper())
         dialogue.journal.append(shown(row, line, dialogue.hushed))
 
 
