@@ -77,6 +77,7 @@ async def carrier(
     domains=None,
     pace=None,
     turns=None,
+    log=None,
     **delivery,
 ):
     delivery = {"fqdn": "here.example", "private_exchangers": True} | delivery
@@ -105,6 +106,7 @@ async def carrier(
             wallet or NO_WALLET,
             turns or own_turns(),
             signer,
+            log=log,
         )
     )
     try:

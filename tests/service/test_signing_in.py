@@ -7,6 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from mailroot.edge.protocollog.log import ProtocolLog
 from mailroot.edge.tls.binding import end_point_binding
 from mailroot.edge.tokens import Granted, TokenFailed
 from mailroot.routing.answers import Addresses, Finding
@@ -26,6 +27,21 @@ USER, PASSWORD = "app@there.example", "correct horse é"
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("authority"))
+
+
+class Noted:
+    """A protocol log that stays in memory."""
+
+    tells_local = False
+
+    def __init__(self):
+        self.entries = []
+
+    def write(self, entries):
+        self.entries += entries
+
+    def close(self):
+        return None
 
 
 def basic(tls="require", password=PASSWORD, user=USER, **more):
@@ -133,6 +149,20 @@ async def test_a_refused_password_delays_the_mail_and_is_not_tried_again_and_aga
     (down,) = [fields for name, fields in events if name == "destination_down"]
     assert "did not let us sign in (PLAIN)" in down["cause"]
     assert "wrong" not in str(events).replace("is wrong", "")
+
+
+async def test_O06_a_server_that_says_the_password_back_is_not_repeated_to_anybody(authority):
+    events, noted = [], Noted()
+    log = ProtocolLog("", lambda count, cause: None)
+    log.use(noted)
+    answers = {"AUTH": lambda line: f"535 5.7.8 bad credentials: {line}"}
+    async with Peer(answers, tls=authority.serving(NAME), door=door()) as peer, carrier(events=events, log=log) as way:
+        outcome = await carried(way, smart(peer, security=basic()))
+    log.close()
+    shown = base64.b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()
+    assert outcome[:2] == ("delayed", "4.7.8") and "bad credentials: AUTH PLAIN [hidden]" in outcome[2]
+    for told in (outcome, events, noted.entries):
+        assert "bad credentials" in str(told) and shown[:8] not in str(told)
 
 
 async def test_an_account_without_keys_of_a_mechanism_signs_in_by_the_next(authority):

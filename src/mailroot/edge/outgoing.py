@@ -15,6 +15,7 @@ from mailroot.edge.protocollog.call import Call
 from mailroot.edge.tls.outgoing import Secured, TlsFailed, handshake_failed, secured
 from mailroot.mail.faults import Unavailable
 from mailroot.mail.reply import Reply
+from mailroot.wire.echo import Echo
 from mailroot.wire.replies import BrokenProtocol, NoReply, ReplyReader, no_reply
 
 # How often a waiting connection looks at the time: one timer serves many steps, at the price of so much delay.
@@ -102,8 +103,11 @@ class Connection(asyncio.Protocol):
         """Whether the server has said something, or is gone, while we are still writing."""
         return bool(self._heard) or self._end is not None
 
-    async def exchange(self, octets: bytes, replies: int, wait: float) -> list[Reply]:
-        """Write, then wait for so many replies; no silence between them may be longer than `wait` seconds."""
+    async def exchange(self, octets: bytes, replies: int, wait: float, echo: Echo | None = None) -> list[Reply]:
+        """Write, then wait for so many replies; no silence between them may be longer than `wait` seconds.
+
+        `echo` hides in the replies what of the octets is secret.
+        """
         self._wanted = replies
         if self._end is None:
             assert self._transport is not None
@@ -116,6 +120,9 @@ class Connection(asyncio.Protocol):
                 self._waiter = self._loop.create_future()
                 await self._guarded(self._waiter, wait)
         heard, self._heard, self._wanted = self._heard, [], 0
+        if echo is not None:
+            echo.said(octets)
+            heard = [echo.hide(reply) for reply in heard]
         if self.log is not None:
             self.log.heard(heard)
         if len(heard) < replies:

@@ -18,6 +18,7 @@ from mailroot.mail.status import Disposition, Status
 from mailroot.routing.exchangers import Host
 from mailroot.settings.delivery import Authentication, OutboundSecurity
 from mailroot.wire.client import Peer, Say
+from mailroot.wire.echo import Echo
 from mailroot.wire.outcome import status_of
 from mailroot.wire.presenting import ContextAnswer, ContextQuestion, Presented, mechanisms, present
 from mailroot.wire.refusals import known_refusal
@@ -125,19 +126,20 @@ class _SignIn:
             credentials, host.name.strip("[]"), host.port, secrets.token_bytes(32), self._wallet.now(), self._bound(row)
         )
         script = present(row.name, row.present(opening))
+        echo = Echo((credentials.password, credentials.token))
         try:
             step = next(script)
             while True:
                 if isinstance(step, Say):
                     wait = min(step.wait, meeting.longest)
-                    step = script.send(await meeting.connection.exchange(step.octets, step.replies, wait))
+                    step = script.send(await meeting.connection.exchange(step.octets, step.replies, wait, echo))
                 elif self._context is not None:
                     step = script.send(await self._context.answer(step))
                 else:
                     step = script.send(ContextFailed("there is no security context here"))
         except StopIteration as end:
             result: Presented = end.value
-            return result
+            return replace(result, cause=echo.hide_in(result.cause))
 
     def _bound(self, row: ClientMechanism) -> ChannelBinding | None:
         """NTLM takes the binding along in any case; others only where their name says so."""
