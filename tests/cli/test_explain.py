@@ -202,3 +202,16 @@ def test_a_domain_with_times_of_its_own_is_told_with_them(site: Site) -> None:
     text = " ".join(shown.split())
     assert "tried at once, again every 7m, at most 5 times in all" in text
     assert "given up after 3d" in text
+
+
+@pytest.mark.parametrize("recipient", ["ann@local.test", "b@mx.partner.example"])
+def test_the_null_sender_is_promised_no_word(site: Site, recipient: str) -> None:
+    code, shown = site.run("--to", recipient)
+    assert code == 0
+    assert "the sender is told of no delay; given up after 2d" in shown
+    report = site.step("report", "--to", recipient)
+    assert report["cause"] == (
+        "The message has the null sender, so nobody can be told; if it failed, it would be put into Badmail"
+    )
+    [one] = site.facts("--to", recipient)["recipients"]
+    assert one["report"] == ""

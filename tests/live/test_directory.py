@@ -225,6 +225,8 @@ def test_explain_asks_the_directory_where_it_is_told_to(directory: Slapd, tmp_pa
     assert fate(f"staff@{DOMAIN}", "--network").startswith("for 2 recipients by the directory: ")
     assert fate(f"a.smith@{DOMAIN}", "--network").startswith(f"for ann@{DOMAIN} by the directory: ")
     assert fate(f"empty@{DOMAIN}", "--network").startswith("returned: ")
+    untold = made.ask("explain", "--to", f"empty@{DOMAIN}", "--client", "127.0.0.1", "--network")["recipients"][0]
+    assert untold["fate"].startswith("given up: ") and untold["steps"][-1]["step"] == "report"
     assert "Drop" in fate(f"ann@{DOMAIN}", "--network")
 
 

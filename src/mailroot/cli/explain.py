@@ -93,7 +93,8 @@ async def _explained(arguments: argparse.Namespace, settings: Settings, case: Ca
     rules = rules_for(settings, key)
     asked = arguments.network and not case.by_pickup
     names = await names_of(rules, case.client) if asked else NOT_ASKED
-    explanation = await with_directory(rules, explain(rules, case, _now(), names), arguments.network)
+    now = _now()
+    explanation = await with_directory(rules, explain(rules, case, now, names), arguments.network, now)
     if arguments.network:
         explanation = await with_hosts(rules, settings, explanation)
     return explanation.entered_by(entrance)

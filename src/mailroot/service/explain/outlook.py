@@ -6,6 +6,7 @@ The route is that of the plan that live mail goes by, the times those of its ret
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from mailroot.mail.address import Mailbox
 from mailroot.mail.envelope import Recipient
 from mailroot.mail.status import Disposition, Status
 from mailroot.policy.chain import Finding, Step, relaying, shortened, verdict_step
@@ -16,7 +17,7 @@ from mailroot.routing.candidates import losers
 from mailroot.routing.masquerade import Masquerade, is_first_hop
 from mailroot.routing.route import DropRoute, HoldRoute, NoRoute, RelayRoute, Route
 from mailroot.service.explain.rehearsal import Heard, Rehearsed
-from mailroot.service.explain.reporttext import report_text
+from mailroot.service.explain.told import hears_of_delay, told_of_failure
 from mailroot.service.explain.ways import caught, fate_of, route_steps
 from mailroot.service.rules import Rules
 from mailroot.settings.spelling import duration_text
@@ -28,7 +29,7 @@ class Outlook:
 
     `fate` is it in one line: the refusal, or where the mail goes with what demands. `recipient` is who the message is
     for, once aliases are resolved; it and `route` are None for who was not taken. `report` is what the sender would be
-    told if the mail could not be delivered; "" where nobody is told.
+    told if the mail could not be delivered; "" where nobody is told. `sender` is None for the null path too.
     """
 
     asked: str
@@ -37,6 +38,7 @@ class Outlook:
     recipient: Recipient | None = None
     route: Route | None = None
     report: str = ""
+    sender: Mailbox | None = None
 
     @property
     def taken(self) -> bool:
@@ -53,16 +55,20 @@ def outlook(rules: Rules, rehearsed: Rehearsed, heard: Heard, now: datetime) -> 
         words = "hangs on the client's name" if heard.open else f"refused: {refusal}"
         return Outlook(heard.asked, words, tuple(steps))
     route = rules.plan.route(recipient.address.domain)
-    plan = rules.retry_for(recipient.address.domain)
     steps += route_steps(rules, recipient, route)
     if isinstance(route, RelayRoute | HoldRoute):
         steps += _masquerade(rules, rehearsed)
     if isinstance(route, NoRoute):
-        report = report_text(rules, rehearsed.sender, recipient, route.status, now)
-        return Outlook(heard.asked, caught(rules) + fate_of(route), tuple(steps), recipient, route, report)
-    steps.append(Step("retry", Finding.NOTE, retry_words(plan)))
-    report = report_text(rules, rehearsed.sender, recipient, _expired(route, plan), now)
-    return Outlook(heard.asked, caught(rules) + fate_of(route), tuple(steps), recipient, route, report)
+        end = route.status
+    else:
+        plan = rules.retry_for(recipient.address.domain)
+        hears = hears_of_delay(rules, rehearsed.sender, recipient, now)
+        steps.append(Step("retry", Finding.NOTE, retry_words(plan, hears)))
+        end = _expired(route, plan)
+    told = told_of_failure(rules, rehearsed.sender, recipient, end, now)
+    steps += told.steps
+    fate = caught(rules) + fate_of(route)
+    return Outlook(heard.asked, fate, tuple(steps), recipient, route, told.text, rehearsed.sender)
 
 
 def _before(rules: Rules, rehearsed: Rehearsed, heard: Heard) -> list[Step]:
@@ -116,13 +122,13 @@ def _masquerade(rules: Rules, rehearsed: Rehearsed) -> list[Step]:
     return [Step("sender out", Finding.NOTE, f"{masquerade.sender(sender)}, by delivery.masquerade_domain")]
 
 
-def retry_words(plan: RetryPlan) -> str:
-    """A retry plan as a sentence."""
+def retry_words(plan: RetryPlan, hears: bool) -> str:
+    """A retry plan as a sentence; `hears`: the sender gets the notice of a delay."""
     *first, last = [duration_text(wait) for wait in plan.intervals]
     waits = f"again after {', '.join(first)}, then every {last}" if first else f"again every {last}"
     most = f", at most {plan.attempts} times in all" if plan.attempts else ""
     notice = f"the sender is told of the delay after {duration_text(plan.delay_notification)}"
-    if plan.delay_notification >= plan.expiration:
+    if not hears or plan.delay_notification >= plan.expiration:
         notice = "the sender is told of no delay"
     return f"tried at once, {waits}{most}; {notice}; given up after {duration_text(plan.expiration)}"
 
