@@ -215,3 +215,24 @@ def test_the_null_sender_is_promised_no_word(site: Site, recipient: str) -> None
     )
     [one] = site.facts("--to", recipient)["recipients"]
     assert one["report"] == ""
+
+
+def test_a_fault_in_the_settings_to_compare_with_is_told_of_that_file(site: Site) -> None:
+    bad = site.file.with_name("bad.toml")
+    bad.write_text("[general\n")
+    code, shown = site.run("--against", str(bad), "--to", "a@local.test")
+    assert code == 2
+    assert f"{bad}: line 1: not TOML" in shown and str(site.file) not in shown
+    bad.write_text(SETTINGS)
+    bad.chmod(0o644)
+    code, shown = site.run("--against", str(bad), "--to", "a@local.test")
+    assert code == 2
+    assert f"chmod 600 {bad}" in shown
+
+
+def test_settings_to_compare_with_are_read_as_if_they_stood_in_the_same_place(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    same = tmp_path / "elsewhere" / "same.toml"
+    same.write_text(SETTINGS)
+    same.chmod(0o600)
+    assert site.facts("--against", str(same), "--to", "a@local.test")["changed"] == []

@@ -23,7 +23,8 @@ _COLUMNS = ("messages", "server", "client", "auth", "from", "to", "before", "aft
 
 def run(arguments: argparse.Namespace, file: SettingsFile, settings: Settings, case: Case | None) -> int:
     """Show whose fate changes; 0, whoever it is."""
-    new = file.check(SettingsFile(Path(arguments.against)).text())
+    other = SettingsFile(Path(arguments.against))
+    new = other.check(other.text(), file.folder)
     if isinstance(new, Problems):
         return refuse(new, arguments)
     if case is not None:

@@ -73,9 +73,9 @@ class SettingsFile:
             self._revision += 1
         return loaded
 
-    def check(self, text: str) -> Settings | Problems:
-        """What the file would stand for with this text in it."""
-        facts = machine_facts(self.folder, self._revision + 1)
+    def check(self, text: str, folder: str = "") -> Settings | Problems:
+        """What the file would stand for with this text in it, and if it stood in `folder`; "" is its own."""
+        facts = machine_facts(folder or self.folder, self._revision + 1)
         return parse(text, facts, private=self._private(), file=str(self.path))
 
     def _private(self) -> bool:
