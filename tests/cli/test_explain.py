@@ -236,3 +236,27 @@ def test_settings_to_compare_with_are_read_as_if_they_stood_in_the_same_place(si
     same.write_text(SETTINGS)
     same.chmod(0o600)
     assert site.facts("--against", str(same), "--to", "a@local.test")["changed"] == []
+
+
+OF_ENTRIES = """\
+[servers.default.domains."*.held.example"]
+relay = true
+hold = true
+[servers.default.domains."*.held.example".security]
+tls = "require"
+"""
+
+
+def test_an_option_is_named_by_the_entry_that_has_it(site: Site) -> None:
+    site.write(SETTINGS.replace("[servers.second.general]", f"{OF_ENTRIES}[servers.second.general]"))
+    words = ("--from", "a@local.test", "--to", "b@mx.held.example")
+    hold = 'domains."*.held.example".hold'
+    assert site.step("hold", *words)["cause"].startswith(f"{hold}: kept until")
+    assert site.step("TLS out", *words)["cause"].endswith('(domains."*.held.example".security)')
+
+
+def test_what_a_trap_demands_of_tls_is_named_by_the_entry_of_its_address(site: Site) -> None:
+    trapped = SETTINGS.replace("masquerade_domain =", 'trap = "ops@mx.held.example"\nmasquerade_domain =')
+    site.write(trapped.replace("[servers.second.general]", f"{OF_ENTRIES}[servers.second.general]"))
+    caught = site.step("TLS out", "--from", "a@local.test", "--to", "b@mx.partner.example")["cause"]
+    assert caught.endswith('(domains."*.held.example".security)')

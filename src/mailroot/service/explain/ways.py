@@ -7,6 +7,7 @@ from mailroot.mail.envelope import Recipient
 from mailroot.policy.chain import Finding, Step
 from mailroot.routing.route import DropRoute, HoldRoute, NoRoute, RelayRoute, Route
 from mailroot.service.rules import Rules
+from mailroot.settings.declared import key_text
 from mailroot.settings.delivery import Authentication, OutboundTls
 
 _DEMANDS = {
@@ -34,14 +35,14 @@ def route_steps(rules: Rules, recipient: Recipient, route: Route) -> list[Step]:
     if isinstance(route, NoRoute):
         return [Step("route", Finding.FAILS, route.status.words)]
     if isinstance(route, HoldRoute):
-        kept = f"domains.{route.domain}.hold: kept until its server asks for it; then as follows"
+        kept = f"{_option(rules, address, 'hold')}: kept until its server asks for it; then as follows"
         return [Step("hold", Finding.HOLDS, kept), *route_steps(rules, recipient, route.relay)]
     if not isinstance(route, RelayRoute):
         assert_never(route)
     steps = [Step("route", Finding.HOLDS, caught(rules) + _why(rules, address, route))]
     if not all(host.literal for host in route.smart_hosts) or not route.smart_hosts:
         steps.append(Step("DNS", Finding.OPEN, "not asked; --network has it asked"))
-    steps.append(Step("TLS out", Finding.NOTE, f"{_DEMANDS[route.security.tls]} ({_source(rules, recipient, route)})"))
+    steps.append(Step("TLS out", Finding.NOTE, f"{_DEMANDS[route.security.tls]} ({_source(rules, address, route)})"))
     steps.append(Step("sign-in out", Finding.NOTE, _sign_in(route)))
     return steps
 
@@ -59,11 +60,15 @@ def _why(rules: Rules, address: Mailbox, route: RelayRoute) -> str:
     return f"to {hosts}, the smart host of delivery.smart_host{hello}"
 
 
-def _source(rules: Rules, recipient: Recipient, route: RelayRoute) -> str:
-    entry = rules.domains.find(recipient.address.domain)
-    if route.known_domain and entry is not None:
-        return f"domains.{entry.name}.security"
-    return "delivery.security"
+def _source(rules: Rules, address: Mailbox, route: RelayRoute) -> str:
+    return _option(rules, address, "security") if route.known_domain else "delivery.security"
+
+
+def _option(rules: Rules, address: Mailbox, name: str) -> str:
+    """The key of an option that the entry of this address's domain has."""
+    entry = rules.domains.find_waiting(address.domain)
+    assert entry is not None  # the route came of it
+    return key_text(("domains", entry.name, name))
 
 
 def _sign_in(route: RelayRoute) -> str:
