@@ -1,6 +1,7 @@
 """`mailroot explain`: an answer from the settings file, with the service or without."""
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mailroot.settings.service import Settings
 from tests.cli.fakeservice import fake_service
 from tests.live.outside import outside
 from tests.peers.dns import Names
+from tests.service.test_stories import Told
 
 SETTINGS = """\
 [servers.default.general]
@@ -260,3 +262,35 @@ def test_what_a_trap_demands_of_tls_is_named_by_the_entry_of_its_address(site: S
     site.write(trapped.replace("[servers.second.general]", f"{OF_ENTRIES}[servers.second.general]"))
     caught = site.step("TLS out", "--from", "a@local.test", "--to", "b@mx.partner.example")["cause"]
     assert caught.endswith('(domains."*.held.example".security)')
+
+
+def test_of_several_messages_each_is_named_by_what_explains_it(site: Site) -> None:
+    settings = SettingsFile(site.file).load()
+    assert isinstance(settings, Settings)
+    told = Told(Path(settings.service.trace.folder))
+    refused = {"recipient": "bob@far.example", "reply": "550 5.7.1 no", "address": "192.0.2.7"}
+    told.tell("refused", session="s1", sender="first@x", **refused)
+    told.tell("refused", session="s1", sender="second@x", **refused)
+    told.tell("refused", session="s2", sender="<>", **refused)
+    told.accept("e1", "bob@far.example", sender="fourth@x", session="s3")
+    code, shown = site.run("--message", "bob@far.example")
+    assert code == 2
+    first, *named = shown.splitlines()
+    assert first == "mailroot: explain: several messages have the name bob@far.example; name one of these:"
+    assert "  --message e1  (fourth@x to bob@far.example: in the queue)" in named
+    assert "  --message s2  (<> to bob@far.example: refused: 550 5.7.1 no)" in named
+    senders = [site.facts(*shlex.split(one.partition("  (")[0]))["case"]["from"] for one in named]
+    assert sorted(senders) == ["", "first@x", "fourth@x", "second@x"]
+
+
+def test_a_refused_message_is_explained_by_its_own_refusal(site: Site) -> None:
+    settings = SettingsFile(site.file).load()
+    assert isinstance(settings, Settings)
+    told = Told(Path(settings.service.trace.folder))
+    for recipient in ("ann@far.example", "bob@far.example"):
+        told.tell(
+            "refused", session="s1", sender="a@x", recipient=recipient, reply=f"550 no {recipient}", address="192.0.2.7"
+        )
+    facts = site.facts("--message", "bob@far.example")
+    assert facts["case"]["to"] == ["bob@far.example"]
+    assert facts["then"]["fate"] == "refused: 550 no bob@far.example"

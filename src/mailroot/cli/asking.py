@@ -23,7 +23,7 @@ def add_explain(command: argparse.ArgumentParser) -> None:
         "--since",
         metavar="TIME",
         default="",
-        help="with --against, recorded messages not before: 2d ago, or 2026-11-28",
+        help="with --against or --message, recorded messages not before: 2d ago, or 2026-11-28",
     )
     add("--until", metavar="TIME", default="", help="not after, in the same form")
     add(

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from mailroot.cli import against, screen
 from mailroot.cli.commands import refuse
-from mailroot.cli.trace import opened, show_story
+from mailroot.cli.trace import opened, show_story, window
 from mailroot.edge.clock import utc_now
 from mailroot.edge.control import ask
 from mailroot.edge.settingsfile import SettingsFile
@@ -19,7 +19,7 @@ from mailroot.service.explain.explained import Explanation, entered, explain
 from mailroot.service.explain.ground import rules_for
 from mailroot.service.explain.network import names_of, with_hosts
 from mailroot.service.explain.recorded import recorded
-from mailroot.service.trace.stories import Wanted, find
+from mailroot.service.trace.stories import Found, Wanted, find
 from mailroot.service.trace.story import Story
 from mailroot.settings.fingerprint import fingerprint
 from mailroot.settings.problem import Problems
@@ -50,17 +50,30 @@ def run(arguments: argparse.Namespace, file: SettingsFile) -> int:
 
 def _story(arguments: argparse.Namespace, settings: Settings) -> Story:
     """The message of the past. Raises `ValueError` where the trace knows none by that name, or several."""
+    when = window(arguments.since, arguments.until)
     with opened(settings) as search:
-        found = find(search, Wanted(arguments.message, server=arguments.server))
+        found = find(search, Wanted(arguments.message, when, arguments.server))
     if not found.stories:
         raise ValueError(f"explain: no message of the name {arguments.message} is in the trace")
     if len(found.stories) > 1:
-        raise ValueError(f"explain: several messages have the name {arguments.message}; give the entry of one")
+        raise ValueError(_several(arguments.message, found))
     return found.stories[0]
 
 
+def _several(name: str, found: Found) -> str:
+    """Which messages have the name, and what names each alone: its entry, or its session where it was refused."""
+    names = [story.entry or str(story.events[0].get("session")) for story in found.stories]
+    said = [f"explain: several messages have the name {name}; name one of these:"]
+    for story, own in zip(found.stories, names, strict=True):
+        at = story.events[0].get("time")
+        # A session may have had several that were refused, and some that were taken: only the time tells them apart.
+        when = "" if story.entry or (own != name and names.count(own) == 1) else f" --since {at} --until {at}"
+        said.append(f"  --message {own}{when}  ({story.sender or '<>'} to {', '.join(story.recipients)}: {story.fate})")
+    return "\n".join([*said, *(["  ... and others; --since and --until choose a time"] if found.more else [])])
+
+
 def _case_of(arguments: argparse.Namespace, story: Story) -> Case:
-    event = story.accepted or story.first("refused")
+    event = story.accepted or story.refusal
     one = recorded(event) if event is not None else None
     if one is None:
         raise ValueError(f"explain: {arguments.message}: the trace does not tell how that message came")

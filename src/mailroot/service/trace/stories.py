@@ -52,7 +52,7 @@ def find(search: TraceSearch, wanted: Wanted) -> Found:
         elif event["event"] == "refused":
             refused.setdefault(_transaction(event), []).append(event)
     stories = [told(search, entry, event) for entry, event in entries.items()]
-    stories += [Story("", in_order(events)) for events in refused.values()]
+    stories += [_refused(events) for events in refused.values()]
     if len(stories) == 1:
         stories = [in_full(search, stories[0])]
     stories.sort(key=lambda story: str(story.events[0].get("time", "")) if story.events else "", reverse=True)
@@ -69,6 +69,11 @@ def told(search: TraceSearch, entry: str, known: Event) -> Story:
     return near if near.over else _own(search, entry, ALWAYS)
 
 
+def _refused(events: list[Event]) -> Story:
+    ordered = in_order(events)
+    return Story("", ordered, refusal=ordered[0])
+
+
 def _own(search: TraceSearch, entry: str, window: Window) -> Story:
     own = [event for event in islice(search.naming(entry, window), _OF_MESSAGE) if event.get("entry") == entry]
     return Story(entry, in_order(own))
@@ -78,14 +83,14 @@ def in_full(search: TraceSearch, story: Story) -> Story:
     """The story with its session, with the message that it is a report on, and with the reports on it."""
     events = list(story.events)
     accepted = story.accepted
-    session = (accepted or story.first("refused") or {}).get("session")
+    session = (accepted or story.refusal or {}).get("session")
     if session:
         events += [event for event in islice(search.naming(session), _OF_SESSION) if "entry" not in event]
     if accepted is None and story.entry and story.message_id:
         events += [one for one in search.naming(story.message_id) if _reports(one, story.message_id)]
     reports = [_report(search, str(one["message_id"])) for one in story.events if one["event"] == "reported"]
     unique = {one.entry: one for one in reports if one is not None}
-    return Story(story.entry, in_order(events), tuple(unique.values()))
+    return Story(story.entry, in_order(events), tuple(unique.values()), story.refusal)
 
 
 def _report(search: TraceSearch, message_id: str) -> Story | None:

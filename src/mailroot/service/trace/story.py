@@ -11,11 +11,15 @@ _ENDS = {"delivered", "failed", "deferred"}
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A message's life. `entry` is its key in the queue, "" for one that was refused. `reports` are those on it."""
+    """A message's life. `entry` is its key in the queue, "" for one that was refused. `reports` are those on it.
+
+    `refusal` is the event that a refused one was found by: its session may have had others. None for what was taken.
+    """
 
     entry: str
     events: tuple[Event, ...]
     reports: tuple["Story", ...] = ()
+    refusal: Event | None = None
 
     @property
     def accepted(self) -> Event | None:
@@ -45,8 +49,7 @@ class Story:
     def fate(self) -> str:
         """What became of it, in a line."""
         if not self.entry:
-            refused = self.first("refused")
-            return f"refused: {refused['reply']}" if refused else "no message"
+            return f"refused: {self.refusal['reply']}" if self.refusal else "no message"
         ends = self.ends()
         counted: dict[str, int] = {}
         for event in ends.values():
