@@ -294,3 +294,20 @@ def test_a_refused_message_is_explained_by_its_own_refusal(site: Site) -> None:
     facts = site.facts("--message", "bob@far.example")
     assert facts["case"]["to"] == ["bob@far.example"]
     assert facts["then"]["fate"] == "refused: 550 no bob@far.example"
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("", "No room in the Drop folder {}/Drop: No space left on device"),
+        ("drop_quota = true\n", "Mailbox Full: the Drop folder has reached its quota"),
+    ],
+)
+def test_the_report_on_a_drop_folder_says_what_live_mail_meets_there(site: Site, option: str, said: str) -> None:
+    site.write(SETTINGS.replace('type = "default"\n', f'type = "default"\n{option}', 1))
+    settings = SettingsFile(site.file).load()
+    assert isinstance(settings, Settings)
+    [one] = site.facts("--from", "a@local.test", "--to", "b@local.test")["recipients"]
+    text = " ".join(one["report"].split())
+    assert f"What happened: {said.format(settings.servers['default'].home)}" in text
+    assert "Where: this mail server, mail.local.test" in text

@@ -57,7 +57,7 @@ def settle(
         if status.final:
             final.append((tried, status))
         elif exhausted(tried.attempts, plan) or expired(entry.arrived, now, plan):
-            final.append((tried, _given_up(status)))
+            final.append((tried, given_up(status)))
         else:
             notice = notice_due(tried, entry.arrived, now, plan)
             reported = tried.delay_reported or notice
@@ -82,7 +82,7 @@ def settle_held(entry: QueueEntry, pending: Iterable[Pending], now: datetime, pl
     delayed: list[Pending] = []
     for recipient in pending:
         if expired(entry.arrived, now, plan):
-            final.append((recipient, _given_up(recipient.last or _HELD)))
+            final.append((recipient, given_up(recipient.last or _HELD)))
             continue
         notice = notice_due(recipient, entry.arrived, now, plan)
         reported = recipient.delay_reported or notice
@@ -94,6 +94,6 @@ def settle_held(entry: QueueEntry, pending: Iterable[Pending], now: datetime, pl
     return Settled(entry.key, tuple(final), tuple(deferred), tuple(delayed))
 
 
-def _given_up(last: Status) -> Status:
+def given_up(last: Status) -> Status:
     """Failure by time: 4.4.7, with what the last attempt was told."""
     return replace(last, disposition=Disposition.FAILED, code=EXPIRED)

@@ -25,7 +25,7 @@ from mailroot.service.deliver.redirect import redirected
 from mailroot.service.measure.progress import Progress
 
 _DELIVERED = Status(Disposition.DELIVERED, "2.1.5", "Delivered to Drop")
-_FULL = Status(Disposition.DELAYED, "4.2.2", "Mailbox Full: the Drop folder has reached its quota")
+FULL = Status(Disposition.DELAYED, "4.2.2", "Mailbox Full: the Drop folder has reached its quota")
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP}
 
@@ -120,14 +120,14 @@ class DropCarrier:
             delivery = redirected(delivery, route.redirect)
             entry = delivery.entry
         if self.over_quota(route.folder):
-            return _FULL
+            return FULL
         new = drop_file(entry, delivery.pending, route.domain, route.folder)
         try:
             if entry.content.in_memory and self._files.quick(route.folder):
                 return self._files.stage(new)
             return await self._in_thread(self._files.stage, new)
         except (OSError, Unavailable) as fault:
-            return _delayed(fault, route.folder)
+            return failure_of(fault, route.folder)
 
     def _outcome(self, delivery: Delivery, tried: Staged | Status) -> Mapping[int, Status]:
         folder = delivery.route.folder if isinstance(delivery.route, DropRoute) else ""
@@ -136,7 +136,7 @@ class DropCarrier:
             if tried.fault is None:
                 self._quota.add(folder, delivery.entry.content.size)
             else:
-                status = _delayed(tried.fault, folder)
+                status = failure_of(tried.fault, folder)
         return {one.number: status for one in delivery.pending}
 
     async def _in_thread(self, call: Callable[[_Given], _Result], given: _Given) -> _Result:
@@ -148,7 +148,7 @@ class DropCarrier:
             self._thread.submit(functools.partial(self._quota.measure, folder))
 
 
-def _delayed(fault: OSError | Unavailable, folder: str) -> Status:
+def failure_of(fault: OSError | Unavailable, folder: str) -> Status:
     """What a failure means for the recipients: they wait, and the reason names the folder."""
     number = fault.errno if isinstance(fault, OSError) else None
     why = fault.strerror if isinstance(fault, OSError) else str(fault)

@@ -3,7 +3,9 @@
 The route is that of the plan that live mail goes by, the times those of its retry plan.
 """
 
-from dataclasses import dataclass, replace
+import errno
+import os
+from dataclasses import dataclass
 from datetime import datetime
 
 from mailroot.mail.address import Mailbox
@@ -12,10 +14,11 @@ from mailroot.mail.status import Disposition, Status
 from mailroot.policy.chain import Finding, Step, relaying, shortened, verdict_step
 from mailroot.policy.recipient import Place
 from mailroot.queue.schedule import RetryPlan
-from mailroot.queue.settle import EXPIRED
+from mailroot.queue.settle import EXPIRED, given_up
 from mailroot.routing.candidates import losers
 from mailroot.routing.masquerade import Masquerade, is_first_hop
 from mailroot.routing.route import DropRoute, HoldRoute, NoRoute, RelayRoute, Route
+from mailroot.service.deliver.drop import FULL, failure_of
 from mailroot.service.explain.rehearsal import Heard, Rehearsed
 from mailroot.service.explain.told import hears_of_delay, told_of_failure
 from mailroot.service.explain.ways import caught, fate_of, route_steps
@@ -64,7 +67,7 @@ def outlook(rules: Rules, rehearsed: Rehearsed, heard: Heard, now: datetime) -> 
         plan = rules.retry_for(recipient.address.domain)
         hears = hears_of_delay(rules, rehearsed.sender, recipient, now)
         steps.append(Step("retry", Finding.NOTE, retry_words(plan, hears)))
-        end = _expired(route, plan)
+        end = _expired(rules, route, plan)
     told = told_of_failure(rules, rehearsed.sender, recipient, end, now)
     steps += told.steps
     fate = caught(rules) + fate_of(route)
@@ -133,12 +136,18 @@ def retry_words(plan: RetryPlan, hears: bool) -> str:
     return f"tried at once, {waits}{most}; {notice}; given up after {duration_text(plan.expiration)}"
 
 
-def _expired(route: Route, plan: RetryPlan) -> Status:
+def _expired(rules: Rules, route: DropRoute | HoldRoute | RelayRoute, plan: RetryPlan) -> Status:
     """The outcome of a message that nobody took until it was given up."""
     if isinstance(route, DropRoute):
-        return Status(Disposition.FAILED, EXPIRED, "The Drop folder could not be written.")
+        return given_up(_no_room(rules, route.folder))
     if isinstance(route, HoldRoute):
-        return replace(route.status, disposition=Disposition.FAILED, code=EXPIRED)
-    host = route.destination if isinstance(route, RelayRoute) else ""
-    reason = f"{host} could not be reached within {duration_text(plan.expiration)}."
-    return Status(Disposition.FAILED, EXPIRED, reason, remote=host)
+        return given_up(route.status)
+    reason = f"{route.destination} could not be reached within {duration_text(plan.expiration)}."
+    return Status(Disposition.FAILED, EXPIRED, reason, remote=route.destination)
+
+
+def _no_room(rules: Rules, folder: str) -> Status:
+    """What every attempt meets where a Drop folder takes no more: its quota, or a full disk where it has none."""
+    if rules.quotas.get(folder, 0):
+        return FULL
+    return failure_of(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), folder)
