@@ -34,6 +34,7 @@ def test_a_message_is_found_while_the_service_runs_and_after_a_crash(tmp_path: P
     assert traced(service, story["entry"])[0]["message_id"] == "<One@X>"
     [waiting] = traced(service, "x@FAR.example")
     assert waiting["fate"].startswith("waits until ")
+    assert [one["entry"] for one in traced(service, "[127.0.0.1]:9")] == [waiting["entry"]]
     assert traced(service, "nobody@x") == []
 
 

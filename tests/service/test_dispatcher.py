@@ -61,7 +61,8 @@ async def test_what_is_delayed_waits_in_the_queue(work: Work) -> None:
     await work.idle()
     [due] = await work.due(entry.key)
     assert due is not None and due > NOON
-    assert work.told("deferred")
+    (told,) = work.told("deferred")
+    assert (told["destination"], told["remote"]) == ("remote.test", "")
 
 
 async def test_a_failure_is_reported_to_the_sender(work: Work) -> None:

@@ -88,7 +88,7 @@ async def test_the_sender_hears_that_held_mail_is_delayed_and_in_the_end_that_it
     await claimed(work)
     assert work.told("reported")[1]["kind"] == "Failure"
     (failed,) = work.told("failed")
-    assert failed["status"] == "4.4.7"
+    assert (failed["status"], failed["destination"]) == ("4.4.7", "held.test")
     assert await work.queue.depth() == 0
     assert work.remote.carried == []
 

@@ -134,6 +134,25 @@ def test_who_waits_is_told_apart_from_who_was_served(told: Told) -> None:
     assert told.find("e1").stories[0].fate == "1 delivered, 1 waits until 2026-11-22T13:00: busy, 1 in the queue"
 
 
+@pytest.mark.parametrize(
+    "name", ["[127.0.0.1]:25", "127.0.0.1:25", "[127.0.0.1]", "127.0.0.1", "MX.elsewhere.test:366", "mx.elsewhere.test"]
+)
+@pytest.mark.parametrize("event", ["deferred", "failed"])
+def test_mail_that_never_reached_its_next_hop_is_found_by_it(told: Told, name: str, event: str) -> None:
+    told.accept("e1", "a@x", address="10.0.0.1")
+    told.tell(event, entry="e1", recipient="a@x", destination="[127.0.0.1]:25,mx.elsewhere.test:366")
+    told.accept("e2", "b@x", address="10.0.0.1")
+    told.tell(event, entry="e2", recipient="b@x", destination="127.example")
+    assert [story.entry for story in told.find(name).stories] == ["e1"]
+
+
+def test_mail_is_found_by_the_server_that_was_not_reached(told: Told) -> None:
+    told.accept("e1", "a@far.example")
+    told.tell("deferred", entry="e1", recipient="a@far.example", destination="far.example", remote="mx.far.example")
+    for name in ("mx.far.example", "<far.example>"):
+        assert [story.entry for story in told.find(name).stories] == ["e1"]
+
+
 def test_events_are_each_told_once_and_unknown_ones_by_their_fields() -> None:
     one = {"time": "2026-11-22T12:00:00.000Z", "event": "queue_changed", "entry": "e1", "operation": "retry"}
     assert in_order([one, dict(one)]) == (one,)

@@ -172,11 +172,14 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     EventRow(
         "deferred",
         _N,
-        ("server", "entry", "message_id", "recipient", "status", "reason", "due"),
-        "A recipient will be tried again.",
+        ("server", "entry", "message_id", "recipient", "status", "reason", "due", "destination", "remote"),
+        "A recipient will be tried again. `destination` is where it goes, `remote` the server that was tried last.",
     ),
     EventRow(
-        "failed", _W, ("server", "entry", "message_id", "recipient", "status", "reason"), "A recipient was given up."
+        "failed",
+        _W,
+        ("server", "entry", "message_id", "recipient", "status", "reason", "destination", "remote"),
+        "A recipient was given up.",
     ),
     EventRow(
         "reported",

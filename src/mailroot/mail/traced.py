@@ -1,6 +1,8 @@
 """What a trace is searched by: the fields of events that name a message, a session, an address or a next hop."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -21,6 +23,9 @@ NAMING = (
     "user",
 )
 _SEVERAL = "to"
+_HOP = "destination"
+_BARE = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}:\d+", re.ASCII)
+_PORT = re.compile(r":\d+$", re.ASCII)
 
 
 def naming(row: EventRow) -> tuple[str, ...]:
@@ -34,11 +39,23 @@ def naming(row: EventRow) -> tuple[str, ...]:
 def _reader(row: EventRow) -> Callable[[Mapping[str, Any]], Iterable[str]]:
     """What takes the names out of an event of this row; made once, as it is called for each event."""
     names = naming(row)
-    single = [name for name in names if name != _SEVERAL]
+    single = [name for name in names if name not in (_SEVERAL, _HOP)]
     one_by_one = itemgetter(*single) if len(single) > 1 else lambda fields: (fields[single[0]],)
+    if _HOP in names:
+        return lambda fields: (*one_by_one(fields), *hops(fields[_HOP]))
     if _SEVERAL not in names:
         return one_by_one
     return lambda fields: (*one_by_one(fields), *fields[_SEVERAL])
+
+
+@lru_cache(maxsize=4096)
+def hops(destination: str) -> tuple[str, ...]:
+    """What a destination is called: as a whole, each smart host of it, each without its port, then without brackets."""
+    names = [destination]
+    for host in destination.split(","):
+        place = _PORT.sub("", host)
+        names += [host, place, place.strip("[]")]
+    return tuple(dict.fromkeys(names))
 
 
 READERS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[str]]] = {
@@ -51,11 +68,17 @@ def normal(text: str) -> str:
     return text.removeprefix("<").removesuffix(">").lower()
 
 
+def as_recorded(text: str) -> str:
+    """A name as events have it, by what somebody types: an IPv4 address with a port stands in brackets there."""
+    host, colon, port = text.rpartition(":")
+    return f"[{host}]:{port}" if colon and _BARE.fullmatch(text) else text
+
+
 def named(event: Mapping[str, object]) -> Iterator[str]:
     """Every name in an event that was read back, as it is compared."""
     for name in NAMING:
         value = event.get(name)
         if isinstance(value, str):
-            yield normal(value)
+            yield from map(normal, hops(value) if name == _HOP else (value,))
         elif isinstance(value, list):
             yield from (normal(item) for item in value if isinstance(item, str))

@@ -33,6 +33,8 @@ _MODE = 0o640
 _LONGEST = timedelta(days=1)
 _SWEEP = timedelta(hours=1)
 _PARTS = 16
+# What comes of an event that lacks a field of its row, or has something odd in it.
+_ODD = (KeyError, TypeError, AttributeError)
 
 Event = tuple[datetime, EventRow, Mapping[str, object]]
 
@@ -196,7 +198,7 @@ def _gather(
         kept.append(line)
         try:
             names.update(read(fields))
-        except (KeyError, TypeError):  # an event that lacks a field of its row, or has something odd in it
+        except _ODD:
             names.update(_odd_names(fields))
         offset += len(line)
         segment.last = at

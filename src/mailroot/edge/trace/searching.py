@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mailroot.edge.trace.segments import BLOCKS, KEY_SIZE, KEYS, MAGIC, ROW, Block, key, segments
-from mailroot.mail.traced import named, normal
+from mailroot.mail.traced import as_recorded, named, normal
 
 # Lines behind the last block are read in pieces of this size.
 _PIECE = 1024 * 1024
@@ -56,6 +56,7 @@ class TraceSearch:
 
     def naming(self, name: str, window: Window = ALWAYS) -> Iterator[Event]:
         """The events that have this name in one of their fields (`mail.traced`), the newest block's first."""
+        name = as_recorded(name)
         wanted = normal(name)
         if not wanted:
             return

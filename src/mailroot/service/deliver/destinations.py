@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from mailroot.queue.selection import Selection
 from mailroot.routing.plan import Plan
-from mailroot.routing.route import DropRoute, RelayRoute
+from mailroot.routing.route import DropRoute, RelayRoute, Route
 
 _KNOWN = 10_000
 
@@ -37,9 +37,14 @@ class Destinations:
 
     def _find(self, domain: str) -> tuple[str, bool]:
         route = self._plan().route(domain)
-        if isinstance(route, DropRoute):
-            return route.domain, True
-        return (route.destination if isinstance(route, RelayRoute) else domain), False
+        return led_to(route, domain), isinstance(route, DropRoute)
+
+
+def led_to(route: Route, domain: str) -> str:
+    """Where a route leads the recipients of a domain; they wait, or fail, under its own name where it leads nowhere."""
+    if isinstance(route, RelayRoute):
+        return route.destination
+    return route.domain if isinstance(route, DropRoute) else domain
 
 
 def placed(selected: Selection, plan: Plan) -> Selection:

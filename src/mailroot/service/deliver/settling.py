@@ -68,13 +68,13 @@ class Settling:
         rules = self._rules()
         joined, settlement = await self._consequences(rules, entry, _joined(entry, [settled for _, settled in late]))
         await self.apply([settlement])
-        tell_settled(self._ends.emit, rules.key, entry, joined)
+        tell_settled(self._ends.emit, rules, entry, joined)
         for delivery, settled in late:
             self._ends.progress.settled(delivery, settled)
         return bool(joined.deferred)
 
     def _tell(self, rules: Rules, delivery: Delivery, settled: Settled) -> bool:
-        tell_settled(self._ends.emit, rules.key, delivery.entry, settled)
+        tell_settled(self._ends.emit, rules, delivery.entry, settled, delivery.route)
         self._ends.progress.settled(delivery, settled)
         return bool(settled.deferred)
 
@@ -109,7 +109,7 @@ class Settling:
         settled, settlement = await self._consequences(rules, entry, settled)
         served = (*settlement.served, *others.served)
         await self.apply([replace(settlement, served=served, added=others.added)])
-        tell_settled(self._ends.emit, rules.key, entry, settled)
+        tell_settled(self._ends.emit, rules, entry, settled)
 
     async def _consequences(self, rules: Rules, entry: QueueEntry, settled: Settled) -> tuple[Settled, Settlement]:
         """What an attempt changes. Where its reports cannot be made, those who failed wait; the others are served."""
