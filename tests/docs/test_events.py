@@ -35,6 +35,7 @@ def test_no_event_has_a_field_of_every_line() -> None:
     # "pid" is in every line; where an event names it, it is a process that the event is about.
     reserved = {"time", "event", "severity"}
     assert not any(reserved & set(row.fields) for row in EVENT_ROWS)
+    assert not any({"source", "id"} & set(row.fields) for row in EVENT_ROWS if row.ident)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,14 @@ def test_an_event_is_one_line_with_its_time_and_its_fields(log: EventLog, tmp_pa
     ]
 
 
+def test_an_event_of_the_predecessor_has_its_source_and_id(log: EventLog, tmp_path: Path) -> None:
+    for name in ("bind_failed", "connections_full", "domain_down", "destination_down", "service_stopped"):
+        tell(log, getattr(EVENTS, name), server="default")
+    log.flush()
+    told = [(line.get("source"), line.get("id"), line["server"]) for line in lines_of(tmp_path)]
+    assert told == [("SMTPSVC", number, "default") for number in (115, 402, 4000, 4006)] + [(None, None, "default")]
+
+
 def test_an_event_about_a_process_names_that_one_only(log: EventLog, tmp_path: Path) -> None:
     tell(log, EVENTS.worker_died, worker="w2", pid=1, exit=-9)
     log.flush()

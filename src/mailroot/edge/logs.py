@@ -192,7 +192,8 @@ _PLAIN = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | or
 
 
 def _about(row: EventRow) -> bytes:
-    return f'Z","event":"{row.name}","severity":"{row.severity.value}"'.encode("ascii")
+    predecessors = f',"source":"SMTPSVC","id":{row.ident}' if row.ident else ""
+    return f'Z","event":"{row.name}","severity":"{row.severity.value}"{predecessors}'.encode("ascii")
 
 
 _ABOUT = {row.name: _about(row) for row in EVENT_ROWS}
