@@ -103,8 +103,8 @@ def test_badmail_counts_by_its_kind(kind: str, cause: str, counter: str) -> None
         ("bad_content", "content"),
         ("disk_full", "room"),
         ("store_unavailable", "room"),
-        ("invalid_address", "address"),
-        ("address_too_long", "address"),
+        ("unknown_recipient", "address"),
+        ("ambiguous_recipient", "address"),
         ("too_many_errors", "other"),
     ],
 )

@@ -234,3 +234,16 @@ async def test_draining_ends_idle_sessions_and_waits_for_busy_ones(client: Conve
     await until(lambda: client.transport.closed)
     client.session.connection_lost(None)
     await asyncio.wait_for(draining, 60)
+
+
+@pytest.mark.parametrize("command", ["MAIL FROM:<x", "RCPT TO:<a b@x>", f"RCPT TO:<{'a' * 300}@x>"])
+async def test_an_address_that_cannot_be_read_is_a_protocol_fault_and_no_refusal(
+    client: Conversation, command: str
+) -> None:
+    await client.say(b"EHLO x\r\n")
+    if command.startswith("RCPT"):
+        await client.say(b"MAIL FROM:<a@b.example>\r\n")
+    (reply,) = await client.say(f"{command}\r\n".encode())
+    assert reply.startswith("501 ")
+    assert len(client.work.told("protocol_fault")) == 1
+    assert not client.work.told("refused")

@@ -57,10 +57,10 @@ REFUSALS = Family(
     "What clients were refused.",
     {
         "connection": "A client was not let in.",
-        "protocol": "A client broke the protocol.",
+        "protocol": "A client broke the protocol; an address that cannot be read counts here (501).",
         "relay": "A client may not relay there (550 5.7.1).",
         "sign_in": "The client must sign in first, or use TLS (530, 454 5.7.3).",
-        "address": "An address is none, or is not here (5.1.x, 501).",
+        "address": "An address is not here, or several have it (5.1.x).",
         "quota": "A Drop folder has reached its quota (452 4.2.2).",
         "recipients": "Too many recipients (452 4.5.3).",
         "size": "The message or its session is too large (552).",

@@ -1,4 +1,7 @@
-"""Why a client was refused, as one of the few causes that are counted: read off the reply's codes."""
+"""Why a client was refused, as one of the few causes that are counted: read off the reply's codes.
+
+What cannot be read at all, 501 for an address, never comes here: it is an event `protocol_fault`.
+"""
 
 # By the reply's code with its enhanced code, then by the enhanced code's subject; the first that fits counts.
 _BY_CODES = {
@@ -22,6 +25,4 @@ def cause_of(reply: str) -> str:
     cause = _BY_CODES.get(codes)
     if cause is not None:
         return cause
-    if codes.startswith("501"):
-        return "address"
     return _BY_SUBJECT.get(codes[6:7], "other")
