@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailroot.wire.replies import no_reply
+from mailroot.wire.replies import ReplyReader, no_reply
 from tests.edge.protocollog.talking import Clock, Server, clock
 
 
@@ -42,6 +42,11 @@ def test_the_octets_are_those_of_the_verb_and_of_the_line(server: Server) -> Non
     command, response = server.entries()
     assert command[3:10] == ("MAIL", "FROM:<x@y.com>+SIZE=1722", "0", 0, 4, 0, 0)
     assert response[3:10] == ("-", "421+4.7.0+[TSS04]+later", "0", 0, 23, 0, 16)
+
+
+def test_what_cannot_be_shown_of_a_reply_is_a_question_mark(server: Server) -> None:
+    server.call.heard(ReplyReader().feed(b"250-a\x07b \xff \xc3\xa9\r\n250 c\r\n"))
+    assert told(server) == [("Response", "-", "250-a?b+?+\u00e9")]
 
 
 def test_a_group_is_told_of_command_by_command(server: Server) -> None:
