@@ -131,7 +131,9 @@ def test_O08_the_log_of_a_service_in_a_database(tmp_path: Path, driver: str) -> 
     options = f'format = "odbc"\nodbc_source = "Driver={driver};Database={file};Timeout=5000"'
     with running(tmp_path, log(options), workers=2) as service:
         service.send()
-        until(lambda: service.events("log_lost") or service.dropped(), "the message: mail goes on without a table")
+        until(service.dropped, "the message: mail goes on without a table")
+        (waits,) = until(lambda: service.events("log_waits"), "the word that rows wait")
+        assert "no such table" in waits["cause"]
         with closing(sqlite3.connect(file, timeout=120)) as database:
             database.execute(TABLE)
             database.commit()
@@ -144,3 +146,14 @@ def test_O08_the_log_of_a_service_in_a_database(tmp_path: Path, driver: str) -> 
             service.send()
             until(lambda: len(verbs()) == 10, "the second message's rows")
         assert not (tmp_path / "Logs" / "SMTPSVC1").exists()
+
+
+def test_O08_what_no_database_took_is_told_at_the_end(tmp_path: Path, driver: str) -> None:  # noqa: F811
+    options = f'format = "odbc"\nodbc_source = "Driver={driver};Database={tmp_path / "log.db"}"'
+    with running(tmp_path, log(options), workers=1) as service:
+        service.send()
+        until(lambda: service.events("log_waits"), "the word that rows wait")
+        assert service.events("log_lost") == []
+    (lost,) = service.events("log_lost")
+    assert lost["count"] == len(VERBS)
+    assert "no such table" in lost["cause"]

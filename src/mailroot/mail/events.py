@@ -288,6 +288,12 @@ EVENT_ROWS: tuple[EventRow, ...] = (
     EventRow("store_failed", _E, ("server", "shard", "cause"), "The queue cannot be written; clients get 4xx."),
     EventRow("task_failed", _E, ("server", "task", "cause"), "A programming mistake ended a task."),
     EventRow("events_repeated", _N, ("count",), "In the journal and in syslog: so many events said the same."),
+    EventRow(
+        "log_waits",
+        _W,
+        ("server", "count", "cause"),
+        "The database of a protocol log takes no rows; so many wait by now. Told once, until it takes rows again.",
+    ),
     EventRow("log_lost", _E, ("server", "count", "cause"), "Lines of a protocol log could not be written."),
     EventRow("trace_lost", _E, ("count",), "Events are in this log, but could not be kept in the trace."),
     EventRow("events_lost", _E, ("count",), "Events could not be written and were counted instead."),

@@ -19,17 +19,21 @@ class Kept:
         self.entries: list[Entry] = []
         self.loses = ""
         self.closed = False
+        self.late: Loss | None = None
+        self.left: Loss | None = None
         self.threads: set[str] = set()
 
     def write(self, entries: Sequence[Entry]) -> Loss | None:
         self.threads.add(threading.current_thread().name)
-        if self.loses:
+        if self.loses and entries:
             return Loss(len(entries), self.loses)
         self.entries += entries
-        return None
+        late, self.late = self.late, None
+        return late
 
-    def close(self) -> None:
+    def close(self, _patience: float) -> Loss | None:
         self.closed = True
+        return self.left
 
 
 class Told(list[tuple[int, str]]):
@@ -120,6 +124,26 @@ def test_losses_are_told_of_at_the_end(log: ProtocolLog, told: Told) -> None:
     talk(log, 3)
     log.close()
     assert told == [(1, "no"), (3, "no")]
+
+
+def test_a_loss_is_told_of_though_nothing_more_is_said(log: ProtocolLog, told: Told) -> None:
+    sink = Kept()
+    log.use(sink)
+    talk(log)
+    log.flush()
+    sink.late = Loss(1, "not this row")
+    log.flush()
+    assert told == [(1, "not this row")]
+
+
+def test_what_a_sink_loses_as_it_ends_is_told_of(log: ProtocolLog, told: Told) -> None:
+    sink = Kept()
+    log.use(sink)
+    sink.loses = "no"
+    talk(log)
+    sink.left = Loss(3, "the database is away")
+    log.use(None)
+    assert told == [(1, "no"), (3, "the database is away")]
 
 
 def test_a_mistake_does_not_end_the_writer(log: ProtocolLog, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:

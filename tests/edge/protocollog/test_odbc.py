@@ -55,11 +55,22 @@ def database(driver: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> Databa
     return Database(f"Driver={driver};Database={file};Timeout=100", "InternetLog")
 
 
+class Told(list[tuple[int, str]]):
+    def __call__(self, count: int, cause: str) -> None:
+        self.append((count, cause))
+
+
 @pytest.fixture
-def sink(database: Database) -> Iterator[OdbcSink]:
-    made = OdbcSink(database, SITE)
+def told() -> Told:
+    """What was told of rows that wait."""
+    return Told()
+
+
+@pytest.fixture
+def sink(database: Database, told: Told) -> Iterator[OdbcSink]:
+    made = OdbcSink(database, SITE, told)
     yield made
-    made.close()
+    made.close(3.0)
 
 
 def entry(query: str = "+FROM:<a@b>", size: int = 45) -> Entry:
@@ -113,16 +124,43 @@ def test_O08_rows_wait_while_the_database_is_away_and_none_is_lost(sink: OdbcSin
     until(lambda: len(rows(file)) == 12, "the last row")
 
 
+def test_O08_that_rows_wait_is_told_once_each_time_that_it_begins(
+    sink: OdbcSink, file: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(odbc, "_QUIET", 0.0)
+    refused: list[bool] = []
+    tell = OdbcSink._tell
+    monkeypatch.setattr(OdbcSink, "_tell", lambda self: (refused.append(True), tell(self)))
+    for times in (1, 2):
+        refused.clear()
+        with closing(sqlite3.connect(file)) as other:
+            other.execute("ALTER TABLE InternetLog RENAME TO Away")
+            sink.write([entry()] * 3)
+            until(lambda: len(refused) > 2, "refusals")
+            other.execute("ALTER TABLE Away RENAME TO InternetLog")
+            other.commit()
+        until(lambda times=times: len(rows(file)) == 3 * times, "the rows")
+    assert [count for count, _ in told] == [3, 3]
+    assert "no such table" in told[0][1]
+
+
+def test_O08_a_database_that_comes_and_goes_is_not_told_of_each_time(sink: OdbcSink, told: Told) -> None:
+    for _ in range(3):
+        sink._tell()
+        sink._told_waiting = False  # as after a success
+    assert len(told) == 1
+
+
 def test_O08_beyond_the_bound_rows_are_lost_and_counted(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(odbc, "WAITING_LIMIT", 5)
-    sink = OdbcSink(replace(database, source="Driver=/nowhere/at/all.so", password="sesame"), SITE)
+    sink = OdbcSink(replace(database, source="Driver=/nowhere/at/all.so", password="sesame"), SITE, Told())
     assert sink.write([entry()] * 3) is None
     until(lambda: sink._cause, "a failure")
     loss = sink.write([entry()] * 4)
     assert loss is not None
     assert loss.entries == 2
     assert "nowhere" in loss.cause
-    left = sink.close()
+    left = sink.close(3.0)
     assert left is not None
     assert left.entries == 5
 
@@ -142,9 +180,9 @@ def test_a_row_that_the_database_does_not_take_is_lost_alone(sink: OdbcSink, fil
 
 
 def test_what_waits_is_written_at_the_end(database: Database, file: Path) -> None:
-    sink = OdbcSink(database, SITE)
+    sink = OdbcSink(database, SITE, Told())
     sink.write([entry()] * 1_200)
-    assert sink.close() is None
+    assert sink.close(3.0) is None
     assert len(rows(file)) == 1_200
 
 

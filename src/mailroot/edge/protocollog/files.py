@@ -47,6 +47,8 @@ class FileSink:
 
     def write(self, entries: Sequence[Entry]) -> Loss | None:
         """Write the entries; what could not be written of them, None where all was."""
+        if not entries:
+            return None
         losses = [self._written(name, lines, entries[0][0]) for name, lines in self._files(entries)]
         if time.monotonic() >= self._clean_at:
             self._clean_at = time.monotonic() + _CLEANING
@@ -54,7 +56,7 @@ class FileSink:
         lost = [loss for loss in losses if loss is not None]
         return Loss(sum(loss.entries for loss in lost), lost[0].cause) if lost else None
 
-    def close(self) -> Loss | None:
+    def close(self, _patience: float) -> Loss | None:
         """Nothing is open between batches."""
         return None
 

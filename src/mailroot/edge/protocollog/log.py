@@ -6,6 +6,7 @@ piece. What cannot be written is counted and told of; mail never waits for the l
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from mailroot.edge.protocollog.call import Call
@@ -19,6 +20,8 @@ INTERVAL = 0.5
 # Records that are written at once: nearly all become one entry, which takes about a kilobyte in memory. With more of
 # them, memory is taken from the system and given back each time.
 _AT_ONCE = 300
+# Seconds in which a sink may still write what waits, when it ends.
+FAREWELL = 3.0
 # How often losses are told of, in flushes.
 _TELL_EVERY = 20
 
@@ -31,10 +34,13 @@ class Sink(Protocol):
         """Whether anything of our own address gets there: who is asked for it asks the system."""
 
     def write(self, entries: Sequence[Entry]) -> Loss | None:
-        """Write the entries, or take them over; what was lost meanwhile, None where nothing was."""
+        """Write the entries, or take them over; what was lost meanwhile, None where nothing was.
 
-    def close(self) -> Loss | None:
-        """Write what waits, if anything does, and end; what was lost."""
+        Called without entries too, so that a loss is told of where nothing more is said.
+        """
+
+    def close(self, patience: float) -> Loss | None:
+        """Write what waits, if anything does, within so many seconds, and end; what was lost."""
 
 
 class ProtocolLog:
@@ -67,13 +73,14 @@ class ProtocolLog:
         """A connection to another server begins."""
         return Call(self._recorder, Party("", address, NOTHING, port, outbound=True))
 
-    def use(self, sink: Sink | None) -> None:
+    def use(self, sink: Sink | None, patience: float = FAREWELL) -> None:
         """Write to another sink from now on; None: keep no log. What waits goes to the one before."""
         self.flush()
         with self._writing:
             former, self._sink = self._sink, sink
             if former is not None:
-                self._mind(former.close())
+                self._mind(former.close(patience))
+                self._quiet = 0  # nobody asks this sink again
                 self._tell()
 
     def flush(self) -> None:
@@ -88,12 +95,13 @@ class ProtocolLog:
                     record[0].read(record, entries)
                 if entries:
                     self._mind(self._sink.write(entries))
+            if not records:
+                self._mind(self._sink.write(()))
             self._tell()
 
-    def close(self) -> None:
+    def close(self, patience: float = FAREWELL) -> None:
         """Write what waits, and end."""
-        self._quiet = 0
-        self.use(None)
+        self.use(None, patience)
 
     def _mind(self, loss: Loss | None) -> None:
         if loss is not None:
@@ -129,12 +137,12 @@ class LogWriter:
         """Write this log too."""
         self._logs.append(log)
 
-    def close(self) -> None:
-        """Write what waits, and end. What is recorded afterwards is not written."""
+    def close(self, patience: float = FAREWELL) -> None:
+        """Write what waits, all logs at once, and end. What is recorded afterwards is not written."""
         self._ending.set()
         self._thread.join()
-        for log in self._logs:
-            log.close()
+        with ThreadPoolExecutor(max(len(self._logs), 1), "protocol logs") as pool:
+            list(pool.map(lambda log: log.close(patience), self._logs))
 
     def _write_on(self) -> None:
         wait_when_waking()

@@ -1,13 +1,14 @@
 """The protocol log in a database, in the predecessor's table (facts 6).
 
 A thread of its own talks to the database, as that may take its time. While the database is away, rows wait; beyond a
-bound they are lost and counted. Mail never waits.
+bound they are lost and counted, and so is what still waits at the end. Mail never waits.
 """
 
 import datetime as dates
 import threading
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +22,8 @@ _BATCH = 500
 _CONNECT_WAIT, _QUERY_WAIT = 10, 30
 # Seconds until the database is tried again, doubled each time up to the second figure.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
-# Seconds for what waits at the end.
-_FAREWELL = 3.0
+# Seconds until it is told again that rows wait, where the database comes and goes.
+_QUIET = 60.0
 # After so many refusals on end it is not the rows, but the database.
 _HOPELESS = 5
 _LONGEST_TEXT = 255
@@ -69,13 +70,18 @@ def require_odbc() -> None:
 
 
 class OdbcSink:
-    """Writes entries into a table. `write` and `close` are called by one thread, the database by another."""
+    """Writes entries into a table. `write` and `close` are called by one thread, the database by another.
+
+    `waits` hears once, in that other thread, that the database takes no rows: how many wait, and why.
+    """
 
     tells_local = True
 
-    def __init__(self, database: Database, site: Site) -> None:
+    def __init__(self, database: Database, site: Site, waits: Callable[[int, str], None]) -> None:
         self._database = database
         self._site = site
+        self._tell_waiting = waits
+        self._told_waiting, self._quiet_until = False, 0.0
         self._insert = f"INSERT INTO {database.table} ({_COLUMNS}) VALUES ({', '.join('?' * 14)})"  # noqa: S608 - a word
         self._rows: deque[Row] = deque()
         self._guard = threading.Lock()
@@ -96,11 +102,11 @@ class OdbcSink:
         self._wake.set()
         return self._loss()
 
-    def close(self) -> Loss | None:
-        """Write what waits, if that can be had soon, and end."""
+    def close(self, patience: float) -> Loss | None:
+        """Write what waits, if that can be had in time, and end."""
         self._ending.set()
         self._wake.set()
-        self._thread.join(_FAREWELL)
+        self._thread.join(patience)
         with self._guard:
             self._lost += len(self._rows)
             self._rows.clear()
@@ -121,14 +127,23 @@ class OdbcSink:
             self._wake.clear()
             while self._rows:
                 if self._carried():
-                    pause = _FIRST_PAUSE
+                    pause, self._told_waiting = _FIRST_PAUSE, False
                     continue
+                if not self._ending.is_set():
+                    self._tell()
                 if self._ending.wait(pause):
                     break
                 pause = min(pause * 2, _LONGEST_PAUSE)
             if self._ending.is_set():
                 self._disconnect()
                 return
+
+    def _tell(self) -> None:
+        """Tell that rows wait, once until some are written, and not too often where that goes to and fro."""
+        if self._told_waiting or time.monotonic() < self._quiet_until:
+            return
+        self._told_waiting, self._quiet_until = True, time.monotonic() + _QUIET
+        self._tell_waiting(len(self._rows), self._cause)
 
     def _carried(self) -> bool:
         """Whether rows were carried over: written, or refused by a database that takes others."""

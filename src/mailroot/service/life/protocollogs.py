@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mailroot.edge.protocollog.files import FilePlan, FileSink
 from mailroot.edge.protocollog.forms import Site, form_of
-from mailroot.edge.protocollog.log import LogWriter, ProtocolLog, Sink
+from mailroot.edge.protocollog.log import FAREWELL, LogWriter, ProtocolLog, Sink
 from mailroot.edge.protocollog.odbc import Database, OdbcSink, require_odbc
-from mailroot.mail.events import EVENTS, Emit
+from mailroot.mail.events import EVENTS, Emit, EventRow
 from mailroot.settings.log import Log, LogFormat
 from mailroot.settings.service import Settings
 
@@ -27,7 +27,7 @@ class ProtocolLogs:
         self._kept: dict[str, tuple[Site, Log]] = {}
         self._logs: dict[str, ProtocolLog] = {}
         for key in settings.servers:
-            log = self._logs[key] = ProtocolLog(filler[:_MARK], self._told(key))
+            log = self._logs[key] = ProtocolLog(filler[:_MARK], self._telling(key, EVENTS.log_lost))
             self._writer.add(log)
 
     def __getitem__(self, key: str) -> ProtocolLog:
@@ -41,11 +41,15 @@ class ProtocolLogs:
     async def apply(self, settings: Settings) -> None:
         """Keep the logs as these settings have it, from now on; what was said before is written as it was to be."""
         for key, wanted in self._wanted(settings).items():
-            await self._loop.run_in_executor(None, self._logs[key].use, _sink(*wanted))
+            sink = _sink(*wanted, self._telling(key, EVENTS.log_waits))
+            await self._loop.run_in_executor(None, self._logs[key].use, sink)
 
-    def close(self) -> None:
-        """Write what waits, and end."""
-        self._writer.close()
+    async def close(self, patience: float = FAREWELL) -> None:
+        """Write what waits, and end; a database has `patience` seconds for it, and no more than usual.
+
+        On return all losses have been told of: the loop hears of things in their turn.
+        """
+        await self._loop.run_in_executor(None, self._writer.close, min(patience, FAREWELL))
 
     def _wanted(self, settings: Settings) -> Mapping[str, tuple[Site, Log]]:
         """Where and how each server is logged, of those for which that has changed."""
@@ -59,26 +63,26 @@ class ProtocolLogs:
         self._kept.update(changed)
         return changed
 
-    def _told(self, key: str) -> Callable[[int, str], None]:
-        """Tells of losses, in the loop."""
+    def _telling(self, key: str, row: EventRow) -> Callable[[int, str], None]:
+        """Tells of a number of lines and a cause, in the loop."""
 
-        def lost(count: int, cause: str) -> None:
+        def happened(count: int, cause: str) -> None:
             def tell() -> None:
-                self._emit(EVENTS.log_lost, server=key, count=count, cause=cause)
+                self._emit(row, server=key, count=count, cause=cause)
 
             try:
                 self._loop.call_soon_threadsafe(tell)
             except RuntimeError:  # the loop has ended
                 tell()
 
-        return lost
+        return happened
 
 
-def _sink(site: Site, log: Log) -> Sink | None:
+def _sink(site: Site, log: Log, waits: Callable[[int, str], None]) -> Sink | None:
     if not log.enabled:
         return None
     if log.format is LogFormat.ODBC:
-        return OdbcSink(Database(log.odbc_source, log.odbc_table, log.odbc_username, log.odbc_password), site)
+        return OdbcSink(Database(log.odbc_source, log.odbc_table, log.odbc_username, log.odbc_password), site, waits)
     plan = FilePlan(
         folder=Path(log.directory) / site.instance,
         period=log.period,

@@ -67,6 +67,8 @@ from mailroot.settings.virtualserver import VirtualServer
 
 # Seconds for one question about a client's name; and how long an answer may give a right, whatever its TTL says.
 _NAME_LIFETIME, _LONGEST_NAME = 5.0, 3600.0
+# Seconds in which a protocol log's database may take what waits, when all others have taken their time to end.
+_LEAST_FAREWELL = 0.5
 _ALPHABET = string.ascii_letters + string.digits
 
 
@@ -199,6 +201,7 @@ class World:
 
     async def close(self, patience: float) -> None:
         """End all roles within `patience` seconds, then close what they worked with."""
+        until = time.monotonic() + patience
         await asyncio.gather(*(server.stop(patience) for server in self.servers.values()))
         await self._notes.stop()
         if self._past is not None:
@@ -208,7 +211,8 @@ class World:
         self._run.pool.shutdown(wait=False, cancel_futures=True)
         await self._entrances.close()
         await self._directories.close()
-        self._logs.close()
+        # It tells of losses, and is through before the supervisor loses its patience.
+        await self._logs.close(max(until - time.monotonic(), _LEAST_FAREWELL))
         self.emit.close()
 
     # -- building
