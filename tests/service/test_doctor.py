@@ -314,6 +314,39 @@ def test_rights_go_by_owner_then_group_then_the_others(tmp_path: Path) -> None:
     assert "no folder" in rights(str(tmp_path / "file"), account_named("")).missing
 
 
+async def by_log(made: Settings, **parts: Any) -> Finding:
+    return next(one for one in await found(folders.check, patient(made, **parts)) if "protocol log" in one.subject)
+
+
+async def test_the_folder_of_a_protocol_log_is_the_one_that_is_written_into(tmp_path: Path) -> None:
+    made = settings(tmp_path)
+    made_folders(made)
+    written = tmp_path / "Logs" / "SMTPSVC1"
+    before = await by_log(made, status=running(made))
+    assert (before.state, before.said) == (State.OK, f"{written} is not there yet; it is made with the first line")
+    written.touch()
+    finding = await by_log(made)
+    assert is_fault(finding, f"{written} is no folder")
+    assert finding.mend == f"move {written} away"
+    written.unlink()
+    written.mkdir()
+    assert await by_log(made) == ok("default protocol log", str(written))
+
+
+async def test_a_folder_of_a_protocol_log_that_cannot_be_made_or_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = settings(tmp_path)
+    logs = tmp_path / "Logs"
+    logs.touch()
+    assert is_fault(await by_log(made), f"{logs} is no folder")
+    logs.unlink()
+    (logs / "SMTPSVC1").mkdir(parents=True)
+    for parent in (logs / "SMTPSVC1", logs, *logs.parents):
+        monkeypatch.setattr(rightsprobe, "_stat", _as_if(rightsprobe._stat, str(parent), 0o755))
+    assert is_fault(await by_log(made, account=STRANGER), f"stranger may not write in {logs / 'SMTPSVC1'}")
+
+
 # -- the disk
 
 

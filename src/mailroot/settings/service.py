@@ -145,3 +145,8 @@ class Settings:
     servers: Mapping[str, VirtualServer] = section(dict, "The virtual servers, by their short names.")
     revision: int = 0
     folder: str = ""
+
+    @property
+    def instances(self) -> Mapping[str, str]:
+        """The predecessor's names of the virtual servers, which protocol logs use: SMTPSVC1, SMTPSVC2 and so on."""
+        return {key: f"SMTPSVC{number}" for number, key in enumerate(self.servers, 1)}

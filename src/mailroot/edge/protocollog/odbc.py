@@ -16,6 +16,7 @@ from mailroot.edge.optional import optional_library
 from mailroot.edge.protocollog.entry import NOTHING, Entry, Loss
 from mailroot.edge.protocollog.forms import Site
 from mailroot.mail.faults import Misconfigured
+from mailroot.settings.log import Log
 
 WAITING_LIMIT = 20_000
 _BATCH = 500
@@ -28,7 +29,7 @@ _QUIET = 60.0
 _HOPELESS = 5
 _LONGEST_TEXT = 255
 _LARGEST_NUMBER = 2**31 - 1
-_COLUMNS = (
+COLUMNS = (
     "ClientHost, Username, LogTime, Service, Machine, ServerIP, ProcessingTime, BytesRecvd, BytesSent, ServiceStatus, "
     "Win32Status, Operation, Target, Parameters"
 )
@@ -69,6 +70,24 @@ def require_odbc() -> None:
         raise Misconfigured(f'{lacking}: install the extra "odbc" or the package python3-pyodbc')
 
 
+def database_of(log: Log) -> Database:
+    """The database that settings name."""
+    return Database(log.odbc_source, log.odbc_table, log.odbc_username, log.odbc_password)
+
+
+def connected(database: Database) -> Any:
+    """A new connection, on which nothing is committed by itself. Raises what the driver likes."""
+    library: Any = optional_library("pyodbc")
+    assert library is not None  # `require_odbc` has found it
+    library.pooling = False  # or a connection that is broken comes back
+    connection = library.connect(database.connection_string, timeout=_CONNECT_WAIT, autocommit=False)
+    try:
+        connection.timeout = _QUERY_WAIT
+    except library.Error:  # not every driver can
+        pass
+    return connection
+
+
 class OdbcSink:
     """Writes entries into a table. `write` and `close` are called by one thread, the database by another.
 
@@ -82,7 +101,7 @@ class OdbcSink:
         self._site = site
         self._tell_waiting = waits
         self._told_waiting, self._quiet_until = False, 0.0
-        self._insert = f"INSERT INTO {database.table} ({_COLUMNS}) VALUES ({', '.join('?' * 14)})"  # noqa: S608 - a word
+        self._insert = f"INSERT INTO {database.table} ({COLUMNS}) VALUES ({', '.join('?' * 14)})"  # noqa: S608 - a word
         self._rows: deque[Row] = deque()
         self._guard = threading.Lock()
         self._lost = 0
@@ -190,17 +209,8 @@ class OdbcSink:
         return done, refused
 
     def _connect(self) -> None:
-        if self._connection is not None:
-            return
-        library: Any = optional_library("pyodbc")
-        assert library is not None  # `require_odbc` has found it
-        library.pooling = False  # or a connection that is broken comes back
-        connection = library.connect(self._database.connection_string, timeout=_CONNECT_WAIT, autocommit=False)
-        try:
-            connection.timeout = _QUERY_WAIT
-        except library.Error:  # not every driver can
-            pass
-        self._connection = connection
+        if self._connection is None:
+            self._connection = connected(self._database)
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mailroot.edge.probes.storage import Mount, mount_of, room, sync_time, write_cache
 from mailroot.service.doctor.finding import Finding, Patient, fault, ok, warning
-from mailroot.service.doctor.folders import folders_of
+from mailroot.service.doctor.folders import folders_of, log_folder_of
 
 _MEMORY = {"tmpfs", "ramfs"}
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "fuse.glusterfs", "fuse.sshfs", "afs", "lustre"}
@@ -86,6 +86,8 @@ async def rooms(patient: Patient) -> AsyncIterator[Finding]:
     """The room on each file system that mail lies on, once each."""
     seen: set[int] = set()
     folders = [pair for server in patient.settings.servers.values() for pair in folders_of(server)]
+    logs = [("protocol log", log_folder_of(patient.settings, key)) for key in patient.settings.servers]
+    folders += [pair for pair in logs if pair[1]]
     for name, folder in [*folders, ("events", patient.settings.service.events or "/")]:
         place = _existing(folder)
         device = os.stat(place).st_dev  # noqa: PTH116 - text

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 
 from mailroot.mail.faults import Fault
-from mailroot.service.doctor import disk, folders, identity, listening, machine, openness, queue, sound, ways
+from mailroot.service.doctor import disk, folders, identity, listening, logs, machine, openness, queue, sound, ways
 from mailroot.service.doctor.finding import Check, Finding, Patient, State, fault, warning
 
 
@@ -30,6 +30,7 @@ CHECKS: tuple[Row, ...] = (
     Row("clock", "The clock is right, and something keeps it so.", machine.clock),
     Row("limits", "The process may open as many files as its connections need.", machine.limits),
     Row("folders", "The service's account may use its folders, and not everybody may.", folders.check),
+    Row("logs", "The database of a protocol log is reached, and has the table.", logs.check),
     Row("disk", "The queue lies where a sync holds, and a sync takes as long as one does.", disk.check),
     Row("room", "There is room for mail, logs and files.", disk.rooms),
     Row("dns", "Names of other domains can be looked up.", ways.dns, 40.0),

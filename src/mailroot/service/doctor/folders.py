@@ -6,6 +6,7 @@ from pathlib import Path
 from mailroot.edge.probes.rights import rights
 from mailroot.service.doctor.finding import Finding, Patient, fault, ok, warning
 from mailroot.settings.domains import DomainType
+from mailroot.settings.service import Settings
 from mailroot.settings.virtualserver import VirtualServer
 
 
@@ -14,6 +15,8 @@ async def check(patient: Patient) -> AsyncIterator[Finding]:
     for key, server in patient.settings.servers.items():
         for name, folder in folders_of(server):
             yield _folder(patient, f"{key} {name}", folder, shared=name in {"Pickup", "Drop"})
+        if server.general.log.folder:
+            yield _log_folder(patient, f"{key} protocol log", log_folder_of(patient.settings, key))
     if patient.settings.service.events:
         yield _folder(patient, "events", patient.settings.service.events, shared=False)
 
@@ -27,8 +30,22 @@ def folders_of(server: VirtualServer) -> Iterator[tuple[str, str]]:
     local = [domain for domain in server.domains.values() if domain.type is DomainType.DEFAULT]
     for folder in sorted({domain.drop or f"{server.home}/Drop" for domain in local}):
         yield "Drop", folder
-    if server.general.log.folder:
-        yield "protocol log", server.general.log.folder
+
+
+def log_folder_of(settings: Settings, key: str) -> str:
+    """Where the files of a virtual server's protocol log lie; "" where there are none."""
+    folder = settings.servers[key].general.log.folder
+    return folder and f"{folder}/{settings.instances[key]}"
+
+
+def _log_folder(patient: Patient, subject: str, folder: str) -> Finding:
+    """A folder that is not there yet is made with the first line."""
+    if rights(folder, patient.account).exists:
+        return _folder(patient, subject, folder, shared=False)
+    lacking = _lacking_above(patient, folder)
+    if lacking:
+        return fault(subject, f"{folder} is missing, and {lacking}", f"let {patient.account.name} make {folder}")
+    return ok(subject, f"{folder} is not there yet; it is made with the first line")
 
 
 def _folder(patient: Patient, subject: str, folder: str, *, shared: bool) -> Finding:
@@ -36,7 +53,8 @@ def _folder(patient: Patient, subject: str, folder: str, *, shared: bool) -> Fin
     if not found.exists:
         return _missing(patient, subject, folder)
     if found.missing:
-        return fault(subject, found.missing, f"chown -R {name} {folder}, and let it enter the folders above")
+        usual = f"chown -R {name} {folder}, and let it enter the folders above"
+        return fault(subject, found.missing, f"move {folder} away" if Path(folder).is_file() else usual)
     if found.open_to_all and shared:
         said = f"{folder}: every account of the machine may write there"
         return warning(subject, f"{said}, and so send as anybody, or add mail", f"chmod o-w {folder}")
@@ -47,10 +65,14 @@ def _folder(patient: Patient, subject: str, folder: str, *, shared: bool) -> Fin
 
 def _missing(patient: Patient, subject: str, folder: str) -> Finding:
     """A folder that is not there yet is made at the start, if that can be."""
-    above = next((parent for parent in Path(folder).parents if parent.exists()), Path("/"))
-    found = rights(str(above), patient.account)
-    made = patient.account.user == 0 or not found.missing
-    if patient.status is not None or not made:
+    lacking = _lacking_above(patient, folder)
+    if patient.status is not None or lacking:
         mend = f"mkdir -p {folder} && chown {patient.account.name} {folder}"
-        return fault(subject, f"{folder} is missing{'' if made else f', and {found.missing}'}", mend)
+        return fault(subject, f"{folder} is missing{f', and {lacking}' if lacking else ''}", mend)
     return ok(subject, f"{folder} is not there yet; it is made at the start")
+
+
+def _lacking_above(patient: Patient, folder: str) -> str:
+    """Why a folder that is missing cannot be made, "" where it can."""
+    above = next((parent for parent in Path(folder).parents if parent.exists()), Path("/"))
+    return rights(str(above), patient.account).missing

@@ -8,7 +8,7 @@ from pathlib import Path
 from mailroot.edge.protocollog.files import FilePlan, FileSink
 from mailroot.edge.protocollog.forms import Site, form_of
 from mailroot.edge.protocollog.log import FAREWELL, LogWriter, ProtocolLog, Sink
-from mailroot.edge.protocollog.odbc import Database, OdbcSink, require_odbc
+from mailroot.edge.protocollog.odbc import OdbcSink, database_of, require_odbc
 from mailroot.mail.events import EVENTS, Emit, EventRow
 from mailroot.settings.log import Log, LogFormat
 from mailroot.settings.service import Settings
@@ -55,8 +55,8 @@ class ProtocolLogs:
         """Where and how each server is logged, of those for which that has changed."""
         machine = socket.gethostname().partition(".")[0] or "localhost"
         found = {
-            key: (Site(f"SMTPSVC{number}", machine, key), server.general.log)
-            for number, (key, server) in enumerate(settings.servers.items(), 1)
+            key: (Site(instance, machine, key), settings.servers[key].general.log)
+            for key, instance in settings.instances.items()
             if key in self._logs
         }
         changed = {key: wanted for key, wanted in found.items() if self._kept.get(key) != wanted}
@@ -82,7 +82,7 @@ def _sink(site: Site, log: Log, waits: Callable[[int, str], None]) -> Sink | Non
     if not log.enabled:
         return None
     if log.format is LogFormat.ODBC:
-        return OdbcSink(Database(log.odbc_source, log.odbc_table, log.odbc_username, log.odbc_password), site, waits)
+        return OdbcSink(database_of(log), site, waits)
     plan = FilePlan(
         folder=Path(log.directory) / site.instance,
         period=log.period,
