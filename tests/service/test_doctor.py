@@ -476,6 +476,22 @@ async def test_smart_hosts_are_walked_to(tmp_path: Path) -> None:
     assert is_fault(finding, "connection:")
 
 
+ROUTE = '[servers.default.domains."{name}"]\ntype = "remote"\nroute = "[127.0.0.1]:{port}"\n'
+
+
+async def test_a_route_of_all_names_below_a_domain_is_tried_with_one_of_them(tmp_path: Path) -> None:
+    async with Peer() as peer:
+        made = settings(tmp_path, more=ROUTE.format(name="*.sub.test", port=peer.port))
+        finding = await one(ways.smart_hosts, patient(made))
+        assert (finding.subject, finding.state) == ("default *.sub.test", State.OK)
+        assert "postmaster@any-domain.sub.test would be taken" in finding.said
+
+        dead = 'smart_host = "[127.0.0.1]:9"'
+        made = settings(tmp_path, dead, ROUTE.format(name="*.sub.test", port=peer.port))
+        by = {finding.subject: finding.state for finding in await found(ways.smart_hosts, patient(made))}
+        assert by == {"default default": State.FAULT, "default *.sub.test": State.OK}
+
+
 async def test_servers_of_others_are_reached_or_not(tmp_path: Path) -> None:
     zone = {("gmail.com", "MX"): ["5 mx.test."], ("mx.test", "A"): ["127.0.0.1"]}
     async with Names(zone) as names, Peer() as peer:

@@ -14,6 +14,8 @@ from mailroot.settings.virtualserver import VirtualServer
 # Domains whose servers are always there. They are looked up and greeted; no mail is sent.
 KNOWN_DOMAINS = ("gmail.com", "outlook.com")
 _WAIT = 10.0
+# It stands for all names below a domain; no table has an entry of its own for it.
+_ANY_LABEL = "any-domain"
 _BLOCKED = "ask the provider whether it blocks port 25; many do, and want a smart host: delivery.smart_host"
 
 
@@ -47,13 +49,14 @@ async def smart_hosts(patient: Patient) -> AsyncIterator[Finding]:
     found = False
     for key, name in _routes(patient):
         found = True
+        subject, tried = f"{key} {name}", _tried(name)
         steps: list[Step] = []
         try:
-            holds = await walk(trial_of(patient.settings, name, key, "", ""), patient.bindings, steps.append)
+            holds = await walk(trial_of(patient.settings, tried, key, "", ""), patient.bindings, steps.append)
         except Fault as why:
-            yield fault(f"{key} {name}", str(why), f"./mailroot smarthost test {name}")
+            yield fault(subject, str(why), f"./mailroot smarthost test {tried}")
             continue
-        yield _walked(f"{key} {name}", holds, steps)
+        yield _walked(subject, holds, steps)
     if not found:
         yield ok("smart hosts", "there are none")
 
@@ -64,7 +67,12 @@ def _routes(patient: Patient) -> Iterator[tuple[str, str]]:
             yield key, key
         for name, domain in server.domains.items():
             if domain.type is DomainType.REMOTE and domain.route:
-                yield key, name.removeprefix("*.")
+                yield key, name
+
+
+def _tried(name: str) -> str:
+    """The name that is tried for an entry: one below it where the entry holds for such names alone."""
+    return f"{_ANY_LABEL}{name[1:]}" if name.startswith("*.") else name
 
 
 def _walked(subject: str, holds: bool, steps: list[Step]) -> Finding:
