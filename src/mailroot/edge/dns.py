@@ -172,14 +172,28 @@ async def _query(resolver: dns.asyncresolver.Resolver, name: str, kind: str) -> 
             ),
         )
     except (dns.exception.DNSException, OSError, ValueError) as fault:
-        detail = str(fault).split("\n", 1)[0].rstrip(".")
-        if isinstance(fault, dns.exception.Timeout):
-            detail = f"time-out: {detail}"
-        return _Records(Finding.FAILED, ttl=_FAILED, detail=detail or type(fault).__name__)
+        return _Records(Finding.FAILED, ttl=_FAILED, detail=_told(fault, resolver.lifetime))
     if answer.rrset is None:
         return _Records(Finding.NO_RECORDS, ttl=_negative_ttl(answer.response))
     texts = _texts(answer.rrset, kind)
     return _Records(Finding.FOUND, texts, min(max(float(answer.rrset.ttl), _SHORTEST), _LONGEST))
+
+
+def _told(fault: Exception, lifetime: float) -> str:
+    """Why there is no answer, in a short sentence that names each server once, however often it was asked."""
+    tried = fault.kwargs.get("errors", ()) if isinstance(fault, dns.exception.DNSException) else ()
+    # dnspython says Do53:192.0.2.1@53.
+    outcomes = [(each[0].removeprefix("Do53:").replace("@", " port "), each[3]) for each in tried]
+    silent = dict.fromkeys(name for name, outcome in outcomes if isinstance(outcome, dns.exception.Timeout))
+    others = dict.fromkeys(f"{name}: {_word(outcome)}" for name, outcome in outcomes if name not in silent)
+    if isinstance(fault, dns.exception.Timeout):
+        limit = f"time-out: no answer within {lifetime:g} seconds"
+        return "; ".join([f"{limit} from {' and '.join(silent)}" if silent else limit, *others])
+    return "; ".join(others) or str(fault).split("\n", 1)[0].rstrip(".") or type(fault).__name__
+
+
+def _word(outcome: object) -> str:
+    return outcome.strerror or str(outcome) if isinstance(outcome, OSError) else str(outcome)
 
 
 def _texts(rrset: dns.rrset.RRset, kind: str) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ CHECKS: tuple[Row, ...] = (
     Row("logs", "The database of a protocol log is reached, and has the table.", logs.check),
     Row("disk", "The queue lies where a sync holds, and a sync takes as long as one does.", disk.check),
     Row("room", "There is room for mail, logs and files.", disk.rooms),
-    Row("dns", "Names of other domains can be looked up.", ways.dns, 40.0),
+    Row("dns", "Names of other domains can be looked up.", ways.dns),
     Row("smart hosts", "Every smart host takes us: connection, TLS, sign-in, a transaction.", ways.smart_hosts, 120.0),
     Row("reach", "Servers of other domains can be reached on their port.", ways.reach, 60.0),
     Row("relay", "Strangers cannot relay, by no trick that is known.", openness.check, 60.0),
@@ -44,12 +44,15 @@ CHECKS: tuple[Row, ...] = (
 async def examine(patient: Patient, only: Collection[str], tell: Callable[[str, Finding], None]) -> bool:
     """Make all checks, or `only` those of these names; whether there was no fault. Each finding is told at once."""
     sound = True
-    for row in CHECKS:
-        if only and row.name not in only:
-            continue
-        async for finding in _findings(row, patient):
-            sound = sound and finding.state is not State.FAULT
-            tell(row.name, finding)
+    try:
+        for row in CHECKS:
+            if only and row.name not in only:
+                continue
+            async for finding in _findings(row, patient):
+                sound = sound and finding.state is not State.FAULT
+                tell(row.name, finding)
+    finally:
+        await patient.lookups.close()
     return sound
 
 

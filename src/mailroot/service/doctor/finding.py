@@ -2,11 +2,12 @@
 
 import enum
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from mailroot.edge.probes.rights import Account
+from mailroot.service.doctor.lookups import Lookups
 from mailroot.settings.service import Settings
 
 
@@ -56,6 +57,7 @@ class Patient:
     status: Mapping[str, Any] | None
     ask: Ask
     now: datetime
+    lookups: Lookups = field(default_factory=Lookups)
 
     @property
     def bindings(self) -> list[tuple[str, int]]:

@@ -1,7 +1,7 @@
 """Who the service is to others: its name in the domain name system, and its certificates."""
 
+import asyncio
 import ipaddress
-import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -9,48 +9,42 @@ from mailroot.edge.dns import DnsResolver
 from mailroot.edge.tls.certificates import Named, named_in, own_folders
 from mailroot.edge.tls.identity import Identity, read_identity
 from mailroot.mail.faults import Fault
-from mailroot.routing.answers import Addresses
+from mailroot.routing.answers import Finding as Found
 from mailroot.service.doctor.finding import Finding, Patient, fault, ok, warning
 from mailroot.settings.virtualserver import VirtualServer
 
 _SOON = timedelta(days=30)
 
 
-def resolver_of(server: VirtualServer) -> DnsResolver:
-    """The resolver that the virtual server's mail uses."""
-    return DnsResolver([(one.address, one.port) for one in server.delivery.dns], time.monotonic)
-
-
 async def names(patient: Patient) -> AsyncIterator[Finding]:
-    """The name of each virtual server, there and back."""
-    for key, server in patient.settings.servers.items():
-        fqdn = server.delivery.fqdn
-        if "." not in fqdn:
-            said = f'its name is "{fqdn}", which has no domain; many servers refuse such a greeting'
-            yield warning(key, said, f"./mailroot set servers.{key}.delivery.fqdn mail.example.com")
-            continue
-        yield await _there(key, fqdn, server)
+    """The name of each virtual server, there and back. All are looked up at once: no answer may take its time."""
+    servers = patient.settings.servers.items()
+    for finding in await asyncio.gather(*(_name(patient, key, server) for key, server in servers)):
+        yield finding
 
 
-async def _there(key: str, fqdn: str, server: VirtualServer) -> Finding:
-    resolver = resolver_of(server)
-    try:
-        found = await resolver.addresses(fqdn)
-        addresses = [*found.ipv4, *found.ipv6]
-        if not addresses:
-            said = f"{fqdn} has no address{_why(found)}; other servers may not believe our greeting"
-            return warning(key, said, "make an A record for it, or set delivery.fqdn to a name that has one")
-        missing = [address for address in addresses if not await _back(resolver, address, fqdn)]
-    finally:
-        await resolver.close()
+async def _name(patient: Patient, key: str, server: VirtualServer) -> Finding:
+    fqdn = server.delivery.fqdn
+    if "." not in fqdn:
+        said = f'its name is "{fqdn}", which has no domain; many servers refuse such a greeting'
+        return warning(key, said, f"./mailroot set servers.{key}.delivery.fqdn mail.example.com")
+    return await _there(key, fqdn, patient.lookups.of(server))
+
+
+async def _there(key: str, fqdn: str, resolver: DnsResolver) -> Finding:
+    found = await resolver.addresses(fqdn)
+    addresses = [*found.ipv4, *found.ipv6]
+    if found.finding is Found.FAILED:
+        return warning(key, f"{fqdn} could not be looked up: {found.detail}", "see the check `dns`")
+    if not addresses:
+        said = f"{fqdn} has no address; other servers may not believe our greeting"
+        return warning(key, said, "make an A record for it, or set delivery.fqdn to a name that has one")
+    back = await asyncio.gather(*(_back(resolver, address, fqdn) for address in addresses))
+    missing = [address for address, there in zip(addresses, back, strict=True) if not there]
     if missing:
         said = f"{fqdn} is {', '.join(addresses)}, but no PTR record leads back from {', '.join(missing)}"
         return warning(key, said, "have the owner of the address (the provider) set its PTR record to that name")
     return ok(key, f"{fqdn} is {', '.join(addresses)}, and back")
-
-
-def _why(found: Addresses) -> str:
-    return f" ({found.detail})" if found.detail else ""
 
 
 async def _back(resolver: DnsResolver, address: str, fqdn: str) -> bool:

@@ -1,12 +1,16 @@
 """The ways out: names of other domains, smart hosts, and servers on the internet."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from typing import TypeAlias
 
+from mailroot.edge.dns import DnsResolver
 from mailroot.edge.outgoing import connect
 from mailroot.mail.faults import Fault, Unavailable
 from mailroot.routing.answers import Finding as Found
+from mailroot.routing.exchangers import literal_address
 from mailroot.service.doctor.finding import Finding, Patient, fault, ok, warning
-from mailroot.service.doctor.identity import resolver_of
 from mailroot.service.relay.trial import Step, trial_of, walk
 from mailroot.settings.domains import DomainType
 from mailroot.settings.virtualserver import VirtualServer
@@ -16,6 +20,9 @@ KNOWN_DOMAINS = ("gmail.com", "outlook.com")
 _WAIT = 10.0
 # It stands for all names below a domain; no table has an entry of its own for it.
 _ANY_LABEL = "any-domain"
+_UNKNOWN = "see the check `dns`"
+Reach: TypeAlias = tuple[str, str]
+"""What is to be said of a way, and the mend where it leads to no server."""
 _BLOCKED = "ask the provider whether it blocks port 25; many do, and want a smart host: delivery.smart_host"
 
 
@@ -31,11 +38,8 @@ async def dns(patient: Patient) -> AsyncIterator[Finding]:
             yield ok(key, "mail goes to the smart host, so no exchangers of domains are looked up")
             continue
         asked = ", ".join(map(str, server.delivery.dns)) or "the machine's resolvers (/etc/resolv.conf)"
-        resolver = resolver_of(server)
-        try:
-            answers = [await resolver.exchangers(domain) for domain in KNOWN_DOMAINS]
-        finally:
-            await resolver.close()
+        resolver = patient.lookups.of(server)
+        answers = await asyncio.gather(*(resolver.exchangers(domain) for domain in KNOWN_DOMAINS))
         failed = [answer for answer in answers if answer.finding is not Found.FOUND]
         if len(failed) == len(answers):
             why = failed[0].detail or failed[0].finding.value
@@ -46,19 +50,31 @@ async def dns(patient: Patient) -> AsyncIterator[Finding]:
 
 async def smart_hosts(patient: Patient) -> AsyncIterator[Finding]:
     """Every smart host, as `mailroot smarthost test` walks to it."""
-    found = False
-    for key, name in _routes(patient):
-        found = True
+    routes = list(_routes(patient))
+    if not routes:
+        yield ok("smart hosts", "there are none")
+    await _look_up(patient, routes)
+    for key, name in routes:
         subject, tried = f"{key} {name}", _tried(name)
         steps: list[Step] = []
         try:
-            holds = await walk(trial_of(patient.settings, tried, key, "", ""), patient.bindings, steps.append)
+            trial = trial_of(patient.settings, tried, key, "", "")
+            holds = await walk(trial, patient.bindings, steps.append, patient.lookups.of(trial.settings))
         except Fault as why:
             yield fault(subject, str(why), f"./mailroot smarthost test {tried}")
             continue
         yield _walked(subject, holds, steps)
-    if not found:
-        yield ok("smart hosts", "there are none")
+
+
+async def _look_up(patient: Patient, routes: list[tuple[str, str]]) -> None:
+    """Look all smart hosts up at once: where no answer comes, one after the other would take minutes."""
+    asked: list[Awaitable[object]] = []
+    for key, name in routes:
+        with contextlib.suppress(Fault):  # the walk tells
+            trial = trial_of(patient.settings, _tried(name), key, "", "")
+            names = [one.host for one in trial.route.smart_hosts if literal_address(one.host) is None]
+            asked += [patient.lookups.of(trial.settings).addresses(each) for each in names]
+    await asyncio.gather(*asked)
 
 
 def _routes(patient: Patient) -> Iterator[tuple[str, str]]:
@@ -87,40 +103,45 @@ def _walked(subject: str, holds: bool, steps: list[Step]) -> Finding:
 
 async def reach(patient: Patient) -> AsyncIterator[Finding]:
     """Whether servers of other domains can be reached, where mail goes to them."""
+    known: dict[tuple[DnsResolver, int], Reach] = {}
     for key, server in patient.settings.servers.items():
         if not sends_directly(server):
             yield ok(key, "mail goes to the smart host alone")
             continue
-        port, tried = server.delivery.port, []
-        for domain in KNOWN_DOMAINS:
-            said, reached = await _reached(server, domain)
-            tried.append(said)
-            if reached:
-                break
-        if reached:
-            yield ok(key, tried[-1])
-        else:
-            yield fault(key, f"no server of other domains can be reached on port {port}: {'; '.join(tried)}", _BLOCKED)
+        way = patient.lookups.of(server), server.delivery.port
+        if way not in known:
+            known[way] = await _reach(*way)
+        said, mend = known[way]
+        yield fault(key, said, mend) if mend else ok(key, said)
 
 
-async def _reached(server: VirtualServer, domain: str) -> tuple[str, bool]:
-    resolver = resolver_of(server)
-    try:
-        exchangers = await resolver.exchangers(domain)
-        names = [name for _, name in sorted(exchangers.records) if name][:2]
-        addresses = [address for name in names for address in (await resolver.addresses(name)).ipv4[:1]]
-    finally:
-        await resolver.close()
-    why = f"{domain} has no server that can be looked up"
-    for address in addresses:
+async def _reach(resolver: DnsResolver, port: int) -> Reach:
+    tried: list[Reach] = []
+    for domain in KNOWN_DOMAINS:
+        said, mend = await _reached(resolver, domain, port)
+        if not mend:
+            return said, ""
+        tried.append((said, mend))
+    why = "; ".join(said for said, _ in tried)
+    called = any(mend == _BLOCKED for _, mend in tried)
+    return f"no server of other domains can be reached on port {port}: {why}", _BLOCKED if called else _UNKNOWN
+
+
+async def _reached(resolver: DnsResolver, domain: str, port: int) -> Reach:
+    exchangers = await resolver.exchangers(domain)
+    names = [name for _, name in sorted(exchangers.records) if name][:2]
+    found = await asyncio.gather(*(resolver.addresses(name) for name in names))
+    why, mend = f"{domain} has no server that can be looked up", _UNKNOWN
+    for address in [address for each in found for address in each.ipv4[:1]]:
+        mend = _BLOCKED
         try:
-            connection = await connect(address, server.delivery.port, _WAIT)
+            connection = await connect(address, port, _WAIT)
         except Unavailable as fault_:
             why = f"{domain} at {address}: {fault_}"
             continue
         (greeting,) = await connection.exchange(b"", 1, _WAIT)
         connection.stop("4.4.2", "the doctor has seen enough")
         if greeting.positive:
-            return f"{domain} answers at {address}: {greeting.text[:60]}", True
+            return f"{domain} answers at {address}: {greeting.text[:60]}", ""
         why = f"{domain} at {address}: {greeting.text}"
-    return why, False
+    return why, mend

@@ -136,21 +136,30 @@ def _mailbox(text: str) -> Mailbox | None:
     return Mailbox(local, domain) if local and domain else None
 
 
-async def walk(trial: Trial, bindings: list[tuple[str, int]], tell: Callable[[Step], None]) -> bool:
-    """Try host after host until a transaction would be taken; whether one was. Each step is told when it is known."""
-    return await _Walk(trial, bindings, tell).go()
+async def walk(
+    trial: Trial, bindings: list[tuple[str, int]], tell: Callable[[Step], None], resolver: DnsResolver | None = None
+) -> bool:
+    """Try host after host until a transaction would be taken; whether one was. Each step is told when it is known.
+
+    `resolver` shares its answers; None: one that asks as the virtual server's mail does.
+    """
+    if resolver is None:
+        servers = trial.settings.delivery.dns
+        resolver = DnsResolver([(server.address, server.port) for server in servers], time.monotonic)
+    return await _Walk(trial, bindings, tell, resolver).go()
 
 
 class _Walk:
     """Watches the approach (`service.relay.approach.Watcher`) and tells its steps."""
 
-    def __init__(self, trial: Trial, bindings: list[tuple[str, int]], tell: Callable[[Step], None]) -> None:
+    def __init__(
+        self, trial: Trial, bindings: list[tuple[str, int]], tell: Callable[[Step], None], resolver: DnsResolver
+    ) -> None:
         delivery = trial.settings.delivery
         self._trial = trial
         self._tell = tell
         self._link = Link.CONNECTION
         ours = Surroundings(delivery.fqdn, is_local, is_bound_by(bindings), delivery.private_exchangers)
-        resolver = DnsResolver([(server.address, server.port) for server in delivery.dns], time.monotonic)
         self._guide = Guide(resolver, ours)
         tokens = Tokens(request_token, time.monotonic, _unheard)
         self._tools = Tools(ClientTls(), Wallet(tokens, client_context, utc_now), self._fell_back)
