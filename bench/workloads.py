@@ -135,13 +135,18 @@ def everywhere() -> Iterator[tuple[Sink, Outside]]:
 def measure_rounds(
     bench: Bench, servers: list[Server], load: AnyLoad, arrived: Callable[[Server], int]
 ) -> list[Figures]:
-    """Measure every server in turn, round by round, after a smaller round that is not counted."""
+    """Measure every server in turn, round by round, after a smaller round that is not counted.
+
+    Each round begins with another server.
+    """
     figures = [Figures(server.name) for server in servers]
     for server in servers:
         server.start()
         _round(server, load.warming(), arrived)
-    for _ in range(bench.rounds):
-        for server, shown in zip(servers, figures, strict=True):
+    turns = list(zip(servers, figures, strict=True))
+    for number in range(bench.rounds):
+        first = number % len(turns)
+        for server, shown in turns[first:] + turns[:first]:
             seconds, cpu = _round(server, load, arrived)
             shown.add("msg/s", load.messages / seconds)
             shown.add("us CPU/msg", cpu * 1e6 / load.messages)

@@ -40,7 +40,7 @@ class Noted:
     def write(self, entries):
         self.entries += entries
 
-    def close(self):
+    def close(self, _patience):
         return None
 
 
