@@ -1,5 +1,7 @@
 """What the engine notes for the protocol log: every command once, in its order, and no secret."""
 
+from dataclasses import replace
+
 import pytest
 
 from mailroot.wire.journal import LONGEST, Said
@@ -72,6 +74,8 @@ def test_without_a_journal_nothing_is_noted_and_all_is_the_same() -> None:
         (b"EHLO AUTH PLAIN AHVzZXIAd3Jvbmc=", b"EHLO"),
         (b"STARTTLS AUTH PLAIN AHVzZXIAd3Jvbmc=", b"STARTTLS"),
         (b"quit auth login AHVzZXIAd3Jvbmc=", b"QUIT"),
+        (b"AUHT PLAIN AHVzZXIAd3Jvbmc=", b"AUTH"),
+        (b"PLAIN AHVzZXIAd3Jvbmc=", b"AUTH"),
     ],
 )
 def test_O06_of_auth_the_mechanism_alone_is_noted(line: bytes, shown: bytes) -> None:
@@ -90,7 +94,7 @@ def test_O06_what_follows_a_refused_auth_may_be_the_password() -> None:
     assert noted(*turns, profile=bare)[1:] == [b"AUTH LOGIN", b"", b"", b"RSET"]
 
 
-@pytest.mark.parametrize("line", [b"auth\tlogin", b"AU TH LOGIN", b"XAUTH=LOGIN"])
+@pytest.mark.parametrize("line", [b"auth\tlogin", b"AU TH LOGIN", b"XAUTH=LOGIN", b"AUHT LOGIN"])
 def test_O06_what_follows_a_misspelt_auth_may_be_the_password(line: bytes) -> None:
     turns = (line + b"\r\n", b"dXNlcg==\r\n", b"cGFzc3dvcmQ=\r\n", b"NOOP cGFzc3dvcmQ=\r\n", b"RSET\r\n")
     assert noted(b"EHLO x\r\n", *turns)[1:] == [b"AUTH", b"", b"", b"NOOP", b"RSET"]
@@ -110,6 +114,31 @@ def test_O06_what_follows_a_refused_data_may_be_the_content(envelope: bytes) -> 
     journal = noted(b"EHLO x\r\n", *filter(None, [envelope]), b"DATA\r\n", *body, b"RSET\r\n")
     said = journal[journal.index(b"DATA") + 1 :]
     assert said == [b"", b"MAIL", b"HELP", b"DATA", b"", b"RSET"]
+
+
+def test_O06_what_may_be_content_is_not_noted_whatever_is_wrong_with_it() -> None:
+    long = b"Mail me: the secret " + b"x" * 1_600 + b"\r\n"
+    dear = b"Helo dear, secret\r\nmore\r\n"  # what stands behind it is forbidden: the connection ends
+    assert noted(b"EHLO x\r\n", b"DATA\r\n", long, b"Mail me, secret\n", dear)[2:] == [b"MAIL", b"MAIL", b"HELO"]
+    assert noted(b"EHLO x\r\n", b"BDAT 0x20 LAST\r\n", b"Subject: secret\r\n")[2:] == [b""]
+
+
+@pytest.mark.parametrize("lead", [b"AUTH LOGIN\n", b"DATA\n", b"BDAT 9\n"])
+def test_O06_lines_in_bare_lf_that_are_refused_are_hidden_too(lead: bytes) -> None:
+    strict = replace(PROFILE, reject_bare_newline=True)
+    assert noted(b"EHLO x\r\n", lead, b"dXNlcg==\n", b"Mail me, secret\n", profile=strict)[2:] == [b"", b"MAIL"]
+
+
+def test_O06_where_tls_comes_first_content_is_hidden_too() -> None:
+    secured = replace(PROFILE, starttls=True, tls_required=True)
+    turns = (b"MAIL FROM:<a@b>\r\n", b"DATA\r\n", b"Mail me the secret\r\n")
+    assert noted(b"EHLO x\r\n", *turns, profile=secured)[1:] == [b"MAIL FROM:<a@b>", b"DATA", b"MAIL"]
+
+
+def test_O06_what_is_understood_is_noted_after_a_refusal_too() -> None:
+    turns = (b"RCPT TO:<c@local.test>\r\n", b"MAIL FROM:<e@f> SECRET\r\n", b"MAIL FROM:<a@b>\r\n")
+    said = noted(b"EHLO x\r\n", b"DATA\r\n", *turns)[2:]
+    assert said == [b"RCPT", b"MAIL", b"MAIL FROM:<a@b>"]
 
 
 def test_O06_an_address_with_auth_in_it_is_no_secret() -> None:

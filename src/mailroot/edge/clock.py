@@ -16,6 +16,7 @@ class Clock:
     """Tells the moment as `moment_of` makes it of the seconds since 1970.
 
     Asked again within a millisecond, it tells the same: no log shows more, and a busy service asks again and again.
+    Two threads may hear moments that differ by so much, in either order.
     """
 
     def __init__(self, moment_of: Callable[[float], datetime]) -> None:

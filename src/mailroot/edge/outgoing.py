@@ -24,6 +24,7 @@ _TICK = 10.0
 _WRITE_LIMIT = 256 * 1024
 # Seconds for the other side to answer the end of TLS; what is said there is of no use to anybody.
 _TLS_END_WAIT = 5.0
+_SIGNED_IN = 235
 
 
 class Connection(asyncio.Protocol):
@@ -47,6 +48,8 @@ class Connection(asyncio.Protocol):
         """How many octets came and went, those of TLS itself left out."""
         self.log: Call | None = None
         """Where the protocol log notes what is said; None where none is kept."""
+        self.echo: Echo | None = None
+        """What hides secrets that the server says back; None before a sign-in."""
 
     # What the loop calls.
 
@@ -103,11 +106,8 @@ class Connection(asyncio.Protocol):
         """Whether the server has said something, or is gone, while we are still writing."""
         return bool(self._heard) or self._end is not None
 
-    async def exchange(self, octets: bytes, replies: int, wait: float, echo: Echo | None = None) -> list[Reply]:
-        """Write, then wait for so many replies; no silence between them may be longer than `wait` seconds.
-
-        `echo` hides in the replies what of the octets is secret.
-        """
+    async def exchange(self, octets: bytes, replies: int, wait: float) -> list[Reply]:
+        """Write, then wait for so many replies; no silence between them may be longer than `wait` seconds."""
         self._wanted = replies
         if self._end is None:
             assert self._transport is not None
@@ -120,9 +120,8 @@ class Connection(asyncio.Protocol):
                 self._waiter = self._loop.create_future()
                 await self._guarded(self._waiter, wait)
         heard, self._heard, self._wanted = self._heard, [], 0
-        if echo is not None:
-            echo.said(octets)
-            heard = [echo.hide(reply) for reply in heard]
+        if self.echo is not None:
+            heard = [self.echo.hide(reply) if _may_repeat(reply) else reply for reply in heard]
         if self.log is not None:
             self.log.heard(heard)
         if len(heard) < replies:
@@ -242,6 +241,11 @@ class Connection(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _may_repeat(reply: Reply) -> bool:
+    """Whether a reply may have something in it that was shown before: refusals, and the end of a sign-in."""
+    return reply.code >= 400 or reply.code == _SIGNED_IN
 
 
 async def connect_inside(path: str, wait: float) -> Connection:

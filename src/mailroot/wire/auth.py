@@ -85,6 +85,7 @@ def _answered(dialogue: Dialogue, reply: Reply) -> None:
     dialogue.state = READY
     if reply.code == _SIGNED_IN:
         dialogue.signed_in = True
+        dialogue.hushed = False
         dialogue.say(reply)
         return
     dialogue.hushed = True

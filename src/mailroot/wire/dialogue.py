@@ -13,7 +13,7 @@ from mailroot.wire.body import ChunkReader, DotReader
 from mailroot.wire.commands import Chunk
 from mailroot.wire.events import Event, Fault, TransactionReset
 from mailroot.wire.incoming import Incoming
-from mailroot.wire.journal import Journal
+from mailroot.wire.journal import LEADING, Journal
 from mailroot.wire.lines import Input
 from mailroot.wire.profile import ServerProfile
 from mailroot.wire.table import FRESH, IN_TRANSACTION, READY, Row
@@ -109,9 +109,11 @@ class Dialogue:
 
     def refuse(self, reply: Reply, about: str) -> None:
         """Answer a protocol fault, unless it was one too many."""
-        self.hushed = self.hushed or about in {"AUTH", "DATA"}
+        self.hushed = self.hushed or about in LEADING
         if not self.is_one_error_too_many():
-            self.events.append(Fault("refused", f"{about}: {reply.text}"))
+            repeats = self.hushed and about in {"MAIL", "RCPT"}  # a word of what may be a secret, or content
+            told = f"{reply.code} {reply.enhanced}" if repeats else reply.text
+            self.events.append(Fault("refused", f"{about}: {told}"))
             self.say(reply)
 
     def say_unless_junk(self, reply: bytes) -> None:

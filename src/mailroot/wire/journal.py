@@ -20,6 +20,8 @@ Journal: TypeAlias = list[Said]
 LONGEST = 2048
 _AUTH = b"AUTH"
 _NO_LETTERS = bytes(sign for sign in range(256) if not chr(sign).isascii() or not chr(sign).isalpha())
+LEADING = frozenset({"AUTH", "BDAT", "DATA"})
+"""Verbs behind which a password or content comes, with some clients even where they were refused."""
 ANYTHING = frozenset("DATA EXPN HELP NOOP QUIT RSET STARTTLS VRFY".split())
 """Verbs behind which anything may stand: it is not looked at."""
 
@@ -32,7 +34,7 @@ def shown(row: Row | None, line: bytes, hushed: bool) -> bytes:
     if row is not None:
         if row.secret:
             return without_secret(line)
-        odd = row.verb in ANYTHING and (hushed or has_sign_in(line))
+        odd = hushed or (row.verb in ANYTHING and has_sign_in(line))
         return row.verb.encode() if odd else line[:LONGEST]
     if is_misspelt_auth(line):
         return _AUTH  # what stands behind it may be what it looks like
@@ -40,8 +42,9 @@ def shown(row: Row | None, line: bytes, hushed: bool) -> bytes:
 
 
 def is_misspelt_auth(line: bytes) -> bool:
-    """Whether a line that begins with no known verb may have been meant as AUTH."""
-    return _AUTH in line.translate(None, _NO_LETTERS).upper()
+    """Whether a line that begins with no known verb may have been meant as AUTH: signs between, or its mechanism."""
+    words = line[:LONGEST].upper().split(None, 2)[:2]
+    return _AUTH in line.translate(None, _NO_LETTERS).upper() or not _MECHANISMS.isdisjoint(words)
 
 
 def has_sign_in(argument: bytes) -> bool:

@@ -28,11 +28,11 @@ from collections.abc import Mapping
 
 from mailroot.mail.reply import REPLIES, Reply
 from mailroot.wire.auth import end_exchange, refuse_long_response, take_response
-from mailroot.wire.commands import Chunk
+from mailroot.wire.commands import Chunk, Odd, parse_nothing
 from mailroot.wire.content import read_chunk, read_data, skip_chunk
 from mailroot.wire.dialogue import Dialogue
 from mailroot.wire.events import Disconnected, Event, Fault
-from mailroot.wire.journal import ANYTHING, LONGEST, Journal, has_sign_in, is_misspelt_auth, shown
+from mailroot.wire.journal import ANYTHING, LEADING, LONGEST, Journal, has_sign_in, is_misspelt_auth, shown
 from mailroot.wire.lines import STARVED, TLS_HANDSHAKE, NoLine
 from mailroot.wire.profile import ServerProfile
 from mailroot.wire.starttls import begin_secured
@@ -255,7 +255,7 @@ def _read_line(dialogue: Dialogue, line: bytes) -> None:
     elif len(line) + 2 > row.longest:
         dialogue.refuse(row.too_long, row.verb)
     else:
-        _obey(dialogue, row, argument.strip())
+        _obey(dialogue, row, argument.strip(), line)
 
 
 def _refuse_unknown(dialogue: Dialogue, verb: bytes, line: bytes) -> None:
@@ -267,7 +267,7 @@ def _refuse_unknown(dialogue: Dialogue, verb: bytes, line: bytes) -> None:
         dialogue.refuse(REPLIES.unrecognized(), "unknown command" if dialogue.hushed else repr(verb)[2:-1])
 
 
-def _obey(dialogue: Dialogue, row: Row, argument: bytes) -> None:
+def _obey(dialogue: Dialogue, row: Row, argument: bytes, line: bytes) -> None:
     if (row.alone or not dialogue.extended) and _has_forbidden_input(dialogue):
         dialogue.break_off("pipelining", f"input behind {row.verb}", REPLIES.talks_too_early())
         return
@@ -275,20 +275,29 @@ def _obey(dialogue: Dialogue, row: Row, argument: bytes) -> None:
         dialogue.flush = True
     parsed = row.parse(argument, dialogue.transaction.smtputf8)
     if isinstance(parsed, Reply):
-        if dialogue.hushed or has_sign_in(argument):
+        if has_sign_in(argument):
             _hide_argument(dialogue, row)
         dialogue.refuse(parsed, row.verb)
     elif dialogue.state in row.legal:
+        if dialogue.hushed:
+            _show_after_all(dialogue, row, parsed, line)
         row.act(dialogue, parsed)
     else:
         _refuse_sequence(dialogue, row, parsed)
 
 
 def _hide_argument(dialogue: Dialogue, row: Row) -> None:
-    """Of a command that was not understood the verb alone is noted: it may be a secret, or content."""
+    """A sign-in stands behind another verb: the verb alone is noted."""
     dialogue.hushed = True
     if dialogue.journal and not row.secret:
         dialogue.journal[-1] = row.verb.encode()
+
+
+def _show_after_all(dialogue: Dialogue, row: Row, parsed: object, line: bytes) -> None:
+    """After AUTH or DATA was refused the verb alone was noted; a command that was understood is no secret."""
+    understood = row.verb not in ANYTHING and row.parse is not parse_nothing and not isinstance(parsed, Odd)
+    if dialogue.journal and understood and not row.secret:
+        dialogue.journal[-1] = line[:LONGEST]
 
 
 def _has_forbidden_input(dialogue: Dialogue) -> bool:
@@ -336,8 +345,7 @@ def _accepts_bare_newline(dialogue: Dialogue, line: bytes) -> bool:
 def _note(dialogue: Dialogue, line: bytes) -> None:
     """Note a line that is not obeyed."""
     row = dialogue.rows.get(line.partition(b" ")[0].upper())
-    if row is None:
-        dialogue.hushed = dialogue.hushed or is_misspelt_auth(line)
+    dialogue.hushed = dialogue.hushed or (is_misspelt_auth(line) if row is None else row.verb in LEADING)
     if dialogue.journal is not None:
         dialogue.journal.append(shown(row, line, dialogue.hushed))
 

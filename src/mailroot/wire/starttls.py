@@ -43,7 +43,7 @@ def begin_secured(dialogue: Dialogue) -> None:
     dialogue.state = GREETED
     dialogue.transaction = CLOSED
     dialogue.extended = True
-    dialogue.signed_in = False
+    dialogue.signed_in = dialogue.hushed = False
 
 
 def with_tls_first(table: Mapping[bytes, Row]) -> dict[bytes, Row]:

@@ -139,10 +139,17 @@ class LogWriter:
 
     def close(self, patience: float = FAREWELL) -> None:
         """Write what waits, all logs at once, and end. What is recorded afterwards is not written."""
+
+        def closed(log: ProtocolLog) -> None:
+            try:
+                log.close(patience)
+            except Exception as mistake:  # the outermost frame of the thread (design: errors)
+                log.broke(mistake)
+
         self._ending.set()
         self._thread.join()
         with ThreadPoolExecutor(max(len(self._logs), 1), "protocol logs") as pool:
-            list(pool.map(lambda log: log.close(patience), self._logs))
+            list(pool.map(closed, self._logs))
 
     def _write_on(self) -> None:
         wait_when_waking()

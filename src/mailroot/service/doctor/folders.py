@@ -1,6 +1,6 @@
 """The folders: whether the service may use them, and whether too many others may."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 from mailroot.edge.probes.rights import rights
@@ -54,7 +54,7 @@ def _folder(patient: Patient, subject: str, folder: str, *, shared: bool) -> Fin
         return _missing(patient, subject, folder)
     if found.missing:
         usual = f"chown -R {name} {folder}, and let it enter the folders above"
-        return fault(subject, found.missing, f"move {folder} away" if Path(folder).is_file() else usual)
+        return fault(subject, found.missing, f"move {folder} away" if _seen(Path(folder).is_file) else usual)
     if found.open_to_all and shared:
         said = f"{folder}: every account of the machine may write there"
         return warning(subject, f"{said}, and so send as anybody, or add mail", f"chmod o-w {folder}")
@@ -72,7 +72,15 @@ def _missing(patient: Patient, subject: str, folder: str) -> Finding:
     return ok(subject, f"{folder} is not there yet; it is made at the start")
 
 
+def _seen(look: Callable[[], bool]) -> bool:
+    """What a look says; False where the doctor's own account may not enter a folder above."""
+    try:
+        return look()
+    except OSError:
+        return False
+
+
 def _lacking_above(patient: Patient, folder: str) -> str:
     """Why a folder that is missing cannot be made, "" where it can."""
-    above = next((parent for parent in Path(folder).parents if parent.exists()), Path("/"))
+    above = next((parent for parent in Path(folder).parents if _seen(parent.exists)), Path("/"))
     return rights(str(above), patient.account).missing

@@ -82,6 +82,7 @@ class _SignIn:
         self._binding = end_point_binding(meeting.secured.certificate) if meeting.secured is not None else None
         self._context = wallet.context(security, name) if self._way is Way.INTEGRATED else None
         self._renewed = False
+        self._echo = meeting.connection.echo = Echo()
 
     async def outcome(self) -> str | Status:
         last: Status | None = None
@@ -126,20 +127,23 @@ class _SignIn:
             credentials, host.name.strip("[]"), host.port, secrets.token_bytes(32), self._wallet.now(), self._bound(row)
         )
         script = present(row.name, row.present(opening))
-        echo = Echo((credentials.password, credentials.token))
+        self._echo.keep(credentials.password, credentials.token)
         try:
             step = next(script)
             while True:
                 if isinstance(step, Say):
                     wait = min(step.wait, meeting.longest)
-                    step = script.send(await meeting.connection.exchange(step.octets, step.replies, wait, echo))
+                    self._echo.said(step.octets)
+                    step = script.send(await meeting.connection.exchange(step.octets, step.replies, wait))
                 elif self._context is not None:
                     step = script.send(await self._context.answer(step))
                 else:
                     step = script.send(ContextFailed("there is no security context here"))
         except StopIteration as end:
             result: Presented = end.value
-            return replace(result, cause=echo.hide_in(result.cause))
+            last = result.reply  # a challenge may be the last word too
+            shown = last if last is None or isinstance(last, NoReply) else self._echo.hide(last)
+            return replace(result, cause=self._echo.hide_in(result.cause), reply=shown)
 
     def _bound(self, row: ClientMechanism) -> ChannelBinding | None:
         """NTLM takes the binding along in any case; others only where their name says so."""
