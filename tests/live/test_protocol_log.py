@@ -39,10 +39,11 @@ def lines(service: Service, pattern: str = "*.log") -> list[str]:
 
 
 def words(service: Service) -> list[dict[str, str]]:
-    """The lines of W3C files by their fields."""
+    """The whole lines of W3C files by their fields. The last may have no end yet: it is being written, or was cut."""
     found, names = [], []
     for path in files(service, "ex*.log"):
-        for line in path.read_text().splitlines():
+        whole, _, _ = path.read_text().rpartition("\n")
+        for line in whole.splitlines():
             if line.startswith("#Fields: "):
                 names = line.split()[1:]
             elif not line.startswith("#"):
